@@ -33,9 +33,9 @@ extern "C" {
 #endif
 
 #if defined __GNUC__
-#define CR_PRINTF_(format, first) __attribute__((format(printf, format, first)))
+#define CR_PRINTF_(words, first) __attribute__((__format__(__printf__, words, first)))
 #else
-#define CR_PRINTF_(format, first)
+#define CR_PRINTF_(words, first)
 #endif
 
 /* ---- version ---- */

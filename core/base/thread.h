@@ -1,0 +1,49 @@
+/* What each thread has of its own: its error, its scopes and its modes. One struct, so that a hot function finds all of
+ * it with one address. */
+#ifndef CRESSET_CORE_BASE_THREAD_H
+#define CRESSET_CORE_BASE_THREAD_H
+
+#include <cresset/base.h>
+
+/* Reading a thread's variable in a shared library costs a call unless the model is initial-exec. */
+#if defined __GNUC__ && defined __linux__
+#define CR_TLS _Thread_local __attribute__((tls_model("initial-exec")))
+#else
+#define CR_TLS _Thread_local
+#endif
+
+#define CR_LIKELY(x)   __builtin_expect(!!(x), 1)
+#define CR_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+typedef struct cr_scope_entry {
+    void *object;
+    void (*release)(void *object);
+} cr_scope_entry;
+
+typedef struct cr_thread {
+    cr_scope_entry *entries; /* of all open scopes, innermost last */
+    size_t nentries, entry_capacity;
+    size_t *starts; /* where each open scope's entries begin; the thread's own scope begins at 0 and is not listed */
+    size_t nstarts, start_capacity;
+    size_t lost_scopes; /* begun without memory to note them */
+    char *error;        /* null: none */
+    bool grad_disabled, inference_mode;
+    bool registered;  /* for cleaning up at the thread's end */
+    int quiet_errors; /* above 0: failures are not recorded (a trial, as overload resolution) */
+    const char *context; /* the operation or call that is running, for messages of lower rooms */
+} cr_thread;
+
+extern CR_TLS cr_thread cr_this_thread;
+
+/* Has the thread's end release what the thread holds. Cheap after the first time. */
+void cr_thread_register(void);
+
+/* Functions to run at cr_exit, last registered first; at most 16. */
+void cr_at_exit(void (*function)(void));
+
+/* getenv, but null in set-uid programs and for empty values. */
+const char *cr_env(const char *name);
+
+void cr_log_message(cr_log_level level, const char *format, ...) CR_PRINTF_(2, 3);
+
+#endif

@@ -34,10 +34,26 @@ static void release_thread(void)
     thread->entry_capacity = thread->start_capacity = 0;
 }
 
+static void run_on_end(void)
+{
+    cr_thread *thread = &cr_this_thread;
+    while (thread->non_end)
+        thread->on_end[--thread->non_end](NULL);
+}
+
+void cr_thread_on_end(void (*function)(void *unused))
+{
+    cr_thread *thread = &cr_this_thread;
+    cr_thread_register();
+    if (thread->non_end < (int)(sizeof thread->on_end / sizeof *thread->on_end))
+        thread->on_end[thread->non_end++] = function;
+}
+
 static void end_thread(void *unused)
 {
     (void)unused;
     release_thread();
+    run_on_end();
     cr_clear_error();
     cr_this_thread.registered = false;
 }
@@ -79,6 +95,7 @@ int cr_exit(void)
     for (int i = atomic_exchange(&at_exit_count, 0); i-- > 0;)
         if (i < (int)(sizeof at_exit / sizeof *at_exit) && at_exit[i])
             at_exit[i]();
+    run_on_end();
     cr_clear_error();
     return status;
 }
@@ -193,8 +210,7 @@ const char *cr_version(void)
     return TEXT(CR_VERSION_MAJOR) "." TEXT(CR_VERSION_MINOR) "." TEXT(CR_VERSION_PATCH);
 }
 
-void cr_free(void *memory); /* declared in tensor.h, which this room does not know */
-CR_API void cr_free(void *memory)
+void cr_free(void *memory)
 {
     free(memory);
 }

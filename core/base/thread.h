@@ -29,6 +29,8 @@ typedef struct cr_thread {
     char *error;        /* null: none */
     bool grad_disabled, inference_mode;
     bool registered;  /* for cleaning up at the thread's end */
+    void (*on_end[8])(void *unused);
+    int non_end;
     int quiet_errors; /* above 0: failures are not recorded (a trial, as overload resolution) */
     const char *context; /* the operation or call that is running, for messages of lower rooms */
 } cr_thread;
@@ -37,6 +39,8 @@ extern CR_TLS cr_thread cr_this_thread;
 
 /* Has the thread's end release what the thread holds. Cheap after the first time. */
 void cr_thread_register(void);
+/* Runs function(null) at the calling thread's end (and at its cr_exit), after its scopes are released; at most 8. */
+void cr_thread_on_end(void (*function)(void *unused));
 
 /* Functions to run at cr_exit, last registered first; at most 16. */
 void cr_at_exit(void (*function)(void));

@@ -83,6 +83,9 @@ CR_API void cr_scope_unwind(int depth);
 /* Calls release(object) when the innermost scope ends. Returns object, or null (after releasing it) without memory. */
 CR_API void *cr_scope_add(void *object, void (*release)(void *object));
 
+/* Frees a string or an array that the library handed over as the caller's own. */
+CR_API void cr_free(void *memory);
+
 /* ---- threads ---- */
 
 /* How many threads a CPU backend may use: CRESSET_NUM_THREADS, else OMP_NUM_THREADS, else the number of processors this

@@ -266,9 +266,6 @@ typedef struct cr_print_options {
 /* Zero members keep the defaults. For the whole process. */
 CR_API void cr_set_print_options(const cr_print_options *options);
 
-/* Frees a string or an array that the library handed over. */
-CR_API void cr_free(void *memory);
-
 /* ---- memory ---- */
 
 typedef struct cr_memory_stats_result {

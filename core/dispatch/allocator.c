@@ -1,0 +1,249 @@
+/* The caching allocator: freed storages wait, struct and memory together, in bins by size class; the backend is asked only
+ * when the bin is empty. Eight classes to a doubling, so at most an eighth is wasted. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/dispatch/device.h"
+
+enum { SMALLEST_SHIFT = 6 }; /* 64 bytes */
+
+/* The class that holds bytes, and its size. */
+static int bin_of(size_t bytes, size_t *size)
+{
+    if (bytes <= (size_t)1 << SMALLEST_SHIFT) {
+        *size = (size_t)1 << SMALLEST_SHIFT;
+        return 0;
+    }
+    int shift = 63 - __builtin_clzll((unsigned long long)(bytes - 1)); /* 2^shift <= bytes - 1 < 2^(shift + 1) */
+    int steps = shift < 9 ? 0 : 3; /* small ones: powers of two */
+    size_t step = (size_t)1 << (shift - steps);
+    size_t part = (bytes - 1 - ((size_t)1 << shift)) / step; /* 0 … 2^steps - 1 */
+    *size = ((size_t)1 << shift) + (part + 1) * step;
+    int base = shift < 9 ? shift - SMALLEST_SHIFT : 3 + (shift - 9) * 8;
+    return 1 + base + (int)part;
+}
+
+static void storage_destroy(cr_storage *storage)
+{
+    cr_dev *dev = storage->dev;
+    cr_allocator *a = &dev->allocator;
+    size_t size;
+    int bin = bin_of(storage->bytes, &size);
+    cr_lock_acquire(&a->lock);
+    a->stats.allocated_bytes -= storage->capacity;
+    storage->next = a->bins[bin];
+    a->bins[bin] = storage;
+    cr_lock_release(&a->lock);
+}
+
+static void raise_peak(uint64_t *peak, uint64_t now)
+{
+    if (now > *peak)
+        *peak = now;
+}
+
+static cr_storage *take_struct(cr_allocator *a)
+{
+    cr_storage *storage = a->spare;
+    if (storage)
+        a->spare = storage->next;
+    return storage;
+}
+
+static cr_storage *out_of_memory(cr_dev *dev, size_t bytes, cr_status status)
+{
+    cr_memory_stats_result stats = dev->allocator.stats;
+    const char *words = cr_backend_words();
+    if (status != CR_OUT_OF_MEMORY && status != CR_OK) {
+        cr_fail("%s: allocating %zu bytes failed: %s", dev->name, bytes, *words ? words : "no reason given");
+        return NULL;
+    }
+    return cr_fail("out of memory on %s: a tensor needs %zu bytes (%llu bytes in use by tensors, %llu reserved)%s%s",
+                   dev->name, bytes, (unsigned long long)stats.allocated_bytes,
+                   (unsigned long long)stats.reserved_bytes, *words ? ": " : "", words);
+}
+
+/* The slow half: memory from the backend. */
+static cr_storage *from_backend(cr_dev *dev, size_t bytes, size_t size)
+{
+    cr_allocator *a = &dev->allocator;
+    cr_buffer *buffer = NULL;
+    cr_lock_acquire(&dev->lock);
+    cr_status status = dev->backend->alloc(dev->handle, size, &buffer);
+    cr_lock_release(&dev->lock);
+    if (status == CR_OUT_OF_MEMORY) {
+        cr_allocator_empty(dev);
+        cr_backend_words();
+        cr_lock_acquire(&dev->lock);
+        status = dev->backend->alloc(dev->handle, size, &buffer);
+        cr_lock_release(&dev->lock);
+        cr_lock_acquire(&a->lock);
+        a->stats.out_of_memory_retries++;
+        cr_lock_release(&a->lock);
+    }
+    if (status != CR_OK || (!buffer && !cr_dev_is_host(dev) && status != CR_OK))
+        return out_of_memory(dev, bytes, status);
+    cr_lock_acquire(&a->lock);
+    cr_storage *storage = take_struct(a);
+    cr_lock_release(&a->lock);
+    if (!storage && !(storage = malloc(sizeof *storage))) {
+        cr_lock_acquire(&dev->lock);
+        dev->backend->free(dev->handle, buffer);
+        cr_lock_release(&dev->lock);
+        return cr_fail_memory("a storage", sizeof *storage);
+    }
+    storage->dev = dev;
+    storage->buffer = buffer;
+    storage->capacity = size;
+    storage->layout = 0;
+    storage->destroy = storage_destroy;
+    storage->release = NULL;
+    cr_lock_acquire(&a->lock);
+    a->stats.backend_allocations++;
+    a->stats.reserved_bytes += size;
+    raise_peak(&a->stats.peak_reserved_bytes, a->stats.reserved_bytes);
+    cr_lock_release(&a->lock);
+    return storage;
+}
+
+cr_storage *cr_storage_new(cr_dev *dev, size_t bytes)
+{
+    cr_allocator *a = &dev->allocator;
+    if (CR_UNLIKELY(bytes > PTRDIFF_MAX / 4))
+        return out_of_memory(dev, bytes, CR_OK);
+    size_t size;
+    int bin = bin_of(bytes, &size);
+    cr_lock_acquire(&a->lock);
+    cr_storage *storage = a->bins[bin];
+    if (CR_LIKELY(storage != NULL)) {
+        a->bins[bin] = storage->next;
+    } else {
+        cr_lock_release(&a->lock);
+        if (!(storage = from_backend(dev, bytes, size)))
+            return NULL;
+        cr_lock_acquire(&a->lock);
+    }
+    a->stats.allocations++;
+    a->stats.allocated_bytes += size;
+    raise_peak(&a->stats.peak_allocated_bytes, a->stats.allocated_bytes);
+    cr_lock_release(&a->lock);
+    storage->bytes = bytes;
+    storage->layout = 0;
+    atomic_store_explicit(&storage->refs, 1, memory_order_relaxed);
+    atomic_store_explicit(&storage->version, 0, memory_order_relaxed);
+    return storage;
+}
+
+void cr_allocator_empty(cr_dev *dev)
+{
+    cr_allocator *a = &dev->allocator;
+    cr_storage *all = NULL;
+    cr_lock_acquire(&a->lock);
+    for (int bin = 0; bin < CR_BINS; bin++) {
+        while (a->bins[bin]) {
+            cr_storage *storage = a->bins[bin];
+            a->bins[bin] = storage->next;
+            a->stats.reserved_bytes -= storage->capacity;
+            storage->next = all;
+            all = storage;
+        }
+    }
+    cr_lock_release(&a->lock);
+    cr_lock_acquire(&dev->lock);
+    if (dev->backend->sync)
+        dev->backend->sync(dev->handle); /* nothing may still be using what is freed now */
+    while (all) {
+        cr_storage *storage = all;
+        all = storage->next;
+        dev->backend->free(dev->handle, storage->buffer);
+        free(storage);
+    }
+    cr_lock_release(&dev->lock);
+}
+
+/* ---- memory of others ---- */
+
+static void adopted_destroy(cr_storage *storage)
+{
+    if (storage->release)
+        storage->release(storage->context);
+    free(storage);
+}
+
+cr_storage *cr_storage_adopt(cr_dev *dev, void *memory, size_t bytes, void (*release)(void *),
+                             void *context)
+{
+    cr_storage *storage = malloc(sizeof *storage);
+    if (!storage) {
+        if (release)
+            release(context);
+        return cr_fail_memory("a storage", sizeof *storage);
+    }
+    *storage = (cr_storage){.dev = dev,
+                            .buffer = (cr_buffer *)memory,
+                            .bytes = bytes,
+                            .capacity = bytes,
+                            .destroy = adopted_destroy,
+                            .release = release,
+                            .context = context};
+    atomic_init(&storage->refs, 1);
+    return storage;
+}
+
+/* ---- between storages and host memory ---- */
+
+void *cr_storage_host(cr_storage *storage)
+{
+    cr_dev *dev = storage->dev;
+    cr_lock_acquire(&dev->lock);
+    void *address = NULL;
+    cr_status status = dev->backend->sync ? dev->backend->sync(dev->handle) : CR_OK;
+    if (status == CR_OK) {
+        if (cr_dev_is_host(dev))
+            address = storage->buffer;
+        else if (dev->backend->host_pointer)
+            address = dev->backend->host_pointer(dev->handle, storage->buffer);
+    }
+    cr_lock_release(&dev->lock);
+    if (status != CR_OK)
+        cr_dev_failed(dev, "waiting", status);
+    return address;
+}
+
+int cr_storage_read(cr_storage *storage, size_t offset, void *to, size_t bytes)
+{
+    cr_dev *dev = storage->dev;
+    if (!bytes)
+        return 0;
+    cr_lock_acquire(&dev->lock);
+    cr_status status = CR_OK;
+    if (cr_dev_is_host(dev)) {
+        if (dev->backend->sync)
+            status = dev->backend->sync(dev->handle);
+        if (status == CR_OK)
+            memcpy(to, (char *)storage->buffer + offset, bytes);
+    } else {
+        status = dev->backend->copy_out(dev->handle, to, storage->buffer, offset, bytes);
+    }
+    cr_lock_release(&dev->lock);
+    return status == CR_OK ? 0 : cr_dev_failed(dev, "copying to the host", status);
+}
+
+int cr_storage_write(cr_storage *storage, size_t offset, const void *from, size_t bytes)
+{
+    cr_dev *dev = storage->dev;
+    if (!bytes)
+        return 0;
+    cr_lock_acquire(&dev->lock);
+    cr_status status = CR_OK;
+    if (cr_dev_is_host(dev)) {
+        if (dev->backend->sync)
+            status = dev->backend->sync(dev->handle);
+        if (status == CR_OK)
+            memcpy((char *)storage->buffer + offset, from, bytes);
+    } else {
+        status = dev->backend->copy_in(dev->handle, storage->buffer, offset, from, bytes);
+    }
+    cr_lock_release(&dev->lock);
+    return status == CR_OK ? 0 : cr_dev_failed(dev, "copying from the host", status);
+}

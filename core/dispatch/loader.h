@@ -1,0 +1,28 @@
+/* Finding and opening shared objects that are backends. */
+#ifndef CRESSET_CORE_DISPATCH_LOADER_H
+#define CRESSET_CORE_DISPATCH_LOADER_H
+
+#include <cresset/dispatch.h>
+
+/* A shared object that was looked at: loaded (backend set) or refused (refused set). Lives until cr_exit. */
+typedef struct cr_candidate {
+    cr_backend_candidate shown;
+    const cr_backend *backend;
+    void *handle;
+    char *path, *name, *reason;
+} cr_candidate;
+
+/* Looks at one file; the result is added to the list either way and returned, null only without memory. */
+cr_candidate *cr_loader_try(const char *path);
+/* Looks at every libcresset_*.so of the search path, once. */
+void cr_loader_scan(void);
+/* The loaded backend of that name, scanning for its file if need be; null if there is none. */
+cr_candidate *cr_loader_find(const char *name);
+size_t cr_loader_count(void);
+cr_candidate *cr_loader_get(size_t i);
+/* The folders that are searched, joined by ", ", for messages. The caller frees. */
+char *cr_loader_folders(void);
+/* Closes all. Devices must be closed. */
+void cr_loader_close(void);
+
+#endif

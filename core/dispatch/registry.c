@@ -1,0 +1,428 @@
+/* The registry: which devices are open, which one is the default, and what a preference list means. One lock guards it;
+ * devices stay open until cr_exit. */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/text.h"
+#include "core/dispatch/device.h"
+#include "core/dispatch/loader.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static cr_dev *devices;
+static _Atomic(cr_dev *) default_dev, host_dev, fallback_dev;
+
+size_t (*cr_count_names)(void);
+const char *(*cr_count_name)(size_t op);
+
+/* ---- opening and closing ---- */
+
+static void close_all(void)
+{
+    pthread_mutex_lock(&lock);
+    atomic_store(&default_dev, NULL);
+    atomic_store(&host_dev, NULL);
+    atomic_store(&fallback_dev, NULL);
+    while (devices) {
+        cr_dev *dev = devices;
+        devices = dev->next;
+        cr_plan_cache_clear(dev);
+        cr_allocator_empty(dev);
+        while (dev->allocator.spare) {
+            cr_storage *storage = dev->allocator.spare;
+            dev->allocator.spare = storage->next;
+            free(storage);
+        }
+        dev->backend->device_close(dev->handle);
+        free(dev->counts);
+        free(dev);
+    }
+    cr_loader_close();
+    pthread_mutex_unlock(&lock);
+}
+
+int cr_dev_failed(cr_dev *dev, const char *what, cr_status status)
+{
+    static const char *const meanings[] = {"no error", "unsupported", "an invalid argument", "out of memory",
+                                           "the device is lost", "failed"};
+    const char *words = cr_backend_words();
+    if (!*words)
+        words = (size_t)status < sizeof meanings / sizeof *meanings ? meanings[status] : "an unknown status";
+    if (status == CR_DEVICE_LOST)
+        return CR_FAIL_INT("%s on %s: the device is lost: %s", what, dev->name, words);
+    /* A refused argument is the user's: their operation's name and the backend's sentence say it all. */
+    if (status == CR_INVALID)
+        return CR_FAIL_INT("%s: %s", what, words);
+    return CR_FAIL_INT("%s on %s: %s", what, dev->name, words);
+}
+
+/* The lock is held. */
+static cr_dev *open_device(cr_candidate *c, int index)
+{
+    for (cr_dev *dev = devices; dev; dev = dev->next) {
+        const char *colon = strchr(dev->name, ':');
+        if (dev->backend == c->backend && (colon ? atoi(colon + 1) : 0) == index)
+            return dev;
+    }
+    if (index < 0 || index >= c->shown.device_count)
+        return cr_fail("device %s:%d: the backend has %d device%s", c->backend->name, index,
+                       c->shown.device_count, c->shown.device_count == 1 ? "" : "s");
+    cr_dev *dev = calloc(1, sizeof *dev);
+    if (!dev)
+        return cr_fail_memory("a device", sizeof *dev);
+    dev->backend = c->backend;
+    if (c->shown.device_count > 1)
+        snprintf(dev->name, sizeof dev->name, "%s:%d", c->backend->name, index);
+    else
+        snprintf(dev->name, sizeof dev->name, "%s", c->backend->name);
+    dev->info.struct_size = sizeof dev->info;
+    cr_backend_words();
+    cr_status status = c->backend->device_info(c->backend, index, &dev->info);
+    dev->info.name[sizeof dev->info.name - 1] = 0;
+    dev->alignment = dev->info.alignment ? dev->info.alignment : 64;
+    if (status == CR_OK)
+        status = c->backend->device_open(c->backend, index, &dev->handle);
+    if (status != CR_OK) {
+        cr_dev_failed(dev, "opening the device", status);
+        free(dev);
+        return NULL;
+    }
+    static bool registered;
+    if (!devices && !registered) {
+        registered = true;
+        cr_at_exit(close_all);
+    } else if (!devices) {
+        cr_at_exit(close_all);
+    }
+    dev->next = devices;
+    devices = dev;
+    return dev;
+}
+
+/* ---- names ---- */
+
+/* One entry of a preference list: "name", "name:index" or an absolute path. Null without an error where nothing of that
+ * name was found; the reason goes to why. */
+static cr_dev *open_named(const char *entry, cr_text *why)
+{
+    char name[64] = "";
+    int index = 0;
+    cr_candidate *c;
+    if (entry[0] == '/') {
+        c = cr_loader_try(entry);
+        if (!c)
+            return NULL;
+        if (!c->backend) {
+            cr_text_add(why, "%s%s: %s", why->length ? "; " : "", entry, c->shown.refused);
+            return NULL;
+        }
+    } else {
+        const char *colon = strrchr(entry, ':');
+        size_t length = colon ? (size_t)(colon - entry) : strlen(entry);
+        if (length >= sizeof name) {
+            cr_text_add(why, "%s\"%.40s…\" is no backend's name", why->length ? "; " : "", entry);
+            return NULL;
+        }
+        memcpy(name, entry, length);
+        if (colon) {
+            char *end;
+            long value = strtol(colon + 1, &end, 10);
+            if (end == colon + 1 || *end || value < 0 || value > 1023) {
+                cr_text_add(why, "%s\"%s\": the part after ':' is no device number", why->length ? "; " : "", entry);
+                return NULL;
+            }
+            index = (int)value;
+        }
+        c = cr_loader_find(name);
+        if (!c) {
+            const char *reason = "no such backend was found";
+            for (size_t i = 0; i < cr_loader_count(); i++)
+                if (!strcmp(cr_loader_get(i)->shown.name, name) && cr_loader_get(i)->shown.refused)
+                    reason = cr_loader_get(i)->shown.refused;
+            cr_text_add(why, "%s%s: %s", why->length ? "; " : "", name, reason);
+            return NULL;
+        }
+    }
+    if (index >= c->shown.device_count) {
+        cr_text_add(why, "%s%s: it has %d device%s", why->length ? "; " : "", entry, c->shown.device_count,
+                    c->shown.device_count == 1 ? "" : "s");
+        return NULL;
+    }
+    return open_device(c, index);
+}
+
+/* The device of the highest rank among all that can be loaded; ranks below 0 are only taken when asked for by name. */
+static cr_dev *open_best(cr_text *why)
+{
+    cr_loader_scan();
+    cr_candidate *best = NULL;
+    int best_index = 0, best_rank = -1;
+    for (size_t i = 0; i < cr_loader_count(); i++) {
+        cr_candidate *c = cr_loader_get(i);
+        if (!c->backend)
+            cr_text_add(why, "%s%s: %s", why->length ? "; " : "", c->shown.path, c->shown.refused);
+        for (int d = 0; c->backend && d < c->shown.device_count; d++) {
+            cr_device_info info = {.struct_size = sizeof info};
+            if (c->backend->device_info(c->backend, d, &info) == CR_OK && info.rank > best_rank) {
+                best = c;
+                best_index = d;
+                best_rank = info.rank;
+            }
+        }
+    }
+    return best ? open_device(best, best_index) : NULL;
+}
+
+static cr_dev *open_preferred(const char *list)
+{
+    cr_text why = {0};
+    cr_dev *dev = NULL;
+    while (!dev && !cr_error() && list && *list) {
+        char entry[512];
+        size_t length = strcspn(list, ",");
+        if (length < sizeof entry) {
+            memcpy(entry, list, length);
+            entry[length] = 0;
+            if (length)
+                dev = strcmp(entry, "auto") ? open_named(entry, &why) : open_best(&why);
+        }
+        list += length + (list[length] == ',');
+    }
+    if (!dev && !cr_error()) {
+        char *folders = cr_loader_folders();
+        cr_fail("no compute backend could be loaded. Looked for libcresset_*.so in %s%s%s. Set CRESSET_BACKEND_PATH to "
+                "the folder of the backends, or CRESSET_BACKEND to one file",
+                folders ? folders : "no folder", why.length ? "; refused: " : "", why.length ? why.data : "");
+        cr_free(folders);
+    }
+    cr_text_free(&why);
+    return dev;
+}
+
+cr_dev *cr_dev_default(void)
+{
+    cr_dev *dev = atomic_load_explicit(&default_dev, memory_order_acquire);
+    if (CR_LIKELY(dev != NULL))
+        return dev;
+    pthread_mutex_lock(&lock);
+    dev = atomic_load(&default_dev);
+    if (!dev) {
+        const char *list = cr_env("CRESSET_BACKEND");
+        dev = open_preferred(list ? list : "auto");
+        atomic_store_explicit(&default_dev, dev, memory_order_release);
+    }
+    pthread_mutex_unlock(&lock);
+    return dev;
+}
+
+cr_dev *cr_dev_find(const char *name)
+{
+    if (!name)
+        return cr_dev_default();
+    pthread_mutex_lock(&lock);
+    cr_dev *dev = devices;
+    while (dev && strcmp(dev->name, name))
+        dev = dev->next;
+    if (!dev) {
+        cr_text why = {0};
+        dev = open_named(name, &why);
+        if (!dev && !cr_error())
+            cr_fail("device \"%s\" is not available: %s", name, why.length ? why.data : "no such backend");
+        cr_text_free(&why);
+    }
+    pthread_mutex_unlock(&lock);
+    return dev;
+}
+
+/* "cpu", quietly: null if it is not there. */
+static cr_dev *find_cpu(void)
+{
+    cr_this_thread.quiet_errors++;
+    cr_dev *dev = cr_dev_find("cpu");
+    cr_this_thread.quiet_errors--;
+    return dev;
+}
+
+cr_dev *cr_dev_host(void)
+{
+    cr_dev *dev = atomic_load_explicit(&host_dev, memory_order_acquire);
+    if (CR_LIKELY(dev != NULL))
+        return dev;
+    dev = find_cpu();
+    if (!dev && (dev = cr_dev_default()) && !cr_dev_is_host(dev))
+        return cr_fail("memory of the program cannot be shared: the cpu backend is not there, and %s does not use host memory",
+                       dev->name);
+    atomic_store_explicit(&host_dev, dev, memory_order_release);
+    return dev;
+}
+
+cr_dev *cr_dev_fallback(void)
+{
+    cr_dev *dev = atomic_load_explicit(&fallback_dev, memory_order_acquire);
+    if (!dev) {
+        dev = find_cpu();
+        atomic_store_explicit(&fallback_dev, dev, memory_order_release);
+    }
+    return dev;
+}
+
+/* ---- what programs ask ---- */
+
+const char *cr_default_device(void)
+{
+    cr_dev *dev = cr_dev_default();
+    return dev ? dev->name : NULL;
+}
+
+int cr_set_default_device(const char *device)
+{
+    if (!device)
+        return CR_FAIL_INT("cr_set_default_device: device is null");
+    cr_dev *dev = cr_dev_find(device);
+    if (!dev)
+        return -1;
+    atomic_store(&default_dev, dev);
+    return 0;
+}
+
+bool cr_device_is_available(const char *device)
+{
+    cr_this_thread.quiet_errors++;
+    bool found = device && cr_dev_find(device);
+    cr_this_thread.quiet_errors--;
+    return found;
+}
+
+const char *cr_tensor_device(const cr_tensor *tensor)
+{
+    return tensor ? tensor->storage->dev->name : NULL;
+}
+
+size_t cr_backend_count(void)
+{
+    pthread_mutex_lock(&lock);
+    cr_loader_scan();
+    size_t count = cr_loader_count();
+    pthread_mutex_unlock(&lock);
+    return count;
+}
+
+const cr_backend_candidate *cr_backend_get(size_t i)
+{
+    pthread_mutex_lock(&lock);
+    cr_candidate *c = cr_loader_get(i);
+    pthread_mutex_unlock(&lock);
+    return c ? &c->shown : cr_fail("cr_backend_get: there is no candidate %zu", i);
+}
+
+int cr_backend_device_info(size_t i, int index, cr_device_info *info)
+{
+    pthread_mutex_lock(&lock);
+    cr_candidate *c = cr_loader_get(i);
+    pthread_mutex_unlock(&lock);
+    if (!c || !c->backend || index < 0 || index >= c->shown.device_count || !info)
+        return CR_FAIL_INT("cr_backend_device_info: there is no device %d of candidate %zu", index, i);
+    *info = (cr_device_info){.struct_size = sizeof *info};
+    if (c->backend->device_info(c->backend, index, info) != CR_OK)
+        return CR_FAIL_INT("%s:%d: %s", c->backend->name, index, cr_backend_words());
+    info->name[sizeof info->name - 1] = 0;
+    return 0;
+}
+
+const char *cr_backend_load(const char *path)
+{
+    if (!path)
+        return cr_fail("cr_backend_load: path is null");
+    pthread_mutex_lock(&lock);
+    cr_candidate *c = cr_loader_try(path);
+    pthread_mutex_unlock(&lock);
+    if (c && !c->backend)
+        return cr_fail("%s: %s", path, c->shown.refused);
+    return c ? c->shown.name : NULL;
+}
+
+int cr_synchronize(const char *device)
+{
+    pthread_mutex_lock(&lock);
+    cr_dev *all = devices;
+    pthread_mutex_unlock(&lock);
+    cr_dev *one = device ? cr_dev_find(device) : NULL;
+    if (device && !one)
+        return -1;
+    for (cr_dev *dev = one ? one : all; dev; dev = one ? NULL : dev->next) {
+        cr_lock_acquire(&dev->lock);
+        cr_status status = dev->backend->sync ? dev->backend->sync(dev->handle) : CR_OK;
+        cr_lock_release(&dev->lock);
+        if (status != CR_OK)
+            return cr_dev_failed(dev, "waiting", status);
+    }
+    return 0;
+}
+
+/* ---- memory figures and counts ---- */
+
+int cr_memory_stats(const char *device, cr_memory_stats_result *stats)
+{
+    cr_dev *dev = cr_dev_find(device);
+    if (!dev || !stats)
+        return dev ? CR_FAIL_INT("cr_memory_stats: stats is null") : -1;
+    cr_lock_acquire(&dev->allocator.lock);
+    *stats = dev->allocator.stats;
+    cr_lock_release(&dev->allocator.lock);
+    return 0;
+}
+
+int cr_reset_peak_memory_stats(const char *device)
+{
+    cr_dev *dev = cr_dev_find(device);
+    if (!dev)
+        return -1;
+    cr_lock_acquire(&dev->allocator.lock);
+    dev->allocator.stats.peak_allocated_bytes = dev->allocator.stats.allocated_bytes;
+    dev->allocator.stats.peak_reserved_bytes = dev->allocator.stats.reserved_bytes;
+    cr_lock_release(&dev->allocator.lock);
+    return 0;
+}
+
+int cr_empty_cache(const char *device)
+{
+    cr_dev *dev = cr_dev_find(device);
+    if (!dev)
+        return -1;
+    cr_allocator_empty(dev);
+    return 0;
+}
+
+void cr_dev_count(cr_dev *dev, size_t op, cr_plan_mode mode)
+{
+    if (CR_UNLIKELY(!dev->counts)) {
+        dev->ncounts = cr_count_names ? cr_count_names() : 0;
+        dev->counts = calloc(dev->ncounts ? dev->ncounts : 1, sizeof *dev->counts);
+    }
+    if (CR_UNLIKELY(!dev->counts || op >= dev->ncounts))
+        return;
+    cr_dev_counts *counts = &dev->counts[op];
+    *(mode == CR_PLAN_NATIVE ? &counts->native
+      : mode == CR_PLAN_FALLBACK ? &counts->fallback
+                                 : &counts->decomposed) += 1;
+}
+
+size_t cr_device_op_counts(const char *device, cr_op_counts *counts, size_t cap)
+{
+    cr_dev *dev = cr_dev_find(device);
+    if (!dev)
+        return SIZE_MAX;
+    size_t n = 0;
+    cr_lock_acquire(&dev->lock);
+    for (size_t i = 0; dev->counts && i < dev->ncounts; i++) {
+        cr_dev_counts *c = &dev->counts[i];
+        if (!(c->native | c->decomposed | c->fallback))
+            continue;
+        if (n < cap)
+            counts[n] = (cr_op_counts){cr_count_name(i), c->native, c->decomposed, c->fallback};
+        n++;
+    }
+    cr_lock_release(&dev->lock);
+    return n;
+}

@@ -1,0 +1,155 @@
+/* Shapes and strides: counting, comparing, overlap, and describing them in messages. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/tensor/tensor.h"
+
+int64_t cr_numel_of(int dim, const int64_t *sizes)
+{
+    int64_t numel = 1;
+    bool empty = false;
+    for (int i = 0; i < dim; i++) {
+        if (sizes[i] < 0)
+            return -1;
+        if (!sizes[i])
+            empty = true;
+        else if (__builtin_mul_overflow(numel, sizes[i], &numel))
+            return -1;
+    }
+    return empty ? 0 : numel > INT64_MAX / 16 ? -1 : numel;
+}
+
+void cr_contiguous_strides(int dim, const int64_t *sizes, int64_t *strides)
+{
+    int64_t step = 1;
+    for (int i = dim - 1; i >= 0; i--) {
+        strides[i] = step;
+        step *= sizes[i] > 1 ? sizes[i] : 1;
+    }
+}
+
+bool cr_strides_are_contiguous(int dim, const int64_t *sizes, const int64_t *strides)
+{
+    int64_t step = 1;
+    bool fits = true;
+    for (int i = dim - 1; i >= 0; i--) {
+        if (!sizes[i])
+            return true;
+        if (sizes[i] != 1) {
+            fits = fits && strides[i] == step;
+            step *= sizes[i];
+        }
+    }
+    return fits;
+}
+
+/* The dimensions that matter (size above 1), by stride. */
+static int sorted_dims(const cr_tensor *t, int64_t *sizes, int64_t *strides)
+{
+    int n = 0;
+    for (int i = 0; i < t->dim; i++) {
+        if (t->size[i] == 1)
+            continue;
+        int j = n++;
+        for (; j && strides[j - 1] > t->stride[i]; j--) {
+            sizes[j] = sizes[j - 1];
+            strides[j] = strides[j - 1];
+        }
+        sizes[j] = t->size[i];
+        strides[j] = t->stride[i];
+    }
+    return n;
+}
+
+bool cr_is_dense(const cr_tensor *t)
+{
+    if (t->flags & CR_FLAG_CONTIGUOUS || !t->numel)
+        return true;
+    int64_t sizes[CR_MAX_RANK], strides[CR_MAX_RANK], step = 1;
+    int n = sorted_dims(t, sizes, strides);
+    for (int i = 0; i < n; i++) {
+        if (strides[i] != step)
+            return false;
+        step *= sizes[i];
+    }
+    return true;
+}
+
+bool cr_has_internal_overlap(const cr_tensor *t)
+{
+    if (t->flags & CR_FLAG_CONTIGUOUS || !t->numel)
+        return false;
+    int64_t sizes[CR_MAX_RANK], strides[CR_MAX_RANK], reach = 0;
+    int n = sorted_dims(t, sizes, strides);
+    for (int i = 0; i < n; i++) {
+        if (strides[i] <= reach && !(i == 0 && strides[i] > 0))
+            return true;
+        reach += (sizes[i] - 1) * strides[i];
+    }
+    return false;
+}
+
+bool cr_extent(int dim, const int64_t *sizes, const int64_t *strides, int64_t offset,
+               int64_t *first, int64_t *last)
+{
+    *first = *last = offset;
+    for (int i = 0; i < dim; i++) {
+        int64_t reach;
+        if (!sizes[i])
+            return false;
+        if (__builtin_mul_overflow(sizes[i] - 1, strides[i], &reach) ||
+            __builtin_add_overflow(*last, reach, last))
+            *last = INT64_MAX;
+        if (*last == INT64_MAX)
+            return true;
+    }
+    return true;
+}
+
+int cr_wrap_dim(const char *op, int64_t dim, int rank)
+{
+    int64_t range = rank ? rank : 1;
+    if (dim < -range || dim >= range) {
+        cr_fail("%s: Dimension out of range (expected to be in range of [%" PRId64 ", %" PRId64
+                "], but got %" PRId64 ")",
+                op, -range, range - 1, dim);
+        return -1;
+    }
+    return (int)(dim < 0 ? dim + range : dim);
+}
+
+void cr_meta_of(const cr_tensor *t, cr_meta *meta)
+{
+    meta->dtype = t->dtype;
+    meta->rank = t->dim;
+    meta->layout = t->storage->layout;
+    memcpy(meta->size, t->size, sizeof meta->size);
+    memcpy(meta->stride, t->stride, sizeof meta->stride);
+}
+
+const char *cr_sizes_text(int dim, const int64_t *sizes)
+{
+    static CR_TLS char ring[6][192];
+    static CR_TLS unsigned next;
+    char *text = ring[next++ % 6];
+    size_t length = (size_t)snprintf(text, sizeof ring[0], "[");
+    for (int i = 0; i < dim && length < sizeof ring[0] - 24; i++)
+        length += (size_t)snprintf(text + length, sizeof ring[0] - length, i ? ", %" PRId64 : "%" PRId64,
+                                   sizes[i]);
+    snprintf(text + length, sizeof ring[0] - length, "]");
+    return text;
+}
+
+const char *cr_describe(const cr_tensor *t)
+{
+    static CR_TLS char ring[6][224];
+    static CR_TLS unsigned next;
+    char *text = ring[next++ % 6];
+    if (t)
+        snprintf(text, sizeof ring[0], "%s%s", cr_dtype_name((cr_dtype)t->dtype),
+                 cr_sizes_text(t->dim, t->size));
+    else
+        snprintf(text, sizeof ring[0], "null");
+    return text;
+}

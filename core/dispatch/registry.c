@@ -178,7 +178,8 @@ static cr_dev *open_preferred(const char *list)
 {
     cr_text why = {0};
     cr_dev *dev = NULL;
-    while (!dev && !cr_error() && list && *list) {
+    bool had_error = cr_error(); /* an older one must not stop the search */
+    while (!dev && (had_error || !cr_error()) && list && *list) {
         char entry[512];
         size_t length = strcspn(list, ",");
         if (length < sizeof entry) {

@@ -63,33 +63,29 @@ static cr_storage *out_of_memory(cr_dev *dev, size_t bytes, cr_status status)
                    (unsigned long long)stats.reserved_bytes, *words ? ": " : "", words);
 }
 
-/* The slow half: memory from the backend. */
+static void empty_locked(cr_dev *dev);
+
+/* The slow half: memory from the backend. The device's lock is held. */
 static cr_storage *from_backend(cr_dev *dev, size_t bytes, size_t size)
 {
     cr_allocator *a = &dev->allocator;
     cr_buffer *buffer = NULL;
-    cr_lock_acquire(&dev->lock);
     cr_status status = dev->backend->alloc(dev->handle, size, &buffer);
-    cr_lock_release(&dev->lock);
     if (status == CR_OUT_OF_MEMORY) {
-        cr_allocator_empty(dev);
+        empty_locked(dev);
         cr_backend_words();
-        cr_lock_acquire(&dev->lock);
         status = dev->backend->alloc(dev->handle, size, &buffer);
-        cr_lock_release(&dev->lock);
         cr_lock_acquire(&a->lock);
         a->stats.out_of_memory_retries++;
         cr_lock_release(&a->lock);
     }
-    if (status != CR_OK || (!buffer && !cr_dev_is_host(dev) && status != CR_OK))
+    if (status != CR_OK)
         return out_of_memory(dev, bytes, status);
     cr_lock_acquire(&a->lock);
     cr_storage *storage = take_struct(a);
     cr_lock_release(&a->lock);
     if (!storage && !(storage = malloc(sizeof *storage))) {
-        cr_lock_acquire(&dev->lock);
         dev->backend->free(dev->handle, buffer);
-        cr_lock_release(&dev->lock);
         return cr_fail_memory("a storage", sizeof *storage);
     }
     storage->dev = dev;
@@ -106,7 +102,7 @@ static cr_storage *from_backend(cr_dev *dev, size_t bytes, size_t size)
     return storage;
 }
 
-cr_storage *cr_storage_new(cr_dev *dev, size_t bytes)
+static cr_storage *storage_new(cr_dev *dev, size_t bytes, bool locked)
 {
     cr_allocator *a = &dev->allocator;
     if (CR_UNLIKELY(bytes > PTRDIFF_MAX / 4))
@@ -119,7 +115,12 @@ cr_storage *cr_storage_new(cr_dev *dev, size_t bytes)
         a->bins[bin] = storage->next;
     } else {
         cr_lock_release(&a->lock);
-        if (!(storage = from_backend(dev, bytes, size)))
+        if (!locked)
+            cr_lock_acquire(&dev->lock);
+        storage = from_backend(dev, bytes, size);
+        if (!locked)
+            cr_lock_release(&dev->lock);
+        if (!storage)
             return NULL;
         cr_lock_acquire(&a->lock);
     }
@@ -134,7 +135,17 @@ cr_storage *cr_storage_new(cr_dev *dev, size_t bytes)
     return storage;
 }
 
-void cr_allocator_empty(cr_dev *dev)
+cr_storage *cr_storage_new(cr_dev *dev, size_t bytes)
+{
+    return storage_new(dev, bytes, false);
+}
+
+cr_storage *cr_storage_new_locked(cr_dev *dev, size_t bytes)
+{
+    return storage_new(dev, bytes, true);
+}
+
+static void empty_locked(cr_dev *dev)
 {
     cr_allocator *a = &dev->allocator;
     cr_storage *all = NULL;
@@ -149,7 +160,6 @@ void cr_allocator_empty(cr_dev *dev)
         }
     }
     cr_lock_release(&a->lock);
-    cr_lock_acquire(&dev->lock);
     if (dev->backend->sync)
         dev->backend->sync(dev->handle); /* nothing may still be using what is freed now */
     while (all) {
@@ -158,6 +168,12 @@ void cr_allocator_empty(cr_dev *dev)
         dev->backend->free(dev->handle, storage->buffer);
         free(storage);
     }
+}
+
+void cr_allocator_empty(cr_dev *dev)
+{
+    cr_lock_acquire(&dev->lock);
+    empty_locked(dev);
     cr_lock_release(&dev->lock);
 }
 

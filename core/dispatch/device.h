@@ -12,7 +12,9 @@ typedef enum cr_plan_mode {
     CR_PLAN_NATIVE = 1, /* the backend planned it */
     CR_PLAN_DECOMPOSE,  /* the operation is said with others */
     CR_PLAN_FALLBACK,   /* the cpu backend runs it, through host memory */
-    CR_PLAN_RECAST      /* inputs are cast first, and the operation asked again */
+    CR_PLAN_RECAST,     /* inputs are cast first, and the operation asked again */
+    CR_PLAN_INDIRECT,   /* an in-place or out form: the result is made aside and copied over */
+    CR_PLAN_PLAIN       /* inputs in private layouts are brought to layout 0 first, and the operation asked again */
 } cr_plan_mode;
 
 enum { CR_MAX_OUTPUTS = 5 };
@@ -24,17 +26,17 @@ typedef struct cr_plan_entry {
     uint32_t nkey;
     uint8_t mode;  /* cr_plan_mode */
     uint8_t nout;
-    uint8_t used;  /* since the clock's hand passed */
-    bool simple;   /* one fresh output, nothing special: the hot path */
-    uint32_t nbind; /* values bound, inputs and outputs */
+    uint8_t used; /* since the clock's hand passed */
+    bool own_contiguous; /* every output is row-major */
     cr_plan *plan;
     size_t workspace;
     uint64_t draws;        /* Philox blocks */
-    uint16_t *bind_inputs; /* which input each bound input is; null: all of them in order */
+    uint32_t nbind_inputs; /* inputs that the backend sees */
+    uint16_t *bind_inputs; /* which; null: all of them in order */
     uint8_t *casts;        /* CR_PLAN_RECAST: the dtype of each input, 0 as it is */
-    int16_t alias[CR_MAX_OUTPUTS];  /* the input whose memory the output is, or -1; -2: not wanted */
-    uint32_t naliased; /* with more outputs than CR_MAX_OUTPUTS, all in place: input numbers in alias_list */
-    uint16_t *alias_list;
+    int16_t alias[CR_MAX_OUTPUTS]; /* the input whose memory the output is; -1: new memory; -2: not wanted */
+    uint32_t nwritten;             /* instead, where all outputs are inputs: how many, and which */
+    uint16_t *written;
     cr_meta out[CR_MAX_OUTPUTS];
     size_t out_bytes[CR_MAX_OUTPUTS];
     struct cr_plan_entry *chain; /* in its hash bucket */
@@ -91,8 +93,10 @@ static inline bool cr_dev_is_host(const cr_dev *dev)
 
 /* ---- memory ---- */
 
-/* Memory for a tensor, with refs 1. bytes may be 0. Null and an error (after emptying the cache once) without memory. */
+/* Memory for a tensor, with refs 1. bytes may be 0. Null and an error (after emptying the cache once) without memory.
+ * _locked: the caller holds the device's lock. */
 cr_storage *cr_storage_new(cr_dev *dev, size_t bytes);
+cr_storage *cr_storage_new_locked(cr_dev *dev, size_t bytes);
 /* Host memory that somebody else owns, on a host-memory device. release(context) is called in the end, also on failure. */
 cr_storage *cr_storage_adopt(cr_dev *dev, void *memory, size_t bytes, void (*release)(void *),
                              void *context);

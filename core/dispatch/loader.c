@@ -232,7 +232,7 @@ static bool each_folder(bool (*visit)(const char *folder, void *context), void *
         list += length + (list[length] == ':');
     }
     Dl_info info; /* the installed folder lies beside this library: <libdir>/cresset */
-    if (dladdr((const void *)&cr_loader_try, &info) && info.dli_fname) {
+    if (dladdr(&candidates, &info) && info.dli_fname) {
         char *self = realpath(info.dli_fname, NULL);
         char *slash = self ? strrchr(self, '/') : NULL;
         char *folder = NULL;

@@ -32,7 +32,7 @@ void cr_plan_entry_free(cr_dev *dev, cr_plan_entry *entry)
     free(entry->key);
     free(entry->bind_inputs);
     free(entry->casts);
-    free(entry->alias_list);
+    free(entry->written);
     free(entry);
 }
 

@@ -25,6 +25,7 @@ CR_INFERENCES(X)
 /* Decompositions, composites and views: one declaration a row (a function that serves several is declared as often). */
 #define FUNCTION_(name) int name(const cr_op *op, const cr_value *args, cr_results *results);
 #define primitive
+#define memory
 #define kernel(fn)    FUNCTION_(cr_decompose_##fn)
 #define composite(fn) FUNCTION_(cr_composite_##fn)
 #define view(fn)      FUNCTION_(cr_view_##fn)
@@ -32,6 +33,7 @@ CR_INFERENCES(X)
 #include "core/ops/ops.def"
 #undef OP
 #undef primitive
+#undef memory
 #undef kernel
 #undef composite
 #undef view

@@ -22,6 +22,7 @@ typedef struct row {
 #define I             true
 #define N             false
 #define primitive     CR_HOW_PRIMITIVE, NULL
+#define memory        CR_HOW_MEMORY, NULL
 #define kernel(fn)    CR_HOW_KERNEL, cr_decompose_##fn
 #define composite(fn) CR_HOW_COMPOSITE, cr_composite_##fn
 #define view(fn)      CR_HOW_VIEW, cr_view_##fn

@@ -18,7 +18,7 @@ typedef struct cr_results {
 /* A decomposition, a composite, or a view: args are complete, in the schema's order. Returns 0, or -1 with the error set. */
 typedef int (*cr_op_function)(const cr_op *op, const cr_value *args, cr_results *results);
 
-typedef enum cr_how { CR_HOW_PRIMITIVE, CR_HOW_KERNEL, CR_HOW_COMPOSITE, CR_HOW_VIEW } cr_how;
+typedef enum cr_how { CR_HOW_PRIMITIVE, CR_HOW_MEMORY, CR_HOW_KERNEL, CR_HOW_COMPOSITE, CR_HOW_VIEW } cr_how;
 
 typedef enum cr_variant { CR_FUNCTIONAL, CR_INPLACE, CR_OUT } cr_variant;
 

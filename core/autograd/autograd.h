@@ -1,0 +1,176 @@
+/* The graph: nodes, edges, what hangs on tensors, and what a derivative is. */
+#ifndef CRESSET_CORE_AUTOGRAD_AUTOGRAD_H
+#define CRESSET_CORE_AUTOGRAD_AUTOGRAD_H
+
+#include <cresset/autograd.h>
+
+#include "core/ops/table.h"
+
+typedef struct cr_derivative cr_derivative;
+typedef struct cr_grad_context cr_grad_context;
+
+/* Where a gradient goes: a node's output number, or a leaf (the pointer's lowest bit is set then). 0: nowhere. Holds a
+ * reference. */
+typedef struct cr_edge {
+    uintptr_t target;
+    uint32_t nr;
+} cr_edge;
+
+static inline bool cr_edge_is_leaf(uintptr_t target)
+{
+    return target & 1;
+}
+static inline cr_tensor *cr_edge_leaf(uintptr_t target)
+{
+    return (cr_tensor *)(target & ~(uintptr_t)1);
+}
+static inline cr_grad_node *cr_edge_node(uintptr_t target)
+{
+    return (cr_grad_node *)target;
+}
+
+/* What an output of the forward operation looked like: its gradient must look the same. */
+typedef struct cr_output_meta {
+    uint8_t dtype, dim;
+    cr_dev *dev;
+    int64_t size[CR_MAX_RANK];
+} cr_output_meta;
+
+typedef struct cr_saved {
+    cr_tensor *tensor; /* null: not saved */
+    unsigned version;
+} cr_saved;
+
+typedef struct cr_hook {
+    int64_t handle;
+    uint32_t nr; /* of a tensor's hook on a node: which output */
+    bool on_node;
+    cr_tensor_hook tensor_hook;
+    cr_node_hook node_hook;
+    void *context;
+    struct cr_hook *next;
+} cr_hook;
+
+/* Tensors that are no leaves and keep their gradient: the node finds them here. Weak. */
+typedef struct cr_retained {
+    cr_tensor *tensor;
+    uint32_t nr;
+    struct cr_retained *next;
+} cr_retained;
+
+struct cr_grad_node {
+    atomic_int refs;
+    uint16_t nin, nout, nargs;
+    uint16_t size_class; /* of its memory */
+    bool released;       /* what was saved is gone */
+    uint64_t seq;        /* newer nodes have higher numbers, and run first */
+    const cr_derivative *rule;
+    cr_edge *edges;          /* [nin], by flattened input */
+    cr_output_meta *outputs; /* [nout] */
+    cr_value *args;          /* [nargs]: the forward's arguments, tensors apart; lists are copied behind */
+    cr_saved *saved_in, *saved_out; /* [CR_SAVED_IN], [CR_SAVED_OUT] or null where the rule saves none */
+    cr_hook *hooks;
+    cr_retained *retained;
+    cr_grad_node *next_dying; /* in the list of those about to be freed */
+    void *own; /* of custom functions and slices; rule->destroy frees it */
+};
+
+enum { CR_SAVED_IN = 8, CR_SAVED_OUT = 4 };
+
+/* A derivative: PyTorch's node name, what must be saved, and the formula. in_for[i] has bit j if input i is needed for the
+ * gradient of input j; out_for likewise for outputs. */
+struct cr_derivative {
+    const char *name;
+    uint16_t in_for[CR_SAVED_IN];
+    uint16_t out_for[CR_SAVED_OUT];
+    int (*apply)(cr_grad_context *c);
+    void (*destroy)(cr_grad_node *node);
+};
+
+/* What hangs on a tensor. */
+struct cr_autograd {
+    cr_tensor *grad;
+    cr_grad_node *grad_fn;
+    uint32_t nr; /* which output of grad_fn */
+    bool retains_grad;
+    cr_hook *hooks;  /* of a leaf; others' hang on grad_fn */
+    cr_tensor *base; /* of a view: what it is a view of (never itself a view) */
+    unsigned view_version; /* the storage's version that grad_fn tells of, for views */
+};
+
+/* ---- what a derivative's formula uses ---- */
+
+struct cr_grad_context {
+    cr_grad_node *node;
+    cr_tensor *const *grads; /* [nout], null is zero */
+    cr_tensor **give;        /* [nin] */
+    const uint8_t *needs;    /* [nin] */
+    bool failed;
+};
+
+/* The gradient of output i, or null for zero. */
+static inline cr_tensor *cr_g(cr_grad_context *c, int i)
+{
+    return c->grads[i];
+}
+static inline bool cr_needs(const cr_grad_context *c, int i)
+{
+    return i < c->node->nin && c->needs[i];
+}
+static inline const cr_value *cr_argument(const cr_grad_context *c, int arg)
+{
+    return &c->node->args[arg];
+}
+/* Gives input i's gradient. */
+static inline void cr_set(cr_grad_context *c, int i, cr_tensor *grad)
+{
+    if (!cr_needs(c, i))
+        return;
+    c->give[i] = grad;
+    if (!grad)
+        c->failed = true;
+}
+/* A saved input or output; null and an error if it was freed or changed. An absent optional input gives null alone. */
+cr_tensor *cr_in(cr_grad_context *c, int i);
+cr_tensor *cr_out(cr_grad_context *c, int i);
+/* Sizes of input i, which needs a gradient. */
+cr_ints cr_in_sizes(const cr_grad_context *c, int i);
+int cr_in_dim(const cr_grad_context *c, int i);
+cr_dtype cr_in_dtype(const cr_grad_context *c, int i);
+const char *cr_in_device(const cr_grad_context *c, int i);
+
+/* ---- nodes ---- */
+
+cr_grad_node *cr_node_new(const cr_derivative *rule, uint32_t nin, uint32_t nout, uint32_t nargs, size_t extra);
+static inline cr_grad_node *cr_node_retain(cr_grad_node *node)
+{
+    atomic_fetch_add_explicit(&node->refs, 1, memory_order_relaxed);
+    return node;
+}
+void cr_node_release(cr_grad_node *node);
+void cr_node_release_saved(cr_grad_node *node);
+
+/* The edge a tensor's gradient takes; target 0 if it needs none. Takes a reference. */
+cr_edge cr_edge_of(cr_tensor *t);
+void cr_edge_release(cr_edge edge);
+/* The sizes and dtype at the other end. */
+const int64_t *cr_edge_meta(cr_edge edge, int *dim, cr_dtype *dtype, cr_dev **dev);
+
+/* Makes t output nr of node (whose reference is added), with its sizes noted. */
+bool cr_node_set_output(cr_grad_node *node, uint32_t nr, cr_tensor *t);
+
+cr_autograd *cr_autograd_of(cr_tensor *t); /* made if there is none; null and an error without memory */
+/* The node that made t, brought up to date for views whose base was changed; null for leaves. */
+cr_grad_node *cr_current_grad_fn(cr_tensor *t);
+/* The gradient history of a view's base after the view was changed by node. */
+int cr_rebase_view(cr_tensor *view, cr_grad_node *node);
+int64_t cr_new_hook_handle(void);
+void cr_free_hooks(cr_hook *hooks);
+
+/* Registers the room with the ops room; done when the library is loaded. */
+void cr_autograd_init(void);
+
+/* The derivative of a row of ops.def; null where there is none. */
+const cr_derivative *cr_derivative_of(const cr_op *op);
+
+#endif

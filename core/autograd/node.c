@@ -1,0 +1,208 @@
+/* Nodes: their memory, their references, and freeing whole graphs without recursion. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/autograd/autograd.h"
+
+/* ---- memory: by size class, kept by thread up to a bound ---- */
+
+enum { STEP = 64, CLASSES = 16, KEPT = 256 };
+
+typedef struct free_node {
+    struct free_node *next;
+} free_node;
+
+static CR_TLS free_node *kept[CLASSES];
+static CR_TLS int kept_count[CLASSES];
+static CR_TLS bool kept_registered;
+
+static void free_kept(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < CLASSES; i++) {
+        while (kept[i]) {
+            free_node *n = kept[i];
+            kept[i] = n->next;
+            free(n);
+        }
+        kept_count[i] = 0;
+    }
+    kept_registered = false;
+}
+
+static void *take(size_t bytes, uint16_t *class)
+{
+    size_t c = (bytes + STEP - 1) / STEP;
+    *class = (uint16_t)(c < CLASSES ? c : CLASSES);
+    if (c < CLASSES && kept[c]) {
+        free_node *n = kept[c];
+        kept[c] = n->next;
+        kept_count[c]--;
+        return n;
+    }
+    return malloc(c < CLASSES ? c * STEP : bytes);
+}
+
+static void give_back(void *memory, uint16_t class)
+{
+    if (class >= CLASSES || kept_count[class] >= KEPT) {
+        free(memory);
+        return;
+    }
+    if (CR_UNLIKELY(!kept_registered)) {
+        kept_registered = true;
+        cr_thread_on_end(free_kept);
+    }
+    free_node *n = memory;
+    n->next = kept[class];
+    kept[class] = n;
+    kept_count[class]++;
+}
+
+/* ---- making ---- */
+
+static atomic_ullong last_seq;
+
+cr_grad_node *cr_node_new(const cr_derivative *rule, uint32_t nin, uint32_t nout, uint32_t nargs, size_t extra)
+{
+    bool saves_in = false, saves_out = false;
+    for (int i = 0; i < CR_SAVED_IN; i++)
+        saves_in = saves_in || rule->in_for[i];
+    for (int i = 0; i < CR_SAVED_OUT; i++)
+        saves_out = saves_out || rule->out_for[i];
+    size_t edges = nin * sizeof(cr_edge), outputs = nout * sizeof(cr_output_meta), args = nargs * sizeof(cr_value);
+    size_t in = saves_in ? CR_SAVED_IN * sizeof(cr_saved) : 0, out = saves_out ? CR_SAVED_OUT * sizeof(cr_saved) : 0;
+    uint16_t class;
+    char *memory = take(sizeof(cr_grad_node) + edges + outputs + args + in + out + extra, &class);
+    if (!memory)
+        return cr_fail_memory("a node of the graph", sizeof(cr_grad_node) + edges + outputs + args + in + out + extra);
+    cr_grad_node *node = (cr_grad_node *)(void *)memory;
+    memset(node, 0, sizeof *node);
+    atomic_init(&node->refs, 1);
+    node->nin = (uint16_t)nin;
+    node->nout = (uint16_t)nout;
+    node->nargs = (uint16_t)nargs;
+    node->size_class = class;
+    node->seq = atomic_fetch_add_explicit(&last_seq, 1, memory_order_relaxed) + 1;
+    node->rule = rule;
+    memory += sizeof *node;
+    node->edges = (cr_edge *)(void *)memory;
+    memset(node->edges, 0, edges);
+    memory += edges;
+    node->outputs = (cr_output_meta *)(void *)memory;
+    memory += outputs;
+    node->args = (cr_value *)(void *)memory; /* what is extra lies behind the arguments */
+    memory += args + extra;
+    node->saved_in = saves_in ? (cr_saved *)(void *)memory : NULL;
+    node->saved_out = saves_out ? (cr_saved *)(void *)(memory + in) : NULL;
+    memset(memory, 0, in + out);
+    for (uint32_t i = 0; i < nout; i++)
+        node->outputs[i].dtype = 0;
+    return node;
+}
+
+/* ---- freeing ---- */
+
+void cr_free_hooks(cr_hook *hooks)
+{
+    while (hooks) {
+        cr_hook *next = hooks->next;
+        free(hooks);
+        hooks = next;
+    }
+}
+
+void cr_node_release_saved(cr_grad_node *node)
+{
+    for (int i = 0; node->saved_in && i < CR_SAVED_IN; i++) {
+        cr_release(node->saved_in[i].tensor);
+        node->saved_in[i].tensor = NULL;
+    }
+    for (int i = 0; node->saved_out && i < CR_SAVED_OUT; i++) {
+        cr_release(node->saved_out[i].tensor);
+        node->saved_out[i].tensor = NULL;
+    }
+    node->released = true;
+}
+
+/* Freeing a node may free the nodes before it, and so on down a chain of any length: they wait in a list instead. */
+static CR_TLS cr_grad_node *dying;
+static CR_TLS bool freeing;
+
+static void free_one(cr_grad_node *node)
+{
+    cr_node_release_saved(node);
+    for (int i = 0; i < node->nin; i++)
+        cr_edge_release(node->edges[i]);
+    if (node->rule->destroy)
+        node->rule->destroy(node);
+    cr_free_hooks(node->hooks);
+    while (node->retained) {
+        cr_retained *next = node->retained->next;
+        free(node->retained);
+        node->retained = next;
+    }
+    give_back(node, node->size_class);
+}
+
+void cr_node_release(cr_grad_node *node)
+{
+    if (!node || atomic_fetch_sub_explicit(&node->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    if (freeing) {
+        node->next_dying = dying;
+        dying = node;
+        return;
+    }
+    freeing = true;
+    free_one(node);
+    while (dying) {
+        cr_grad_node *next = dying;
+        dying = next->next_dying;
+        free_one(next);
+    }
+    freeing = false;
+}
+
+void cr_edge_release(cr_edge edge)
+{
+    if (!edge.target)
+        return;
+    if (cr_edge_is_leaf(edge.target))
+        cr_release(cr_edge_leaf(edge.target));
+    else
+        cr_node_release(cr_edge_node(edge.target));
+}
+
+/* ---- edges ---- */
+
+cr_edge cr_edge_of(cr_tensor *t)
+{
+    cr_edge edge = {0, 0};
+    if (!t || !cr_requires_grad_flag(t))
+        return edge;
+    cr_grad_node *fn = t->autograd ? cr_current_grad_fn(t) : NULL;
+    if (fn) {
+        edge.target = (uintptr_t)cr_node_retain(fn);
+        edge.nr = t->autograd->nr;
+    } else {
+        edge.target = (uintptr_t)cr_retain(t) | 1;
+    }
+    return edge;
+}
+
+const int64_t *cr_edge_meta(cr_edge edge, int *dim, cr_dtype *dtype, cr_dev **dev)
+{
+    if (cr_edge_is_leaf(edge.target)) {
+        cr_tensor *t = cr_edge_leaf(edge.target);
+        *dim = t->dim;
+        *dtype = (cr_dtype)t->dtype;
+        *dev = t->storage->dev;
+        return t->size;
+    }
+    cr_output_meta *m = &cr_edge_node(edge.target)->outputs[edge.nr];
+    *dim = m->dim;
+    *dtype = (cr_dtype)m->dtype;
+    *dev = m->dev;
+    return m->size;
+}

@@ -1,0 +1,259 @@
+/* Taking note: when an operation runs on tensors that require grad, its node is made before (so that what the derivative
+ * needs is saved as it was) and hung on the results after. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <cresset/ops.h>
+
+#include "core/autograd/autograd.h"
+#include "core/ops/invoke.h"
+
+/* ---- what hangs on a tensor ---- */
+
+cr_autograd *cr_autograd_of(cr_tensor *t)
+{
+    if (!t->autograd && !(t->autograd = calloc(1, sizeof *t->autograd)))
+        cr_fail_memory("a tensor's gradient", sizeof *t->autograd);
+    return t->autograd;
+}
+
+static void forget_retained(cr_grad_node *node, const cr_autograd *meta)
+{
+    for (cr_retained **link = &node->retained; *link; link = &(*link)->next) {
+        if ((*link)->tensor->autograd == meta) {
+            cr_retained *r = *link;
+            *link = r->next;
+            free(r);
+            return;
+        }
+    }
+}
+
+static void autograd_free(cr_autograd *meta)
+{
+    if (meta->retains_grad && meta->grad_fn)
+        forget_retained(meta->grad_fn, meta);
+    cr_release(meta->grad);
+    cr_node_release(meta->grad_fn);
+    cr_free_hooks(meta->hooks);
+    cr_release(meta->base);
+    free(meta);
+}
+
+/* ---- derivatives by row ---- */
+
+static int not_implemented(cr_grad_context *c)
+{
+    return CR_FAIL_INT("the derivative for '%s' is not implemented", (const char *)c->node->own);
+}
+
+static const cr_derivative no_derivative = {.name = "NotImplemented", .apply = not_implemented};
+
+/* The names in the table's last column are those of the derivatives' structs; `none` is the one that says there is none. */
+extern const cr_derivative cr_grad_none;
+const cr_derivative cr_grad_none = {.name = "none"};
+#define OP(id, schema, inplace, out, infer, how, grad) extern const cr_derivative cr_grad_##grad;
+#include "core/ops/ops.def"
+#undef OP
+static const cr_derivative *const derivatives[] = {
+#define OP(id, schema, inplace, out, infer, how, grad) &cr_grad_##grad,
+#include "core/ops/ops.def"
+#undef OP
+};
+
+const cr_derivative *cr_derivative_of(const cr_op *op)
+{
+    const cr_derivative *d = derivatives[op->row];
+    return d == &cr_grad_none ? NULL : d;
+}
+
+/* ---- before ---- */
+
+static void save(cr_saved *slot, cr_tensor *t)
+{
+    slot->tensor = cr_retain(t);
+    slot->version = atomic_load_explicit(&t->storage->version, memory_order_relaxed);
+}
+
+/* The arguments without tensors; lists and strings go behind them. */
+static size_t payload(const cr_value *v)
+{
+    switch (v->tag) {
+    case CR_INT_LIST:
+    case CR_FLOAT_LIST: return (size_t)v->count * 8;
+    case CR_BOOL_LIST:
+    case CR_STRING:
+    case CR_DEVICE: return ((size_t)v->count + 8) / 8 * 8;
+    default: return 0;
+    }
+}
+
+static void copy_args(cr_grad_node *node, const cr_value *args)
+{
+    char *behind = (char *)(node->args + node->nargs);
+    for (int a = 0; a < node->nargs; a++) {
+        node->args[a] = args[a];
+        size_t bytes = payload(&args[a]);
+        if (args[a].tag == CR_TENSOR || args[a].tag == CR_TENSOR_LIST) {
+            node->args[a].as.tensor = NULL;
+        } else if (bytes) {
+            size_t used = args[a].tag == CR_STRING || args[a].tag == CR_DEVICE || args[a].tag == CR_BOOL_LIST
+                              ? (size_t)args[a].count
+                              : bytes;
+            memcpy(behind, args[a].as.s, used);
+            memset(behind + used, 0, bytes - used);
+            node->args[a].as.s = behind;
+            behind += bytes;
+        }
+    }
+}
+
+static cr_grad_node *begin(const cr_op *op, const cr_value *args, cr_tensor *const *in, uint32_t nin,
+                           const uint16_t *first_input, bool *failed)
+{
+    (void)first_input;
+    const cr_derivative *rule = cr_derivative_of(op);
+    if (!rule)
+        rule = &no_derivative;
+    size_t extra = 0;
+    for (int a = 0; a < op->nargs; a++)
+        extra += payload(&args[a]);
+    uint32_t nout = op->schema->nreturns ? op->schema->nreturns : 1;
+    if (op->schema->nreturns == 1 && op->schema->returns[0].list)
+        return NULL; /* lists of views are composites */
+    *failed = true;
+    for (uint32_t i = 0; i < nin; i++)
+        if (in[i] && in[i]->flags & CR_FLAG_INFERENCE && rule != &no_derivative && i < CR_SAVED_IN && rule->in_for[i]) {
+            cr_fail("%.*s: Inference tensors cannot be saved for backward. To work around you can make a clone to get a "
+                    "normal tensor and use it in autograd.",
+                    op->schema->bare, op->name);
+            return NULL;
+        }
+    cr_tensor *original = NULL; /* an in-place operation that needs its input as it was */
+    if (op->variant == CR_INPLACE && rule->in_for[0] && !(original = cr_clone(in[0])))
+        return NULL;
+    cr_grad_node *node = cr_node_new(rule, nin, nout, op->nargs, extra);
+    if (!node)
+        return NULL;
+    copy_args(node, args);
+    uint32_t wanted = 0;
+    for (uint32_t i = 0; i < nin; i++) {
+        if (!in[i] || !cr_requires_grad_flag(in[i]))
+            continue;
+        node->edges[i] = cr_edge_of(in[i]);
+        wanted |= (uint32_t)1 << (i < 15 ? i : 15);
+    }
+    for (uint32_t i = 0; node->saved_in && i < nin && i < CR_SAVED_IN; i++) {
+        if (in[i] && rule->in_for[i] & wanted)
+            save(&node->saved_in[i], original && in[i] == in[0] ? original : in[i]);
+    }
+    if (rule == &no_derivative)
+        node->own = (void *)(uintptr_t)op->name;
+    *failed = false;
+    return node;
+}
+
+/* ---- after ---- */
+
+bool cr_node_set_output(cr_grad_node *node, uint32_t nr, cr_tensor *t)
+{
+    cr_output_meta *m = &node->outputs[nr];
+    m->dtype = t->dtype;
+    m->dim = t->dim;
+    m->dev = t->storage->dev;
+    memcpy(m->size, t->size, (size_t)t->dim * sizeof *t->size);
+    cr_autograd *meta = cr_autograd_of(t);
+    if (!meta)
+        return false;
+    if (meta->grad_fn) {
+        if (meta->retains_grad)
+            forget_retained(meta->grad_fn, meta);
+        cr_node_release(meta->grad_fn);
+    }
+    meta->retains_grad = false;
+    meta->grad_fn = cr_node_retain(node);
+    meta->nr = nr;
+    meta->view_version = atomic_load_explicit(&t->storage->version, memory_order_relaxed);
+    t->flags |= CR_FLAG_REQUIRES_GRAD;
+    return true;
+}
+
+/* Another tensor over an output, so that the node does not own what owns the node. */
+static bool save_output(cr_grad_node *node, int i, cr_tensor *t)
+{
+    cr_tensor *alias = cr_tensor_make_view(t, t->dim, t->size, t->stride, t->offset);
+    if (!alias)
+        return false;
+    node->saved_out[i].tensor = alias;
+    node->saved_out[i].version = atomic_load_explicit(&t->storage->version, memory_order_relaxed);
+    return true;
+}
+
+static void cancel(cr_grad_node *node)
+{
+    cr_node_release(node);
+}
+
+static int finish(cr_grad_node *node, const cr_op *op, cr_tensor *const *in, cr_results *results)
+{
+    const cr_derivative *rule = node->rule;
+    int failed = 0;
+    uint32_t wanted = 0;
+    for (int i = 0; i < node->nin; i++)
+        if (node->edges[i].target)
+            wanted |= (uint32_t)1 << (i < 15 ? i : 15);
+    for (int i = 0; i < results->count && !failed; i++) {
+        cr_tensor *t = results->t[i];
+        if (!t || !cr_dtype_is_floating((cr_dtype)t->dtype)) {
+            if (t && node->saved_out && i < CR_SAVED_OUT && rule->out_for[i] & wanted && !save_output(node, i, t))
+                failed = -1;
+            continue;
+        }
+        bool written = t == in[0] && (op->variant == CR_INPLACE || op->own_inplace);
+        if (written && t->autograd && t->autograd->base)
+            failed = cr_rebase_view(t, node);
+        else if (!cr_node_set_output(node, (uint32_t)i, t))
+            failed = -1;
+        if (!failed && node->saved_out && i < CR_SAVED_OUT && rule->out_for[i] & wanted && !save_output(node, i, t))
+            failed = -1;
+    }
+    cr_node_release(node);
+    return failed;
+}
+
+static int check_inplace(const cr_op *op, cr_tensor *self, bool records)
+{
+    (void)records;
+    if (cr_this_thread.grad_disabled || cr_this_thread.inference_mode)
+        return 0;
+    bool leaf = !self->autograd || !self->autograd->grad_fn;
+    cr_tensor *base = self->autograd ? self->autograd->base : NULL;
+    if (cr_requires_grad_flag(self) && leaf && !base)
+        return CR_FAIL_INT("%.*s: a leaf Variable that requires grad is being used in an in-place operation.",
+                           op->schema->bare, op->name);
+    if (base && cr_requires_grad_flag(base) && !(base->autograd && base->autograd->grad_fn))
+        return CR_FAIL_INT("%.*s: a view of a leaf Variable that requires grad is being used in an in-place operation.",
+                           op->schema->bare, op->name);
+    if (self->flags & CR_FLAG_INFERENCE && records)
+        return CR_FAIL_INT("%.*s: Inplace update to inference tensor outside InferenceMode is not allowed.",
+                           op->schema->bare, op->name);
+    return 0;
+}
+
+static int note_view(const cr_op *op, cr_tensor *base, cr_tensor *view)
+{
+    (void)op;
+    cr_autograd *meta = cr_autograd_of(view);
+    if (!meta)
+        return -1;
+    cr_tensor *root = base->autograd && base->autograd->base ? base->autograd->base : base;
+    meta->base = cr_retain(root);
+    meta->view_version = atomic_load_explicit(&view->storage->version, memory_order_relaxed);
+    return 0;
+}
+
+__attribute__((constructor)) void cr_autograd_init(void)
+{
+    cr_autograd_free = autograd_free;
+    cr_the_recorder = (cr_recorder){begin, finish, cancel, check_inplace, note_view};
+}

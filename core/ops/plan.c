@@ -1,0 +1,390 @@
+/* What happens the first time a call is seen: inference, the backend's plan, and the entry that remembers both. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/ops/invoke.h"
+
+/* ---- switches ---- */
+
+static bool env_is(const char *name, const char *value)
+{
+    const char *have = cr_env(name);
+    return have && !strcmp(have, value);
+}
+
+static bool only_primitives(void)
+{
+    static atomic_int known;
+    int value = atomic_load_explicit(&known, memory_order_relaxed);
+    if (!value) {
+        value = env_is("CRESSET_ONLY_PRIMITIVES", "1") ? 2 : 1;
+        atomic_store(&known, value);
+    }
+    return value == 2;
+}
+
+/* ---- the frame ---- */
+
+static bool list_attr(cr_frame *f, const cr_arg *arg, const cr_value *v)
+{
+    if (v->count > 4 * CR_MAX_RANK)
+        return cr_frame_fail(f, "%s has %lld elements, more than any operation takes", arg->name, (long long)v->count);
+    if (arg->type == CR_ARG_BOOLS) {
+        int64_t bools[8] = {0};
+        for (int64_t i = 0; i < v->count && i < 8; i++)
+            bools[i] = v->as.bools[i];
+        cr_frame_attr_ints(f, arg->name, bools, (int)(v->count < 8 ? v->count : 8));
+    } else {
+        cr_frame_attr_ints(f, arg->name, v->as.ints, (int)v->count);
+    }
+    return true;
+}
+
+/* Attributes as the arguments have them; inference changes what a backend should see in another form. */
+static bool fill_attrs(cr_frame *f)
+{
+    const cr_schema *s = f->op->schema;
+    for (int a = 0; a < f->op->nargs; a++) {
+        const cr_arg *arg = &s->args[a];
+        const cr_value *v = &f->args[a];
+        if (v->tag == CR_NONE || f->nattrs == CR_FRAME_ATTRS)
+            continue;
+        if (arg->type == CR_ARG_INT || arg->type == CR_ARG_BOOL) {
+            if (strcmp(arg->name, "non_blocking") && strcmp(arg->name, "pin_memory"))
+                cr_frame_attr_int(f, arg->name, v->as.i);
+        } else if (arg->type == CR_ARG_INTS || arg->type == CR_ARG_BOOLS) {
+            if (!list_attr(f, arg, v))
+                return false;
+        } else if (arg->type == CR_ARG_STRING) {
+            f->attrs[f->nattrs++] = (cr_attr){.name = arg->name, .kind = CR_ATTR_TEXT, .as.text = v->as.s};
+        }
+    }
+    return true;
+}
+
+/* Inputs that are dense and laid out alike give their order to the output. */
+static void keep_strides(cr_frame *f)
+{
+    const cr_tensor *like = NULL;
+    cr_meta *out = &f->out[0];
+    for (uint32_t i = 0; i < f->nin; i++) {
+        const cr_tensor *t = f->in[i];
+        if (!t || t->dim != out->rank || memcmp(t->size, out->size, (size_t)t->dim * sizeof *t->size))
+            continue;
+        if (t->flags & CR_FLAG_CONTIGUOUS || !cr_is_dense(t))
+            return;
+        if (like && memcmp(like->stride, t->stride, (size_t)t->dim * sizeof *t->stride))
+            return;
+        like = t;
+    }
+    if (like)
+        memcpy(out->stride, like->stride, sizeof out->stride);
+}
+
+static bool same_sizes(const cr_meta *m, const cr_tensor *t)
+{
+    return m->rank == t->dim && !memcmp(m->size, t->size, (size_t)t->dim * sizeof *t->size);
+}
+
+/* ---- the entry ---- */
+
+static cr_plan_entry *entry_new(const cr_op_run *run, cr_plan_mode mode)
+{
+    cr_plan_entry *e = calloc(1, sizeof *e);
+    uint64_t *key = malloc(run->nkey * sizeof *key);
+    if (!e || !key) {
+        free(e);
+        free(key);
+        return cr_fail_memory("a plan", run->nkey * sizeof *key);
+    }
+    memcpy(key, run->key, run->nkey * sizeof *key);
+    e->key = key;
+    e->nkey = run->nkey;
+    e->hash = run->hash;
+    e->mode = (uint8_t)mode;
+    for (int i = 0; i < CR_MAX_OUTPUTS; i++)
+        e->alias[i] = -1;
+    return e;
+}
+
+static cr_plan_entry *remember(cr_op_run *run, cr_plan_mode mode)
+{
+    cr_plan_entry *e = entry_new(run, mode);
+    if (!e)
+        return NULL;
+    cr_lock_acquire(&run->dev->lock);
+    if (!cr_plan_cache_insert(run->dev, e)) {
+        cr_lock_release(&run->dev->lock);
+        return NULL;
+    }
+    return e;
+}
+
+static cr_plan_entry *remember_casts(cr_op_run *run, const uint8_t *casts)
+{
+    cr_plan_entry *e = entry_new(run, CR_PLAN_RECAST);
+    if (!e || !(e->casts = malloc(run->nin))) {
+        if (e)
+            cr_fail_memory("a plan", run->nin);
+        cr_plan_entry_free(run->dev, e);
+        return NULL;
+    }
+    memcpy(e->casts, casts, run->nin);
+    cr_lock_acquire(&run->dev->lock);
+    if (!cr_plan_cache_insert(run->dev, e)) {
+        cr_lock_release(&run->dev->lock);
+        return NULL;
+    }
+    return e;
+}
+
+/* ---- asking the backend ---- */
+
+/* What the backend calls the operation: copies of all kinds are one primitive. */
+static const char *backend_name(const cr_op *op)
+{
+    const char *name = op->name;
+    return !strcmp(name, "_to_copy") || !strcmp(name, "clone") ? "copy" : name;
+}
+
+static void expand_meta(cr_meta *m, const cr_meta *to)
+{
+    int more = to->rank - m->rank;
+    for (int d = to->rank - 1; d >= 0; d--) {
+        bool have = d >= more;
+        bool repeat = !have || (m->size[d - more] == 1 && to->size[d] != 1);
+        m->stride[d] = repeat ? 0 : m->stride[d - more];
+        m->size[d] = to->size[d];
+    }
+    m->rank = to->rank;
+}
+
+typedef struct asked {
+    cr_meta *values;
+    uint32_t *numbers; /* node inputs, node outputs, graph inputs, graph outputs, in this order */
+    cr_plan_entry *entry;
+} asked;
+
+/* Plans the one-node graph of the frame and fills the entry. The device's lock is held. */
+static cr_status ask(cr_op_run *run, cr_frame *f, cr_plan_entry *e)
+{
+    cr_dev *dev = run->dev;
+    const cr_schema *s = f->op->schema;
+    uint32_t nwritten = 0, nout = f->all_in_place ? 0 : f->nout;
+    for (int a = 0; f->all_in_place && a < f->op->nargs; a++)
+        if (s->args[a].written)
+            nwritten += (uint32_t)(run->first_input[a + 1] - run->first_input[a]);
+    size_t total = run->nin + nwritten + nout;
+    cr_meta *values = calloc(total ? total : 1, sizeof *values);
+    uint32_t *at = calloc(3 * (total ? total : 1), sizeof *at);
+    uint64_t layouts[CR_MAX_OUTPUTS] = {0};
+    size_t bytes[CR_MAX_OUTPUTS] = {0};
+    uint64_t *all_layouts = layouts;
+    size_t *all_bytes = bytes;
+    e->bind_inputs = malloc((run->nin ? run->nin : 1) * sizeof *e->bind_inputs);
+    e->written = nwritten ? malloc(nwritten * sizeof *e->written) : NULL;
+    if (nwritten) {
+        all_layouts = calloc(nwritten, sizeof *all_layouts);
+        all_bytes = calloc(nwritten, sizeof *all_bytes);
+    }
+    cr_status status = CR_OUT_OF_MEMORY;
+    if (!values || !at || !e->bind_inputs || (nwritten && (!e->written || !all_layouts || !all_bytes)))
+        goto done;
+    uint32_t *node_in = at, *node_out = at + total, *graph_out = at + 2 * total;
+    uint32_t nvalues = 0, n_node_in = 0, n_node_out = 0, n_graph_out = 0;
+    e->nbind_inputs = 0;
+    for (uint32_t i = 0; i < run->nin; i++) {
+        if (f->unseen[i])
+            continue;
+        if (!run->in[i]) {
+            node_in[n_node_in++] = CR_NO_VALUE;
+            continue;
+        }
+        cr_meta_of(run->in[i], &values[nvalues]);
+        if (f->expand[i])
+            expand_meta(&values[nvalues], &f->out[0]);
+        e->bind_inputs[e->nbind_inputs++] = (uint16_t)i;
+        node_in[n_node_in++] = nvalues++;
+    }
+    uint32_t graph_in[CR_CALL_INPUTS], *graph_inputs = graph_in;
+    if (nvalues > CR_CALL_INPUTS && !(graph_inputs = malloc(nvalues * sizeof *graph_inputs)))
+        goto done;
+    for (uint32_t i = 0; i < nvalues; i++)
+        graph_inputs[i] = i;
+    uint32_t ninputs = nvalues;
+    for (int a = 0; f->all_in_place && a < f->op->nargs; a++) {
+        if (!s->args[a].written)
+            continue;
+        for (int i = run->first_input[a]; i < run->first_input[a + 1]; i++) {
+            cr_meta_of(run->in[i], &values[nvalues]);
+            e->written[e->nwritten++] = (uint16_t)i;
+            graph_out[n_graph_out++] = node_out[n_node_out++] = nvalues++;
+        }
+    }
+    for (uint32_t i = 0; i < nout; i++) {
+        if (f->alias[i] == -2) {
+            node_out[n_node_out++] = CR_NO_VALUE;
+            continue;
+        }
+        values[nvalues] = f->out[i];
+        if (f->alias[i] >= 0)
+            cr_meta_of(run->in[f->alias[i]], &values[nvalues]);
+        graph_out[n_graph_out++] = node_out[n_node_out++] = nvalues++;
+    }
+    const char *names[CR_MAX_ARGS];
+    uint32_t nnames = 0;
+    for (int a = 0; a < f->op->nargs; a++)
+        if ((s->args[a].type == CR_ARG_SCALAR || s->args[a].type == CR_ARG_FLOAT) && f->args[a].tag != CR_NONE)
+            names[nnames++] = s->args[a].name;
+    cr_graph_node node = {sizeof node, backend_name(f->op), node_in, node_out, n_node_in, n_node_out,
+                          f->attrs,    f->nattrs,           nnames,  names};
+    cr_graph graph = {sizeof graph, values, &node, graph_inputs, graph_out, nvalues, 1, ninputs, n_graph_out};
+    cr_plan_info info = {sizeof info, 0, all_layouts, all_bytes};
+    cr_backend_words();
+    status = f->op->how == CR_HOW_MEMORY ? CR_OK : dev->backend->plan(dev->handle, &graph, &info, &e->plan);
+    if (graph_inputs != graph_in)
+        free(graph_inputs);
+    if (status != CR_OK)
+        goto done;
+    e->workspace = info.workspace;
+    e->draws = f->draws;
+    e->nout = (uint8_t)nout;
+    e->own_contiguous = true;
+    uint32_t seen = 0;
+    for (uint32_t i = 0; i < nout; i++) {
+        e->alias[i] = f->alias[i];
+        e->out[i] = f->out[i];
+        int64_t last = 0, first;
+        bool any = cr_extent(f->out[i].rank, f->out[i].size, f->out[i].stride, 0, &first, &last);
+        e->out_bytes[i] = any ? (size_t)(last + 1) * cr_dtype_size((cr_dtype)f->out[i].dtype) : 0;
+        e->own_contiguous = e->own_contiguous &&
+                            cr_strides_are_contiguous(f->out[i].rank, f->out[i].size, f->out[i].stride);
+        if (f->alias[i] == -2)
+            continue;
+        if (all_layouts[seen] && f->alias[i] == -1 && !run->out) {
+            e->out[i].layout = all_layouts[seen];
+            e->out_bytes[i] = all_bytes[seen];
+        }
+        seen++;
+    }
+done:
+    free(values);
+    free(at);
+    if (nwritten) {
+        free(all_layouts);
+        free(all_bytes);
+    }
+    return status;
+}
+
+/* The device cannot plan it: the op's own decomposition, else the host. */
+static cr_plan_entry *unplanned(cr_op_run *run)
+{
+    const cr_op *op = run->op->functional;
+    if (op->function)
+        return remember(run, CR_PLAN_DECOMPOSE);
+    cr_dev *host = cr_dev_fallback();
+    if (host && host != run->dev) {
+        if (env_is("CRESSET_FALLBACK", "error"))
+            return cr_fail("%s: %s has no plan for it, and CRESSET_FALLBACK=error forbids to run it on %s", op->name,
+                           run->dev->name, host->name);
+        cr_log_message(CR_LOG_INFO, "%s runs on %s for %s", op->name, host->name, run->dev->name);
+        return remember(run, CR_PLAN_FALLBACK);
+    }
+    return cr_fail("%.*s: not implemented for %s on %s", op->schema->bare, op->name,
+                   run->nin && run->in[0] ? cr_dtype_name((cr_dtype)run->in[0]->dtype) : "these arguments",
+                   run->dev->name);
+}
+
+static cr_plan_entry *plan_native(cr_op_run *run, cr_frame *f)
+{
+    cr_plan_entry *e = entry_new(run, CR_PLAN_NATIVE);
+    if (!e)
+        return NULL;
+    cr_lock_acquire(&run->dev->lock);
+    cr_status status = ask(run, f, e);
+    if (status == CR_OK)
+        return cr_plan_cache_insert(run->dev, e) ? e : (cr_lock_release(&run->dev->lock), NULL);
+    cr_plan_entry_free(run->dev, e);
+    cr_lock_release(&run->dev->lock);
+    if (status == CR_UNSUPPORTED)
+        return run->private_layouts ? remember(run, CR_PLAN_PLAIN) : unplanned(run);
+    cr_dev_failed(run->dev, cr_frame_name(f), status);
+    return NULL;
+}
+
+/* ---- the whole ---- */
+
+static cr_plan_entry *decide(cr_op_run *run, cr_frame *f)
+{
+    const cr_op *op = f->op;
+    if (!op->infer) /* sizes that only the values tell: nothing to plan */
+        return remember(run, CR_PLAN_DECOMPOSE);
+    if (!op->infer(f))
+        return NULL;
+    if (f->all_in_place)
+        return only_primitives() ? unplanned(run) : plan_native(run, f);
+    if (f->like_inputs)
+        keep_strides(f);
+    cr_tensor *written = run->op->variant == CR_OUT      ? run->out
+                         : run->op->variant == CR_INPLACE ? run->in[0]
+                                                          : NULL;
+    if (written) {
+        cr_dtype result = (cr_dtype)f->out[0].dtype;
+        if (cr_kind_of(result) > cr_kind_of((cr_dtype)written->dtype))
+            return cr_frame_fail(f, "result type %s can't be cast to the desired output type %s", cr_dtype_name(result),
+                                 cr_dtype_name((cr_dtype)written->dtype)),
+                   NULL;
+        if (run->op->variant == CR_INPLACE && !same_sizes(&f->out[0], written))
+            return cr_frame_fail(f, "output with shape %s doesn't match the broadcast shape %s",
+                                 cr_sizes_text(written->dim, written->size),
+                                 cr_sizes_text(f->out[0].rank, f->out[0].size)),
+                   NULL;
+        bool casts = false, aside = false;
+        for (uint32_t i = 0; i < f->nin; i++) {
+            casts = casts || f->cast[i];
+            aside = aside || (f->in[i] && f->in[i] != written && f->in[i]->storage == written->storage);
+        }
+        if (casts || aside || result != (cr_dtype)written->dtype || !same_sizes(&f->out[0], written) ||
+            (run->op->variant == CR_INPLACE && !f->inplace_ok) || f->no_plan)
+            return remember(run, CR_PLAN_INDIRECT);
+        cr_meta_of(written, &f->out[0]);
+        f->out[0].layout = 0;
+        if (run->op->variant == CR_INPLACE)
+            f->alias[0] = 0;
+    }
+    for (uint32_t i = 0; i < f->nin; i++)
+        if (f->cast[i])
+            return remember_casts(run, f->cast);
+    if (f->no_plan || (only_primitives() && op->how == CR_HOW_KERNEL && strcmp(backend_name(op), "copy")))
+        return written ? remember(run, CR_PLAN_INDIRECT) : unplanned(run);
+    cr_plan_entry *e = plan_native(run, f);
+    if (e && written && (e->mode == CR_PLAN_DECOMPOSE || e->mode == CR_PLAN_FALLBACK))
+        e->mode = CR_PLAN_INDIRECT; /* decompositions know the functional form only */
+    return e;
+}
+
+cr_plan_entry *cr_plan_call(cr_op_run *run)
+{
+    cr_lock_release(&run->dev->lock);
+    cr_frame f;
+    memset(&f, 0, sizeof f);
+    f.op = run->op->functional;
+    f.variant = (cr_variant)run->op->variant;
+    f.args = run->args;
+    f.dev = run->dev;
+    f.in = run->in;
+    f.nin = run->nin;
+    memcpy(f.first_input, run->first_input, sizeof f.first_input);
+    for (int i = 0; i < CR_MAX_OUTPUTS; i++)
+        f.alias[i] = -1;
+    uint8_t *flags = calloc(run->nin ? run->nin : 1, 3);
+    if (!flags)
+        return cr_fail_memory("an operation's frame", 3 * run->nin);
+    f.cast = flags;
+    f.expand = (bool *)(flags + run->nin);
+    f.unseen = (bool *)(flags + 2 * run->nin);
+    cr_plan_entry *e = fill_attrs(&f) ? decide(run, &f) : NULL;
+    free(flags);
+    return e;
+}

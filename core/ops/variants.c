@@ -1,0 +1,333 @@
+/* The ways around a plan: composites and views, decompositions, casts first, results made aside and copied over, the host
+ * instead of the device. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <cresset/ops.h>
+
+#include "core/ops/invoke.h"
+
+/* ---- scopes around what makes temporaries ---- */
+
+/* Closes a scope, moving the results one out. */
+static void end_keeping(cr_results *r, int failed)
+{
+    if (!failed) {
+        for (int i = 0; i < r->count; i++)
+            cr_keep(r->t[i]);
+        for (int64_t i = 0; i < r->nlist; i++)
+            cr_keep(r->list[i]);
+        if (r->list)
+            cr_scope_keep(r->list);
+    }
+    cr_scope_end();
+}
+
+static bool set_grad_disabled(bool disabled)
+{
+    bool was = cr_this_thread.grad_disabled;
+    cr_this_thread.grad_disabled = disabled;
+    return was;
+}
+
+/* ---- in-place and out forms of a result made aside ---- */
+
+static int copy_over(const cr_op *op, cr_tensor *to, cr_tensor *from, cr_results *results)
+{
+    if (!from)
+        return -1;
+    if (op->variant == CR_OUT && (to->dim != from->dim || memcmp(to->size, from->size, (size_t)to->dim * 8))) {
+        if (to->numel)
+            return CR_FAIL_INT("%.*s: out has the shape %s, but the result has %s; give a tensor of that shape, or an empty "
+                               "one",
+                               op->schema->bare, op->name, cr_sizes_text(to->dim, to->size),
+                               cr_sizes_text(from->dim, from->size));
+        cr_storage *storage =
+            cr_storage_new(to->storage->dev, (size_t)from->numel * cr_dtype_size((cr_dtype)to->dtype));
+        if (!storage)
+            return -1;
+        cr_storage_release(to->storage);
+        to->storage = storage;
+        to->dim = from->dim;
+        to->numel = from->numel;
+        to->offset = 0;
+        memcpy(to->size, from->size, sizeof to->size);
+        cr_contiguous_strides(to->dim, to->size, to->stride);
+        to->flags |= CR_FLAG_CONTIGUOUS;
+    }
+    return cr_give(results, cr_copy_(to, from));
+}
+
+int cr_invoke_composite(const cr_op *op, const cr_value *args, cr_results *results)
+{
+    const cr_schema *s = op->schema;
+    for (int a = 0; a < s->nargs; a++)
+        if (s->args[a].type == CR_ARG_TENSOR && !s->args[a].optional && !args[a].as.tensor) {
+            if (!cr_error())
+                cr_fail("%.*s: %s is null", s->bare, op->name, s->args[a].name);
+            return -1;
+        }
+    cr_scope_begin();
+    int failed = op->function(op->functional, args, results);
+    if (!failed && op->variant != CR_FUNCTIONAL)
+        failed = copy_over(op, args[op->variant == CR_OUT ? op->nargs : 0].as.tensor, results->t[0], results);
+    end_keeping(results, failed);
+    return failed;
+}
+
+/* The result of the functional form, then a copy. Nothing of it is recorded: the caller records the operation as a whole. */
+int cr_run_indirect(cr_op_run *run, cr_results *results)
+{
+    cr_tensor *to = run->op->variant == CR_OUT ? run->out : run->in[0];
+    bool was = set_grad_disabled(true);
+    unsigned version = atomic_load(&to->storage->version);
+    cr_scope_begin();
+    int failed = cr_invoke(run->op->functional, run->args, results);
+    if (!failed)
+        failed = copy_over(run->op, to, results->t[0], results);
+    atomic_store(&to->storage->version, version); /* the caller counts the change, once */
+    cr_scope_end();
+    set_grad_disabled(was);
+    return failed;
+}
+
+int cr_run_decomposed(cr_op_run *run, cr_results *results)
+{
+    bool was = set_grad_disabled(true);
+    cr_scope_begin();
+    int failed = run->op->functional->function(run->op->functional, run->args, results);
+    end_keeping(results, failed);
+    set_grad_disabled(was);
+    return failed;
+}
+
+/* ---- other arguments, same operation ---- */
+
+/* Calls the operation again with each tensor argument exchanged by change(t, index, context). */
+static int again(cr_op_run *run, cr_results *results, cr_tensor *(*change)(cr_tensor *, uint32_t, void *), void *context)
+{
+    const cr_op *op = run->op;
+    cr_value args[CR_MAX_ARGS];
+    cr_tensor **lists = malloc((run->nin ? run->nin : 1) * sizeof *lists);
+    if (!lists)
+        return cr_fail_memory("an operation's arguments", run->nin * sizeof *lists), -1;
+    size_t nargs = op->schema->nargs;
+    memcpy(args, run->args, nargs * sizeof *args);
+    int failed = 0;
+    for (uint32_t i = 0; i < run->nin && !failed; i++) {
+        lists[i] = run->in[i] ? change(run->in[i], i, context) : NULL;
+        failed = run->in[i] && !lists[i] ? -1 : 0;
+    }
+    for (int a = 0; a < op->nargs; a++) {
+        if (op->schema->args[a].type == CR_ARG_TENSORS)
+            args[a].as.tensors = lists + run->first_input[a];
+        else if (op->schema->args[a].type == CR_ARG_TENSOR && args[a].tag == CR_TENSOR)
+            args[a].as.tensor = lists[run->first_input[a]];
+    }
+    if (!failed)
+        failed = cr_invoke(op, args, results);
+    free(lists);
+    return failed;
+}
+
+static cr_tensor *cast(cr_tensor *t, uint32_t i, void *casts)
+{
+    uint8_t dtype = ((uint8_t *)casts)[i];
+    return dtype ? cr_to_copy(t, .dtype = (cr_dtype)dtype) : t;
+}
+
+int cr_run_recast(cr_op_run *run, const uint8_t *casts, cr_results *results)
+{
+    bool was = set_grad_disabled(true);
+    cr_scope_begin();
+    int failed = again(run, results, cast, (void *)(uintptr_t)casts);
+    end_keeping(results, failed);
+    set_grad_disabled(was);
+    return failed;
+}
+
+/* ---- private layouts ---- */
+
+static cr_tensor *plain(cr_tensor *t, uint32_t i, void *unused)
+{
+    (void)i, (void)unused;
+    return t->storage->layout && cr_make_plain(t) ? NULL : t;
+}
+
+int cr_run_plain(cr_op_run *run, cr_results *results)
+{
+    bool was = set_grad_disabled(true);
+    int failed = again(run, results, plain, NULL);
+    set_grad_disabled(was);
+    return failed;
+}
+
+int cr_make_plain(cr_tensor *t)
+{
+    cr_storage *storage = t->storage;
+    cr_dev *dev = storage->dev;
+    if (!storage->layout)
+        return 0;
+    size_t bytes = (size_t)t->numel * cr_dtype_size((cr_dtype)t->dtype);
+    cr_storage *fresh = cr_storage_new(dev, bytes);
+    if (!fresh)
+        return -1;
+    cr_meta values[2];
+    cr_meta_of(t, &values[0]);
+    values[1] = values[0];
+    values[1].layout = 0;
+    const uint32_t at[2] = {0, 1};
+    cr_graph_node node = {sizeof node, "copy", &at[0], &at[1], 1, 1, NULL, 0, 0, NULL};
+    cr_graph graph = {sizeof graph, values, &node, &at[0], &at[1], 2, 1, 1, 1};
+    uint64_t layout = 0;
+    size_t out_bytes = 0;
+    cr_plan_info info = {sizeof info, 0, &layout, &out_bytes};
+    cr_plan *plan = NULL;
+    cr_storage *workspace = NULL;
+    cr_lock_acquire(&dev->lock);
+    cr_status status = dev->backend->plan(dev->handle, &graph, &info, &plan);
+    if (status == CR_OK && info.workspace && !(workspace = cr_storage_new_locked(dev, info.workspace)))
+        status = CR_OUT_OF_MEMORY;
+    if (status == CR_OK) {
+        const cr_binding bind[2] = {{storage->buffer, 0}, {fresh->buffer, 0}};
+        cr_run r = {.struct_size = sizeof r, .values = bind};
+        if (workspace)
+            r.workspace.buffer = workspace->buffer;
+        status = dev->backend->run(plan, &r);
+    }
+    if (plan)
+        dev->backend->plan_free(plan);
+    if (status == CR_OK) { /* the tensor keeps its storage; the memory in it is exchanged */
+        cr_buffer *buffer = storage->buffer;
+        size_t capacity = storage->capacity, size = storage->bytes;
+        storage->buffer = fresh->buffer;
+        storage->capacity = fresh->capacity;
+        storage->bytes = fresh->bytes;
+        storage->layout = 0;
+        fresh->buffer = buffer;
+        fresh->capacity = capacity;
+        fresh->bytes = size;
+    }
+    cr_lock_release(&dev->lock);
+    if (workspace)
+        cr_storage_release(workspace);
+    cr_storage_release(fresh);
+    return status == CR_OK ? 0 : cr_dev_failed(dev, "leaving a private layout", status);
+}
+
+/* ---- devices ---- */
+
+/* 0-d tensors in host memory go where the others are; anything else must be there already. */
+static cr_tensor *to_device(cr_tensor *t, uint32_t i, void *dev)
+{
+    (void)i;
+    if (t->storage->dev == dev)
+        return t;
+    if (t->dim)
+        return cr_fail("Expected all tensors to be on the same device, but found at least two devices, %s and %s!",
+                       ((cr_dev *)dev)->name, t->storage->dev->name);
+    return cr_tensor_to(t, ((cr_dev *)dev)->name);
+}
+
+int cr_run_on_one_device(cr_op_run *run, cr_results *results)
+{
+    if (!strcmp(run->op->name, "copy_") || !strcmp(run->op->name, "copy")) { /* the one that crosses devices */
+        cr_value args[3] = {run->args[0], run->args[1], run->args[2]};
+        cr_scope_begin();
+        args[1].as.tensor = cr_tensor_to(run->in[1], run->in[0]->storage->dev->name);
+        int failed = args[1].as.tensor ? cr_invoke(run->op, args, results) : -1;
+        end_keeping(results, failed);
+        return failed;
+    }
+    cr_dev *dev = run->in[0] ? run->in[0]->storage->dev : run->dev;
+    for (uint32_t i = 0; i < run->nin; i++)
+        if (run->in[i] && run->in[i]->dim) {
+            dev = run->in[i]->storage->dev;
+            break;
+        }
+    cr_scope_begin();
+    int failed = again(run, results, to_device, dev);
+    end_keeping(results, failed);
+    return failed;
+}
+
+static cr_tensor *to_host(cr_tensor *t, uint32_t i, void *dev)
+{
+    (void)i;
+    return cr_tensor_to(t, ((cr_dev *)dev)->name);
+}
+
+/* Through host memory and back; what an operation writes in place is copied back too. */
+int cr_run_fallback(cr_op_run *run, cr_results *results)
+{
+    cr_dev *dev = run->dev, *host = cr_dev_fallback();
+    const cr_op *op = run->op;
+    cr_value args[CR_MAX_ARGS];
+    cr_tensor **moved = calloc(run->nin ? run->nin : 1, sizeof *moved);
+    if (!moved)
+        return cr_fail_memory("an operation's arguments", run->nin * sizeof *moved), -1;
+    bool was = set_grad_disabled(true);
+    cr_scope_begin();
+    memcpy(args, run->args, op->schema->nargs * sizeof *args);
+    int failed = 0;
+    for (uint32_t i = 0; i < run->nin && !failed; i++)
+        failed = run->in[i] && !(moved[i] = to_host(run->in[i], i, host)) ? -1 : 0;
+    for (int a = 0; a < op->nargs; a++) {
+        if (op->schema->args[a].type == CR_ARG_TENSORS)
+            args[a].as.tensors = moved + run->first_input[a];
+        else if (op->schema->args[a].type == CR_ARG_TENSOR && args[a].tag == CR_TENSOR)
+            args[a].as.tensor = moved[run->first_input[a]];
+        else if (op->schema->args[a].type == CR_ARG_DEVICE) {
+            args[a].tag = CR_DEVICE;
+            args[a].as.s = host->name;
+        }
+    }
+    failed = failed || cr_invoke(op, args, results);
+    for (int a = 0; a < op->nargs && !failed; a++) {
+        bool written = op->schema->args[a].written || !strncmp(op->schema->args[a].name, "running_", 8);
+        for (int i = run->first_input[a]; written && i < run->first_input[a + 1] && !failed; i++)
+            failed = run->in[i] && moved[i] != run->in[i] && !cr_copy_(run->in[i], moved[i]);
+    }
+    for (int i = 0; i < results->count && !failed; i++)
+        failed = results->t[i] && !(results->t[i] = cr_tensor_to(results->t[i], dev->name)) ? -1 : 0;
+    end_keeping(results, failed);
+    set_grad_disabled(was);
+    free(moved);
+    return failed ? -1 : 0;
+}
+
+/* ---- views ---- */
+
+int cr_invoke_view(const cr_op *op, const cr_value *args, cr_results *results)
+{
+    cr_tensor *base = args[0].as.tensor;
+    if (!base) {
+        if (!cr_error())
+            cr_fail("%.*s: self is null", op->schema->bare, op->name);
+        return -1;
+    }
+    if (CR_UNLIKELY(base->storage->layout) && cr_make_plain(base))
+        return -1;
+    bool records = cr_requires_grad_flag(base) && !cr_this_thread.grad_disabled && !cr_this_thread.inference_mode;
+    struct cr_grad_node *node = NULL;
+    if (records) {
+        const uint16_t first[2] = {0, 1};
+        bool cannot = false;
+        node = cr_the_recorder.begin(op, args, &base, 1, first, &cannot);
+        if (cannot)
+            return -1;
+    }
+    int failed = op->function(op, args, results); /* gives a tensor of nobody's scope */
+    if (!failed && !cr_tensor_to_scope(results->t[0]))
+        failed = -1;
+    if (node) {
+        if (failed)
+            cr_the_recorder.cancel(node);
+        else
+            failed = cr_the_recorder.finish(node, op, &base, results);
+    }
+    if (!failed && !cr_this_thread.inference_mode && !(base->flags & CR_FLAG_INFERENCE) &&
+        cr_dtype_is_floating((cr_dtype)base->dtype))
+        failed = cr_the_recorder.view(op, base, results->t[0]);
+    return failed;
+}

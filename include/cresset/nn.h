@@ -1,0 +1,11 @@
+/* torch.nn: modules and containers, layers and losses, initialisation. */
+#ifndef CRESSET_NN_H
+#define CRESSET_NN_H
+
+#include <cresset/init.h>
+#include <cresset/layers.h>
+#include <cresset/losses.h>
+#include <cresset/module.h>
+#include <cresset/state_dict.h>
+
+#endif

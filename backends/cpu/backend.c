@@ -1,0 +1,329 @@
+/* The cpu backend's entry point: the device, its memory, and the way from an operation's name to
+ * its planner. */
+#include "cpu.h"
+#include "variant.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#if defined __x86_64__
+#include <cpuid.h>
+#endif
+
+const cr_host *cpu_host;
+
+/* ---- families, one set of tables for each instruction set ---- */
+
+#define CPU_FAMILY(name) extern const cpu_op cpu_family_##name##_base[] __attribute__((weak));
+#include "families.def"
+#undef CPU_FAMILY
+static const cpu_op *const families_base[] = {
+#define CPU_FAMILY(name) cpu_family_##name##_base,
+#include "families.def"
+#undef CPU_FAMILY
+};
+enum { FAMILIES = sizeof families_base / sizeof *families_base };
+
+#if CPU_VARIANTS > 1
+#define CPU_FAMILY(name)                                                \
+    extern const cpu_op cpu_family_##name##_v3[] __attribute__((weak)); \
+    extern const cpu_op cpu_family_##name##_v4[] __attribute__((weak));
+#include "families.def"
+#undef CPU_FAMILY
+static const cpu_op *const families_v3[] = {
+#define CPU_FAMILY(name) cpu_family_##name##_v3,
+#include "families.def"
+#undef CPU_FAMILY
+};
+static const cpu_op *const families_v4[] = {
+#define CPU_FAMILY(name) cpu_family_##name##_v4,
+#include "families.def"
+#undef CPU_FAMILY
+};
+
+/* x86-64-v3 as its definition has it, from the processor and, for the registers' state, the system.
+ */
+static bool has_v3(void)
+{
+    unsigned a, b, c, d, e;
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
+        !__builtin_cpu_supports("bmi") || !__builtin_cpu_supports("bmi2"))
+        return false;
+    return __get_cpuid(1, &a, &b, &c, &d) && c & bit_F16C && c & bit_MOVBE &&
+           __get_cpuid(0x80000001u, &a, &b, &e, &d) && e & bit_LZCNT;
+}
+
+static bool has_v4(void)
+{
+    return has_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl");
+}
+#endif
+
+/* The best that the machine has, or the one that CRESSET_CPU_ISA asks for ("base", "v3"), for
+ * tests. */
+static const cpu_op *const *choose_families(void)
+{
+#if CPU_VARIANTS > 1
+    const char *asked = getuid() == geteuid() ? getenv("CRESSET_CPU_ISA") : NULL;
+    bool base = asked && !strcmp(asked, "base"), v3 = asked && !strcmp(asked, "v3");
+    if (!base && !v3 && has_v4())
+        return families_v4;
+    if (!base && has_v3())
+        return families_v3;
+#endif
+    return families_base;
+}
+
+/* ---- names ---- */
+
+enum { SLOTS = 2048 }; /* a power of two, well above the number of operations */
+static const cpu_op *slots[SLOTS];
+
+static uint32_t hash_of(const char *name)
+{
+    uint32_t h = 2166136261u;
+    for (; *name; name++)
+        h = (h ^ (unsigned char)*name) * 16777619u;
+    return h ^ h >> 15;
+}
+
+/* Where the name is, or the free slot where it would be. */
+static const cpu_op **slot_of(const char *name)
+{
+    uint32_t i = hash_of(name);
+    while (slots[i % SLOTS] && strcmp(slots[i % SLOTS]->name, name))
+        i++;
+    return &slots[i % SLOTS];
+}
+
+/* Of two families with one name, the first one listed is taken. */
+static bool fill_slots(void)
+{
+    const cpu_op *const *families = choose_families();
+    int count = 0;
+    for (int f = 0; f < FAMILIES; f++)
+        for (const cpu_op *op = families[f]; op && op->name; op++) {
+            const cpu_op **slot = slot_of(op->name);
+            if (!*slot) {
+                if (++count > SLOTS / 2)
+                    return false;
+                *slot = op;
+            }
+        }
+    return true;
+}
+
+/* ---- the device and its memory ---- */
+
+struct cr_device {
+    int index;
+};
+static struct cr_device only_device;
+
+static cr_status device_count(const cr_backend *self, int *count)
+{
+    (void)self;
+    *count = 1;
+    return CR_OK;
+}
+
+static void processor_name(char name[256])
+{
+    strcpy(name, "CPU");
+#if defined __x86_64__
+    unsigned word[12], most = __get_cpuid_max(0x80000000u, NULL);
+    if (most < 0x80000004u)
+        return;
+    for (unsigned i = 0; i < 3; i++)
+        __get_cpuid(0x80000002u + i, &word[4 * i], &word[4 * i + 1], &word[4 * i + 2],
+                    &word[4 * i + 3]);
+    char brand[sizeof word + 1] = {0};
+    memcpy(brand, word, sizeof word);
+    size_t from = strspn(brand, " "), to = strlen(brand);
+    while (to > from && brand[to - 1] == ' ')
+        to--;
+    if (to > from) {
+        memcpy(name, brand + from, to - from);
+        name[to - from] = 0;
+    }
+#endif
+}
+
+static cr_status device_info(const cr_backend *self, int index, cr_device_info *info)
+{
+    (void)self;
+    if (index != 0)
+        return cpu_host->fail(cpu_host, CR_INVALID, "there is one cpu device, not number %d",
+                              index);
+    processor_name(info->name);
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    info->memory = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
+    info->alignment = 64;
+    info->rank = 200;
+    info->host_memory = 1;
+    return CR_OK;
+}
+
+static cr_status device_open(const cr_backend *self, int index, cr_device **device)
+{
+    (void)self;
+    if (index != 0)
+        return cpu_host->fail(cpu_host, CR_INVALID, "there is one cpu device, not number %d",
+                              index);
+    *device = &only_device;
+    return CR_OK;
+}
+
+static void device_close(cr_device *device)
+{
+    (void)device;
+}
+
+/* Large pieces ask for large pages: their first touch is several times cheaper. */
+static cr_status alloc_memory(cr_device *device, size_t bytes, cr_buffer **buffer)
+{
+    enum { LARGE_PAGE = 2 << 20 };
+    (void)device;
+    bool large = bytes >= 2 * (size_t)LARGE_PAGE;
+    void *memory = NULL;
+    if (bytes > PTRDIFF_MAX || posix_memalign(&memory, large ? LARGE_PAGE : 64, bytes))
+        return cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY,
+                              "the system has no %zu bytes of memory left", bytes);
+    if (large)
+        madvise(memory, bytes, MADV_HUGEPAGE);
+    *buffer = memory;
+    return CR_OK;
+}
+
+static void free_memory(cr_device *device, cr_buffer *buffer)
+{
+    (void)device;
+    free(buffer);
+}
+
+static void *host_pointer(cr_device *device, cr_buffer *buffer)
+{
+    (void)device;
+    return buffer;
+}
+
+static cr_status copy_in(cr_device *device, cr_buffer *to, size_t offset, const void *from,
+                         size_t bytes)
+{
+    (void)device;
+    memmove((char *)to + offset, from, bytes);
+    return CR_OK;
+}
+
+static cr_status copy_out(cr_device *device, void *to, cr_buffer *from, size_t offset, size_t bytes)
+{
+    (void)device;
+    memmove(to, (char *)from + offset, bytes);
+    return CR_OK;
+}
+
+/* ---- plans ---- */
+
+enum { MOST_VALUES = 64 };
+
+static bool is_sound(const cr_meta *meta)
+{
+    if (meta->layout || meta->rank < 0 || meta->rank > CR_MAX_RANK || !cpu_dtype_size(meta->dtype))
+        return false;
+    for (int d = 0; d < meta->rank; d++)
+        if (meta->size[d] < 0 || meta->stride[d] < 0)
+            return false;
+    return true;
+}
+
+/* The node's values and their places among the graph's; false for what the backend cannot take. */
+static bool find_values(const cr_graph *graph, const uint32_t *wanted, uint32_t count,
+                        const uint32_t *list, uint32_t listed, int first, const cr_meta **metas,
+                        int *places)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        metas[i] = NULL;
+        places[i] = -1;
+        if (wanted[i] == CR_NO_VALUE)
+            continue;
+        for (uint32_t j = 0; j < listed; j++)
+            if (list[j] == wanted[i]) {
+                places[i] = first + (int)j;
+                metas[i] = &graph->values[wanted[i]];
+                break;
+            }
+        if (metas[i] && !is_sound(metas[i]))
+            return false;
+    }
+    return true;
+}
+
+static cr_status plan_graph(cr_device *device, const cr_graph *graph, cr_plan_info *info,
+                            cr_plan **plan)
+{
+    (void)device;
+    if (graph->nnodes != 1)
+        return CR_UNSUPPORTED;
+    const cr_graph_node *node = &graph->nodes[0];
+    const cpu_op *op = *slot_of(node->op);
+    if (!op || node->ninputs > MOST_VALUES || node->noutputs > MOST_VALUES)
+        return CR_UNSUPPORTED;
+    const cr_meta *in[MOST_VALUES], *out[MOST_VALUES];
+    int in_at[MOST_VALUES], out_at[MOST_VALUES];
+    if (!find_values(graph, node->inputs, node->ninputs, graph->inputs, graph->ninputs, 0, in,
+                     in_at) ||
+        !find_values(graph, node->outputs, node->noutputs, graph->outputs, graph->noutputs,
+                     (int)graph->ninputs, out, out_at))
+        return CR_UNSUPPORTED;
+    cpu_call call = {node, in, out, in_at, out_at, node->ninputs, node->noutputs, info};
+    return op->plan(&call, plan);
+}
+
+static cr_status run_plan(cr_plan *plan, const cr_run *run)
+{
+    return plan->run(plan, run);
+}
+
+static void free_plan(cr_plan *plan)
+{
+    if (plan && plan->destroy)
+        plan->destroy(plan);
+    free(plan);
+}
+
+static const cr_backend table = {
+    .struct_size = sizeof table,
+    .abi_major = CR_ABI_MAJOR,
+    .abi_minor = CR_ABI_MINOR,
+    .name = "cpu",
+    .version = "0.1.0",
+    .device_count = device_count,
+    .device_info = device_info,
+    .device_open = device_open,
+    .device_close = device_close,
+    .alloc = alloc_memory,
+    .free = free_memory,
+    .host_pointer = host_pointer,
+    .copy_in = copy_in,
+    .copy_out = copy_out,
+    .plan = plan_graph,
+    .run = run_plan,
+    .plan_free = free_plan,
+};
+
+CR_BACKEND_EXPORT const cr_backend *cresset_backend_entry(const cr_host *host);
+
+const cr_backend *cresset_backend_entry(const cr_host *host)
+{
+    cpu_host = host;
+    memset(slots, 0, sizeof slots);
+    if (!fill_slots()) {
+        host->fail(host, CR_FAILED, "the cpu backend has more operations than its table of names");
+        return NULL;
+    }
+    return &table;
+}

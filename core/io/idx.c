@@ -85,8 +85,7 @@ static void *fail_length(const char *path, const idx_header *h, const char *what
 static cr_tensor *finish(unsigned char *memory, const idx_header *h)
 {
     size_t size = cr_dtype_size(h->dtype);
-    const uint16_t one = 1;
-    if (memory && *(const unsigned char *)&one)
+    if (memory && cr_io_is_little_endian())
         cr_io_swap_bytes(memory, size > 1 ? h->bytes / size : 0, size);
     return cr_io_adopt(memory, h->dtype, h->dim, h->sizes, NULL);
 }
@@ -137,7 +136,9 @@ static cr_tensor *load_gzip(const char *path, cr_file_map *map)
         return NULL;
     size_t whole = h.header + h.bytes;
     if (!cr_inflate_can_hold(size, whole))
-        return fail_length(path, &h, "can't hold what its header says", size - h.header);
+        return cr_fail("%s: its header asks for %zu bytes of elements, more than a gzip file of "
+                       "%zu bytes can hold",
+                       path, h.bytes, size);
     /* The elements come behind the header; moving them to the front keeps them aligned. */
     unsigned char *memory = cr_io_allocate(path, whole);
     if (!memory)

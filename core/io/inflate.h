@@ -16,7 +16,7 @@ typedef enum cr_inflate_format { CR_INFLATE_RAW, CR_INFLATE_GZIP } cr_inflate_fo
 
 typedef enum cr_inflate_result {
     CR_INFLATE_WHOLE,  /* the stream ended with the source and filled the room exactly or less; see
-                          *made */
+                        *made */
     CR_INFLATE_CUT,    /* the source ends before the stream does */
     CR_INFLATE_LONGER, /* the stream holds more than there is room for */
     CR_INFLATE_TRAILING, /* the stream ended, but bytes are left in the source */

@@ -23,6 +23,13 @@ cr_tensor *cr_io_adopt(void *memory, cr_dtype dtype, int dim, const int64_t *siz
 cr_tensor *cr_io_map_tensor(cr_file_map *map, const unsigned char *bytes, cr_dtype dtype, int dim,
                             const int64_t *sizes, const int64_t *strides);
 
+/* Whether this machine's byte order is that of safetensors and zip. */
+static inline bool cr_io_is_little_endian(void)
+{
+    const uint16_t one = 1;
+    return *(const unsigned char *)&one;
+}
+
 /* Reverses the bytes of each of count elements of size bytes (1, 2, 4 or 8). */
 void cr_io_swap_bytes(void *memory, size_t count, size_t size);
 

@@ -13,19 +13,16 @@
 #ifndef CRESSET_IO_H
 #define CRESSET_IO_H
 
-#include <cresset/tensor.h>
+#include <cresset/state_dict.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* Names and tensors in order: what modules and optimisers save and load. See nn.h. */
-typedef struct cr_state_dict cr_state_dict;
-
 /* ---- safetensors: https://huggingface.co/docs/safetensors ---- */
 
-/* Saves and loads a state dict as safetensors, without metadata: cr_save("net.safetensors", cr_module_state_dict(net)).
- * cr_save returns 0, or an error; cr_load a dict of the scope, or null. */
+/* Saves and loads a state dict as safetensors, without further metadata: cr_save("net.safetensors",
+ * cr_module_state_dict(net)). cr_save returns 0, or an error; cr_load a dict of the scope, or null. */
 CR_API int cr_save(const char *path, const cr_state_dict *dict);
 CR_API cr_state_dict *cr_load(const char *path);
 
@@ -36,10 +33,12 @@ typedef struct cr_save_safetensors_options {
     int end_;
 } cr_save_safetensors_options;
 
-/* Writes all tensors of a dict, from any device, dense and row-major: 8 bytes with the header's length, the header (JSON:
- * "__metadata__", then the tensors in the dict's order, padded with spaces to a multiple of 8), and the data, wider dtypes
- * first so that every element is aligned. What cr_load_safetensors read comes out bit for bit as it was, and so does the
- * whole file if this function or the safetensors package wrote it. Errors: a name "__metadata__" or not UTF-8; the disk's. */
+/* Writes all entries of a dict, tensors from any device, dense and row-major: 8 bytes with the header's length, the header
+ * (JSON: "__metadata__", then the tensors in the dict's order, padded with spaces to a multiple of 8), and the data, wider
+ * dtypes first so that every element is aligned. What cr_load_safetensors read comes out bit for bit as it was, and so does
+ * the whole file if this function or the safetensors package wrote it. Entries that are no tensors go into the metadata:
+ * lr 0.05 as "cresset/param_groups.0.lr": "float 0.05". Errors: a tensor named "__metadata__", a name or string that is not
+ * UTF-8, a metadata key of one's own that begins with "cresset/"; the disk's. */
 CR_API int cr_save_safetensors_with(const cr_save_safetensors_options *options);
 #ifndef __cplusplus
 #define cr_save_safetensors(...)                                                                   \
@@ -48,12 +47,12 @@ CR_API int cr_save_safetensors_with(const cr_save_safetensors_options *options);
 
 typedef struct cr_load_safetensors_options {
     const char *path;
-    char ***metadata; /* where to put the file's metadata: key, value, …, null, in the file's order, in one block to be
-                         freed with cr_free; null: not wanted */
+    char ***metadata; /* where to put the file's metadata, without what stands for the dict's entries: key, value, …, null,
+                         in the file's order, in one block to be freed with cr_free; null: not wanted */
     int end_;
 } cr_load_safetensors_options;
 
-/* Reads a file into a dict of the scope, in the header's order. F64, F32, F16, BF16, I64, I32, I16, I8, U8 and BOOL, up to
+/* Reads a file into a dict of the scope: the tensors in the header's order, then the other entries. F64, F32, F16, BF16, I64, I32, I16, I8, U8 and BOOL, up to
  * CR_MAX_RANK dimensions, mapped where aligned. Errors: an unreadable file; a header longer than the file or 100 MB, that
  * is no JSON or has a member that does not belong or is there twice; another dtype; offsets outside of the data, that don't
  * fit shape and dtype, overlap or leave gaps; bytes of a BOOL other than 0 and 1. */
@@ -84,7 +83,7 @@ typedef struct cr_save_npz_options {
     int end_;
 } cr_save_npz_options;
 
-/* Writes all tensors of a dict. Errors: bfloat16; a name that is empty or has 65,000 bytes or more; the disk's. */
+/* Writes all tensors of a dict. Errors: an entry that is no tensor; bfloat16; a name that is empty or has 65,000 bytes or more; the disk's. */
 CR_API int cr_save_npz_with(const cr_save_npz_options *options);
 #ifndef __cplusplus
 #define cr_save_npz(...)                                                                           \

@@ -4,6 +4,7 @@
 
 #include <cresset/autograd.h>
 
+#include "core/dispatch/device.h"
 #include "core/ops/table.h"
 
 typedef struct cr_derivative cr_derivative;

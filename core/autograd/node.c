@@ -103,15 +103,6 @@ cr_grad_node *cr_node_new(const cr_derivative *rule, uint32_t nin, uint32_t nout
 
 /* ---- freeing ---- */
 
-void cr_free_hooks(cr_hook *hooks)
-{
-    while (hooks) {
-        cr_hook *next = hooks->next;
-        free(hooks);
-        hooks = next;
-    }
-}
-
 void cr_node_release_saved(cr_grad_node *node)
 {
     for (int i = 0; node->saved_in && i < CR_SAVED_IN; i++) {

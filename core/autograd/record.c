@@ -75,7 +75,7 @@ static void save(cr_saved *slot, cr_tensor *t)
     slot->version = atomic_load_explicit(&t->storage->version, memory_order_relaxed);
 }
 
-/* The arguments without tensors; lists and strings go behind them. */
+/* The arguments without tensors; lists and strings go behind them, and of a list of tensors their sizes. */
 static size_t payload(const cr_value *v)
 {
     switch (v->tag) {
@@ -84,6 +84,7 @@ static size_t payload(const cr_value *v)
     case CR_BOOL_LIST:
     case CR_STRING:
     case CR_DEVICE: return ((size_t)v->count + 8) / 8 * 8;
+    case CR_TENSOR_LIST: return (size_t)v->count * CR_MAX_RANK * 8; /* the tensors' sizes */
     default: return 0;
     }
 }
@@ -94,8 +95,14 @@ static void copy_args(cr_grad_node *node, const cr_value *args)
     for (int a = 0; a < node->nargs; a++) {
         node->args[a] = args[a];
         size_t bytes = payload(&args[a]);
-        if (args[a].tag == CR_TENSOR || args[a].tag == CR_TENSOR_LIST) {
+        if (args[a].tag == CR_TENSOR) {
             node->args[a].as.tensor = NULL;
+        } else if (args[a].tag == CR_TENSOR_LIST) {
+            for (int64_t i = 0; i < args[a].count; i++)
+                if (args[a].as.tensors[i])
+                    memcpy(behind + i * CR_MAX_RANK * 8, args[a].as.tensors[i]->size, CR_MAX_RANK * 8);
+            node->args[a].as.s = behind;
+            behind += bytes;
         } else if (bytes) {
             size_t used = args[a].tag == CR_STRING || args[a].tag == CR_DEVICE || args[a].tag == CR_BOOL_LIST
                               ? (size_t)args[a].count

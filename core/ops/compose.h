@@ -1,0 +1,64 @@
+/* How composites and decompositions are written: functions of the table over other operations. */
+#ifndef CRESSET_CORE_OPS_COMPOSE_H
+#define CRESSET_CORE_OPS_COMPOSE_H
+
+#include <string.h>
+
+#include <cresset/autograd.h>
+#include <cresset/ops.h>
+
+#include "core/ops/functions.h"
+
+#define COMPOSITE(name) int cr_composite_##name(const cr_op *op, const cr_value *args, cr_results *r)
+#define DECOMPOSE(name) int cr_decompose_##name(const cr_op *op, const cr_value *args, cr_results *r)
+#define GIVE(t)                                                                                    \
+    {                                                                                              \
+        (void)op;                                                                                  \
+        return cr_give(r, t);                                                                      \
+    }
+
+/* Arguments by place. */
+#define T(i)   cr_value_tensor(&args[i])
+#define S(i)   cr_value_scalar(&args[i])
+#define F(i)   cr_value_float(&args[i])
+#define INT(n) (args[n].as.i)
+#define L(i)   cr_value_ints(&args[i])
+
+static inline cr_dtype dtype_of(cr_tensor *t)
+{
+    return cr_tensor_dtype(t);
+}
+static inline bool is_float(cr_tensor *t)
+{
+    return cr_dtype_is_floating(dtype_of(t));
+}
+static inline cr_ints sizes_of_tensor(cr_tensor *t)
+{
+    return cr_make_ints(t->size, t->dim);
+}
+/* A 0-d tensor of a number on t's device. */
+static inline cr_tensor *number_like(cr_tensor *t, cr_scalar s, cr_dtype dtype)
+{
+    return cr_full(CR_EMPTY, s, .dtype = dtype, .device = cr_tensor_device(t));
+}
+/* Ends a function with several results. */
+static inline int cr_give_two(cr_results *r, cr_tensor *a, cr_tensor *b)
+{
+    r->count = 2;
+    r->t[0] = a;
+    r->t[1] = b;
+    return a && b ? 0 : -1;
+}
+static inline int cr_give_three(cr_results *r, cr_tensor *a, cr_tensor *b, cr_tensor *c, bool all)
+{
+    r->count = 3;
+    r->t[0] = a;
+    r->t[1] = b;
+    r->t[2] = c;
+    return all && !(a && b && c) ? -1 : 0;
+}
+/* The factory arguments dtype, layout, device, … that begin at place i. */
+#define FACTORY_DTYPE(i)  cr_value_dtype(&args[i])
+#define FACTORY_DEVICE(i) cr_value_device(&args[(i) + 2])
+
+#endif

@@ -1,0 +1,348 @@
+/* Pooling, softmax, normalisation and optimiser steps said with other operations. */
+#include <math.h>
+
+#include "core/ops/compose.h"
+
+/* ---- pooling: windows by as_strided over the padded input ---- */
+
+static int64_t pick(const cr_value *v, int i)
+{
+    return v->as.ints[v->count == 1 ? 0 : i];
+}
+
+/* The windows' maxima and where they lie in the unpadded plane. */
+DECOMPOSE(max_pool2d_with_indices)
+{
+    (void)op;
+    cr_tensor *x = T(0);
+    int at = x->dim - 2;
+    int64_t k[2], s[2], p[2], d[2], out[2], wide[2];
+    for (int i = 0; i < 2; i++) {
+        k[i] = pick(&args[1], i);
+        s[i] = args[2].count ? pick(&args[2], i) : k[i];
+        p[i] = pick(&args[3], i);
+        d[i] = pick(&args[4], i);
+        int64_t in = x->size[at + i], room = in + 2 * p[i] - d[i] * (k[i] - 1) - 1;
+        out[i] = (room + (INT(5) ? s[i] - 1 : 0)) / s[i] + 1;
+        if (INT(5) && (out[i] - 1) * s[i] >= in + p[i])
+            out[i]--;
+        wide[i] = (out[i] - 1) * s[i] + d[i] * (k[i] - 1) + 1; /* what the windows reach */
+        if (wide[i] < in + p[i])
+            wide[i] = in + p[i];
+    }
+    const char *device = cr_tensor_device(x);
+    cr_tensor *planes = cr_reshape(x, CR_INTS(-1, x->size[at], x->size[at + 1]));
+    int64_t pad[4] = {p[1], wide[1] - x->size[at + 1] - p[1], p[0], wide[0] - x->size[at] - p[0]};
+    bool floating = is_float(x);
+    cr_tensor *filled = cr_contiguous(cr_constant_pad_nd(planes, cr_make_ints(pad, 4),
+                                                         .value = floating ? CR_S(-INFINITY) : CR_S(INT64_MIN)));
+    cr_tensor *number = cr_reshape(cr_arange(x->size[at] * x->size[at + 1], .dtype = CR_I64, .device = device),
+                                   CR_INTS(1, x->size[at], x->size[at + 1]));
+    number = cr_contiguous(cr_constant_pad_nd(number, cr_make_ints(pad, 4), .value = CR_S(-1)));
+    if (!filled || !number)
+        return -1;
+    int64_t n = filled->size[0];
+    cr_tensor *windows = cr_as_strided(filled, CR_INTS(n, out[0], out[1], k[0], k[1]),
+                                       CR_INTS(wide[0] * wide[1], s[0] * wide[1], s[1], d[0] * wide[1], d[1]),
+                                       .storage_offset = CR_SOME(filled->offset));
+    cr_tensor *places = cr_as_strided(number, CR_INTS(out[0], out[1], k[0], k[1]),
+                                      CR_INTS(s[0] * wide[1], s[1], d[0] * wide[1], d[1]),
+                                      .storage_offset = CR_SOME(number->offset));
+    windows = cr_reshape(windows, CR_INTS(n, out[0], out[1], k[0] * k[1]));
+    places = cr_expand_as(cr_reshape(places, CR_INTS(1, out[0], out[1], k[0] * k[1])), windows);
+    cr_max_dim_result best = cr_max_dim(windows, -1, .keepdim = true);
+    cr_tensor *indices = cr_squeeze_dim(cr_gather(places, -1, best.indices), -1);
+    int64_t sizes[CR_MAX_RANK];
+    memcpy(sizes, x->size, sizeof sizes);
+    sizes[at] = out[0];
+    sizes[at + 1] = out[1];
+    cr_ints to = cr_make_ints(sizes, x->dim);
+    return cr_give_two(r, cr_reshape(best.values, to), cr_reshape(indices, to));
+}
+
+/* Each output's gradient is added at its index in the plane. */
+static cr_tensor *unpool(cr_tensor *g, cr_tensor *like, cr_tensor *indices)
+{
+    int at = like->dim - 2;
+    int64_t plane = like->size[at] * like->size[at + 1], n = plane ? like->numel / plane : 0, places = n ? g->numel / n : 0;
+    cr_tensor *zero = cr_zeros(CR_INTS(n, plane), .dtype = dtype_of(g), .device = cr_tensor_device(g));
+    cr_tensor *sum = cr_scatter_add(zero, 1, cr_reshape(indices, CR_INTS(n, places)), cr_reshape(g, CR_INTS(n, places)));
+    return cr_view_as(sum, like);
+}
+DECOMPOSE(max_pool2d_with_indices_backward)
+GIVE(unpool(T(0), T(1), T(7)))
+DECOMPOSE(adaptive_max_pool2d_backward)
+GIVE(unpool(T(0), T(1), T(2)))
+COMPOSITE(max_pool2d)
+GIVE(cr_max_pool2d_with_indices(T(0), L(1), .stride = L(2), .padding = L(3), .dilation = L(4), .ceil_mode = INT(5)).output0)
+
+/* Window i of n over size: from floor(i·size/n) to ceil((i+1)·size/n). */
+DECOMPOSE(adaptive_max_pool2d)
+{
+    (void)op;
+    cr_tensor *x = T(0);
+    int at = x->dim - 2;
+    int64_t oh = pick(&args[1], 0), ow = pick(&args[1], 1), h = x->size[at], w = x->size[at + 1], sizes[CR_MAX_RANK];
+    cr_tensor *planes = cr_reshape(x, CR_INTS(-1, h, w));
+    if (!planes)
+        return -1;
+    int64_t n = planes->size[0];
+    const char *device = cr_tensor_device(x);
+    cr_tensor *values = cr_empty(CR_INTS(n, oh, ow), .dtype = dtype_of(x), .device = device);
+    cr_tensor *indices = cr_empty(CR_INTS(n, oh, ow), .dtype = CR_I64, .device = device);
+    for (int64_t i = 0; i < oh && n; i++) {
+        int64_t y0 = i * h / oh, y1 = ((i + 1) * h + oh - 1) / oh;
+        for (int64_t j = 0; j < ow; j++) {
+            int64_t x0 = j * w / ow, x1 = ((j + 1) * w + ow - 1) / ow, width = x1 - x0;
+            cr_tensor *window = cr_narrow(cr_narrow(planes, 1, y0, y1 - y0), 2, x0, width);
+            cr_max_dim_result best = cr_max_dim(cr_reshape(window, CR_INTS(n, -1)), 1);
+            cr_tensor *row = cr_add_scalar(cr_div_scalar_mode(best.indices, width, "floor"), y0);
+            cr_tensor *column = cr_add_scalar(cr_remainder_scalar(best.indices, width), x0);
+            if (!cr_copy_(cr_select(cr_select(values, 2, j), 1, i), best.values) ||
+                !cr_copy_(cr_select(cr_select(indices, 2, j), 1, i), cr_add(cr_mul_scalar(row, w), column)))
+                return -1;
+        }
+    }
+    memcpy(sizes, x->size, sizeof sizes);
+    sizes[at] = oh;
+    sizes[at + 1] = ow;
+    cr_ints to = cr_make_ints(sizes, x->dim);
+    return cr_give_two(r, cr_reshape(values, to), cr_reshape(indices, to));
+}
+
+/* ---- softmax ---- */
+
+DECOMPOSE(softmax)
+{
+    (void)op;
+    cr_tensor *x = INT(2) ? cr_to_dtype(T(0), CR_F32) : T(0);
+    if (!x || !x->dim || !x->numel)
+        return cr_give(r, x && !x->dim ? cr_exp(cr_sub(x, x)) : cr_clone(x));
+    cr_tensor *e = cr_exp(cr_sub(x, cr_amax(x, .dim = CR_INTS(INT(1)), .keepdim = true)));
+    return cr_give(r, cr_div(e, cr_sum_dim(e, INT(1), .keepdim = true)));
+}
+DECOMPOSE(log_softmax)
+{
+    (void)op;
+    cr_tensor *x = INT(2) ? cr_to_dtype(T(0), CR_F32) : T(0);
+    if (!x || !x->dim || !x->numel)
+        return cr_give(r, x && !x->dim ? cr_sub(x, x) : cr_clone(x));
+    cr_tensor *shifted = cr_sub(x, cr_amax(x, .dim = CR_INTS(INT(1)), .keepdim = true));
+    return cr_give(r, cr_sub(shifted, cr_log(cr_sum_dim(cr_exp(shifted), INT(1), .keepdim = true))));
+}
+DECOMPOSE(softmax_backward_data)
+{
+    (void)op;
+    cr_tensor *gy = cr_mul(T(0), T(1));
+    cr_tensor *dx = cr_sub(gy, cr_mul(T(1), cr_sum_dim(gy, INT(2), .keepdim = true)));
+    return cr_give(r, cr_to_dtype(dx, cr_value_dtype(&args[3])));
+}
+DECOMPOSE(log_softmax_backward_data)
+{
+    (void)op;
+    cr_tensor *dx = cr_sub(T(0), cr_mul(cr_exp(T(1)), cr_sum_dim(T(0), INT(2), .keepdim = true)));
+    return cr_give(r, cr_to_dtype(dx, cr_value_dtype(&args[3])));
+}
+static cr_tensor *of_dtype(cr_tensor *x, const cr_value *dtype)
+{
+    return dtype->tag == CR_DTYPE ? cr_to_dtype(x, cr_value_dtype(dtype)) : x;
+}
+COMPOSITE(softmax_int)
+GIVE(cr_softmax_forward(of_dtype(T(0), &args[2]), INT(1), false))
+COMPOSITE(log_softmax_int)
+GIVE(cr_log_softmax_forward(of_dtype(T(0), &args[2]), INT(1), false))
+
+/* ---- normalisation ---- */
+
+/* All dims but the channels', and the shape that spreads a vector over the channels. */
+static cr_ints not_channels(cr_tensor *x, int64_t *dims, int64_t *shape)
+{
+    int n = 0;
+    for (int d = 0; d < x->dim; d++) {
+        shape[d] = d == 1 ? -1 : 1;
+        if (d != 1)
+            dims[n++] = d;
+    }
+    return cr_make_ints(dims, (size_t)n);
+}
+
+static cr_tensor *fine(cr_tensor *x)
+{
+    return dtype_of(x) == CR_F16 || dtype_of(x) == CR_BF16 ? cr_to_dtype(x, CR_F32) : x;
+}
+
+DECOMPOSE(native_batch_norm)
+{
+    (void)op;
+    cr_tensor *input = T(0), *weight = T(1), *bias = T(2), *running_mean = T(3), *running_var = T(4);
+    double momentum = F(6), eps = F(7);
+    int64_t dims[CR_MAX_RANK], wide[CR_MAX_RANK];
+    cr_ints over = not_channels(input, dims, wide), shape = cr_make_ints(wide, input->dim);
+    cr_tensor *x = fine(input), *mean, *rstd;
+    if (INT(5)) {
+        mean = cr_mean_dim(x, over, .keepdim = true);
+        cr_tensor *centred = cr_sub(x, mean), *var = cr_mean_dim(cr_mul(centred, centred), over);
+        mean = cr_reshape(mean, CR_INTS(-1));
+        rstd = cr_rsqrt(cr_add_scalar(var, eps));
+        if (running_mean && running_var) {
+            double n = (double)input->numel / (double)input->size[1];
+            cr_tensor *unbiased = cr_mul_scalar(var, n / (n - 1));
+            if (!cr_copy_(running_mean, cr_add(cr_mul_scalar(running_mean, 1 - momentum), cr_mul_scalar(mean, momentum))) ||
+                !cr_copy_(running_var, cr_add(cr_mul_scalar(running_var, 1 - momentum), cr_mul_scalar(unbiased, momentum))))
+                return -1;
+        }
+    } else {
+        mean = running_mean;
+        rstd = cr_rsqrt(cr_add_scalar(running_var, eps));
+    }
+    cr_tensor *y = cr_mul(cr_sub(x, cr_reshape(mean, shape)), cr_reshape(rstd, shape));
+    if (weight)
+        y = cr_mul(y, cr_reshape(weight, shape));
+    if (bias)
+        y = cr_add(y, cr_reshape(bias, shape));
+    y = cr_to_dtype(y, dtype_of(input));
+    if (INT(5))
+        return cr_give_three(r, y, mean, rstd, true);
+    cr_tensor *none = cr_empty(0, .dtype = dtype_of(x), .device = cr_tensor_device(x));
+    return cr_give_three(r, y, none, none, true);
+}
+
+/* rstd·(h - mean(h) - xh·mean(h·xh)), h = g·weight. */
+static cr_tensor *normalised_back(cr_tensor *h, cr_tensor *xh, cr_tensor *rstd, cr_ints dims)
+{
+    cr_tensor *a = cr_mean_dim(h, dims, .keepdim = true), *b = cr_mean_dim(cr_mul(h, xh), dims, .keepdim = true);
+    return cr_mul(rstd, cr_sub(cr_sub(h, a), cr_mul(xh, b)));
+}
+
+DECOMPOSE(native_batch_norm_backward)
+{
+    (void)op;
+    cr_tensor *input = T(1), *weight = T(2);
+    cr_tensor *g = fine(T(0)), *x = fine(input);
+    bool training = INT(7);
+    const uint8_t *mask = args[9].as.bools;
+    int64_t dims[CR_MAX_RANK], wide[CR_MAX_RANK];
+    cr_ints over = not_channels(input, dims, wide), shape = cr_make_ints(wide, input->dim);
+    cr_tensor *mean = cr_reshape(training ? T(5) : T(3), shape);
+    cr_tensor *rstd = cr_reshape(training ? T(6) : cr_rsqrt(cr_add_scalar(T(4), F(8))), shape);
+    cr_tensor *xh = cr_mul(cr_sub(x, mean), rstd), *dx = NULL, *dw = NULL, *db = NULL;
+    cr_tensor *h = weight ? cr_mul(g, cr_reshape(weight, shape)) : g;
+    cr_dtype wd = weight ? dtype_of(weight) : dtype_of(input);
+    if (mask[0])
+        dx = cr_to_dtype(training ? normalised_back(h, xh, rstd, over) : cr_mul(h, rstd), dtype_of(input));
+    if (mask[1])
+        dw = cr_to_dtype(cr_sum_dim(cr_mul(g, xh), over), wd);
+    if (mask[2])
+        db = cr_to_dtype(cr_sum_dim(g, over), wd);
+    if ((mask[0] && !dx) || (mask[1] && !dw) || (mask[2] && !db))
+        return -1;
+    return cr_give_three(r, dx, dw, db, false);
+}
+COMPOSITE(batch_norm)
+GIVE(cr_native_batch_norm(T(0), T(1), T(2), T(3), T(4), INT(5), F(6), F(7)).output0)
+
+static cr_ints inner_dims(int64_t count, int64_t *dims)
+{
+    for (int64_t d = 0; d < count; d++)
+        dims[d] = d - count;
+    return cr_make_ints(dims, (size_t)count);
+}
+DECOMPOSE(native_layer_norm)
+{
+    (void)op;
+    cr_tensor *input = T(0), *x = fine(input);
+    int64_t dims[CR_MAX_RANK];
+    cr_ints over = inner_dims(args[1].count, dims);
+    cr_tensor *mean = cr_mean_dim(x, over, .keepdim = true), *centred = cr_sub(x, mean);
+    cr_tensor *rstd = cr_rsqrt(cr_add_scalar(cr_mean_dim(cr_mul(centred, centred), over, .keepdim = true), F(4)));
+    cr_tensor *y = cr_mul(centred, rstd);
+    if (T(2))
+        y = cr_mul(y, T(2));
+    if (T(3))
+        y = cr_add(y, T(3));
+    return cr_give_three(r, cr_to_dtype(y, dtype_of(input)), mean, rstd, true);
+}
+DECOMPOSE(native_layer_norm_backward)
+{
+    (void)op;
+    cr_tensor *input = T(1), *g = fine(T(0)), *x = fine(input), *weight = T(5);
+    const uint8_t *mask = args[7].as.bools;
+    int64_t dims[CR_MAX_RANK];
+    cr_ints over = inner_dims(args[2].count, dims), shape = L(2);
+    cr_tensor *rstd = T(4), *xh = cr_mul(cr_sub(x, T(3)), rstd), *dx = NULL, *dw = NULL, *db = NULL;
+    cr_dtype wd = weight ? dtype_of(weight) : dtype_of(input);
+    if (mask[0])
+        dx = cr_to_dtype(normalised_back(weight ? cr_mul(g, weight) : g, xh, rstd, over), dtype_of(input));
+    if (mask[1])
+        dw = cr_to_dtype(cr_sum_to_size(cr_mul(g, xh), shape), wd);
+    if (mask[2])
+        db = cr_to_dtype(cr_sum_to_size(g, shape), wd);
+    if ((mask[0] && !dx) || (mask[1] && !dw) || (mask[2] && !db))
+        return -1;
+    return cr_give_three(r, dx, dw, db, false);
+}
+COMPOSITE(layer_norm)
+GIVE(cr_native_layer_norm(T(0), L(1), T(2), T(3), F(4)).output0)
+
+/* ---- optimiser steps ---- */
+
+/* One gradient, with its sign and weight decay. */
+static cr_tensor *descent(cr_tensor *p, cr_tensor *g, double weight_decay, bool maximize)
+{
+    if (maximize)
+        g = cr_neg(g);
+    return weight_decay != 0 ? cr_add(g, p, .alpha = CR_S(weight_decay)) : g;
+}
+
+DECOMPOSE(fused_sgd_)
+{
+    (void)op;
+    double weight_decay = F(3), momentum = F(4), lr = F(5), dampening = F(6);
+    bool nesterov = INT(7), maximize = INT(8), first = INT(9);
+    r->count = 0;
+    for (int64_t i = 0; i < args[0].count; i++) {
+        int well = 0;
+        CR_SCOPE {
+            cr_tensor *p = args[0].as.tensors[i], *g = descent(p, args[1].as.tensors[i], weight_decay, maximize);
+            if (args[2].count) {
+                cr_tensor *buffer = args[2].as.tensors[i];
+                buffer = first ? cr_copy_(buffer, g) : cr_add_(cr_mul_scalar_(buffer, momentum), g, .alpha = CR_S(1 - dampening));
+                g = nesterov ? cr_add(g, buffer, .alpha = CR_S(momentum)) : buffer;
+            }
+            well = cr_add_(p, g, .alpha = CR_S(-lr)) != NULL;
+        }
+        if (!well)
+            return -1;
+    }
+    return 0;
+}
+
+/* Adam and, where the name says so, AdamW, whose decay acts on the parameter alone. */
+DECOMPOSE(fused_adam_)
+{
+    bool decoupled = strstr(op->name, "adamw") != NULL, amsgrad = INT(11), maximize = INT(12);
+    double lr = F(5), beta1 = F(6), beta2 = F(7), decay = F(8), eps = F(9), step = F(10);
+    double fix1 = 1 - pow(beta1, step), fix2 = sqrt(1 - pow(beta2, step));
+    r->count = 0;
+    for (int64_t i = 0; i < args[0].count; i++) {
+        int well = 0;
+        CR_SCOPE {
+            cr_tensor *p = args[0].as.tensors[i], *m = args[2].as.tensors[i], *v = args[3].as.tensors[i];
+            cr_tensor *g = descent(p, args[1].as.tensors[i], decoupled ? 0 : decay, maximize);
+            if (decoupled && decay != 0)
+                cr_mul_scalar_(p, 1 - lr * decay);
+            cr_add_(cr_mul_scalar_(m, beta1), g, .alpha = CR_S(1 - beta1));
+            cr_addcmul_(cr_mul_scalar_(v, beta2), g, g, .value = CR_S(1 - beta2));
+            cr_tensor *spread = v;
+            if (amsgrad) {
+                cr_tensor *top = args[4].as.tensors[i];
+                spread = cr_copy_(top, cr_maximum(top, v));
+            }
+            cr_tensor *under = cr_add_scalar(cr_div_scalar(cr_sqrt(spread), fix2), eps);
+            well = cr_addcdiv_(p, m, under, .value = CR_S(-lr / fix1)) != NULL;
+        }
+        if (!well)
+            return -1;
+    }
+    return 0;
+}

@@ -49,12 +49,34 @@ void cr_thread_on_end(void (*function)(void *unused))
         thread->on_end[thread->non_end++] = function;
 }
 
+static void free_texts(void)
+{
+    free(cr_this_thread.texts);
+    cr_this_thread.texts = NULL;
+    cr_this_thread.backend_words = NULL;
+}
+
+char *cr_thread_text(void)
+{
+    static char shared[CR_TEXT_SIZE]; /* without memory words may be mixed up, but nothing worse */
+    cr_thread *thread = &cr_this_thread;
+    if (!thread->texts) {
+        cr_thread_register();
+        if (!(thread->texts = malloc(16 * CR_TEXT_SIZE)))
+            return shared;
+    }
+    char *text = thread->texts + thread->next_text++ % 16 * CR_TEXT_SIZE;
+    text[0] = 0;
+    return text;
+}
+
 static void end_thread(void *unused)
 {
     (void)unused;
     release_thread();
     run_on_end();
     cr_clear_error();
+    free_texts();
     cr_this_thread.registered = false;
 }
 
@@ -97,6 +119,7 @@ int cr_exit(void)
             at_exit[i]();
     run_on_end();
     cr_clear_error();
+    free_texts();
     return status;
 }
 

@@ -5,7 +5,9 @@
 
 #include <cresset/base.h>
 
-/* Reading a thread's variable in a shared library costs a call unless the model is initial-exec. */
+/* Reading a thread's variable in a shared library costs a call unless the model is initial-exec. The library's whole block is
+ * then laid out at start, and a program that loads us late has room for some 500 bytes: no buffers here, only what every
+ * operation touches. cr_thread_text is for words. */
 #if defined __GNUC__ && defined __linux__
 #define CR_TLS _Thread_local __attribute__((tls_model("initial-exec")))
 #else
@@ -32,6 +34,9 @@ typedef struct cr_thread {
     void (*on_end[8])(void *unused);
     int non_end;
     int quiet_errors; /* above 0: failures are not recorded (a trial, as overload resolution) */
+    char *texts;         /* cr_thread_text's buffers */
+    unsigned next_text;
+    char *backend_words; /* one of them: what a backend said last about a failure */
     const char *context; /* the operation or call that is running, for messages of lower rooms */
 } cr_thread;
 
@@ -41,6 +46,10 @@ extern CR_TLS cr_thread cr_this_thread;
 void cr_thread_register(void);
 /* Runs function(null) at the calling thread's end (and at its cr_exit), after its scopes are released; at most 8. */
 void cr_thread_on_end(void (*function)(void *unused));
+
+/* A buffer of CR_TEXT_SIZE bytes for words that are used at once: one of 16 that take turns. Never null. */
+enum { CR_TEXT_SIZE = 512 };
+char *cr_thread_text(void);
 
 /* Functions to run at cr_exit, last registered first; at most 16. */
 void cr_at_exit(void (*function)(void));

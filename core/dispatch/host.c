@@ -1,4 +1,4 @@
-/* The host's services: a backend's words about a failure wait here, per thread, until the core asks for them. */
+/* The host's services: a backend's words about a failure wait in one of the thread's text buffers until the core asks for them. */
 #include "core/dispatch/host.h"
 
 #include <stdarg.h>
@@ -6,15 +6,14 @@
 
 #include "core/base/thread.h"
 
-static CR_TLS char words[1024];
-static CR_TLS char asked[1024];
 
 static cr_status fail(const cr_host *host, cr_status status, const char *format, ...)
 {
     (void)host;
     va_list args;
     va_start(args, format);
-    vsnprintf(words, sizeof words, format ? format : "", args);
+    char *words = cr_this_thread.backend_words = cr_thread_text();
+    vsnprintf(words, CR_TEXT_SIZE, format ? format : "", args);
     va_end(args);
     return status;
 }
@@ -40,7 +39,7 @@ const cr_host cr_host_services = {sizeof cr_host_services, CR_ABI_MAJOR, CR_ABI_
 
 const char *cr_backend_words(void)
 {
-    snprintf(asked, sizeof asked, "%s", words);
-    words[0] = 0;
-    return asked;
+    const char *said = cr_this_thread.backend_words ? cr_this_thread.backend_words : "";
+    cr_this_thread.backend_words = NULL;
+    return said;
 }

@@ -273,7 +273,81 @@ COMPOSITE(index_add)
         return cr_give(r, cr_add(x, cr_reshape(source, CR_EMPTY)));
     return cr_give(r, cr_scatter_add(x, d, cr_to_dtype(index_along(source, d, index), CR_I64), source));
 }
-/* gather, scatter of 0-d tensors: as vectors of one. */
+/* The place in the flattened tensor. */
+DECOMPOSE(arg_flat)
+{
+    cr_tensor *x = T(0);
+    const cr_argmax_options high = {.dim = {0, true}};
+    const cr_argmin_options low = {.dim = {0, true}};
+    bool largest = !strcmp(op->name, "argmax");
+    if (args[1].tag != CR_NONE) { /* of a 0-d tensor, or where a backend declined */
+        if (x->dim)
+            return CR_FAIL_INT("%s: the backend does not plan it", op->name);
+    }
+    cr_tensor *flat = cr_reshape(x, CR_INTS(-1));
+    cr_tensor *index = largest ? cr_argmax_with(flat, &high) : cr_argmin_with(flat, &low);
+    int64_t ones[CR_MAX_RANK] = {1, 1, 1, 1, 1, 1, 1, 1};
+    return cr_give(r, INT(2) ? cr_reshape(index, cr_make_ints(ones, x->dim)) : index);
+}
+
+/* 0-d tensors are vectors of one here. */
+static cr_tensor *at_least_1d(cr_tensor *t)
+{
+    return t->dim ? t : cr_reshape(t, 1);
+}
+DECOMPOSE(gather_0d)
+{
+    (void)op;
+    cr_tensor *got = cr_gather(at_least_1d(T(0)), INT(1), at_least_1d(T(2)));
+    return cr_give(r, cr_view_as(got, T(2)));
+}
+DECOMPOSE(scatter_0d)
+{
+    (void)op;
+    cr_tensor *got = cr_scatter(at_least_1d(T(0)), INT(1), at_least_1d(T(2)), at_least_1d(T(3)));
+    return cr_give(r, cr_view_as(got, T(0)));
+}
+
+/* The value that leaves every other as it is. */
+static cr_scalar neutral(const char *reduce, cr_dtype dtype)
+{
+    static const struct {
+        cr_dtype dtype;
+        int64_t low, high;
+    } limits[] = {{CR_I64, INT64_MIN, INT64_MAX}, {CR_I32, INT32_MIN, INT32_MAX}, {CR_I16, INT16_MIN, INT16_MAX},
+                  {CR_I8, INT8_MIN, INT8_MAX},    {CR_U8, 0, UINT8_MAX},          {CR_B8, 0, 1}};
+    if (reduce[0] != 'a')
+        return cr_int_scalar(reduce[0] == 'p');
+    bool most = reduce[2] == 'i'; /* amIn */
+    if (cr_dtype_is_floating(dtype))
+        return cr_float_scalar(most ? INFINITY : -INFINITY);
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+        if (limits[i].dtype == dtype)
+            return cr_int_scalar(most ? limits[i].high : limits[i].low);
+    return cr_int_scalar(0);
+}
+
+/* mean, and reductions that leave self out where something is written: by reductions that take it in. */
+DECOMPOSE(scatter_reduce)
+{
+    (void)op;
+    cr_tensor *x = T(0), *index = T(2), *src = T(3);
+    const char *reduce = args[4].as.s;
+    bool mean = reduce[0] == 'm';
+    int64_t dim = INT(1);
+    if (!x->dim || !index->dim) {
+        const cr_scatter_reduce_options o = {.no_include_self = !INT(5)};
+        cr_tensor *got = cr_scatter_reduce_with(at_least_1d(x), dim, at_least_1d(index), at_least_1d(src), reduce, &o);
+        return cr_give(r, cr_view_as(got, x));
+    }
+    cr_tensor *base = INT(5) ? x : cr_scatter_value(x, dim, index, neutral(reduce, dtype_of(x)));
+    cr_tensor *got = cr_scatter_reduce(base, dim, index, src, mean ? "sum" : reduce);
+    if (!mean)
+        return cr_give(r, got);
+    cr_tensor *count = INT(5) ? cr_ones_like(x) : cr_scatter_value(cr_ones_like(x), dim, index, 0);
+    count = cr_clamp_min(cr_scatter_add(count, dim, index, cr_ones_like(src)), 1);
+    return cr_give(r, cr_div_mode(got, count, is_float(x) ? NULL : "floor"));
+}
 DECOMPOSE(scatter_add)
 GIVE(cr_scatter_reduce(T(0), INT(1), T(2), T(3), "sum"))
 COMPOSITE(scatter_value)

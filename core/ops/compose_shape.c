@@ -476,7 +476,15 @@ COMPOSITE(chunk)
     if (d < 0)
         return -1;
     int64_t size = (t->size[d] + chunks - 1) / chunks;
-    return split_by(t, d, size ? size : 1, r);
+    if (!t->size[d]) { /* as many empty pieces */
+        if (list_of(r, chunks))
+            return -1;
+        for (int64_t i = 0; i < chunks; i++)
+            if (!(r->list[i] = cr_narrow(t, d, 0, 0)))
+                return -1;
+        return 0;
+    }
+    return split_by(t, d, size, r);
 }
 COMPOSITE(unbind)
 {

@@ -7,10 +7,8 @@
 
 const char *cr_frame_name(const cr_frame *f)
 {
-    static CR_TLS char ring[4][80];
-    static CR_TLS unsigned next;
-    char *name = ring[next++ % 4];
-    snprintf(name, sizeof ring[0], "%.*s", f->op->schema->bare, f->op->name);
+    char *name = cr_thread_text();
+    snprintf(name, CR_TEXT_SIZE, "%.*s", f->op->schema->bare, f->op->name);
     return name;
 }
 

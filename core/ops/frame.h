@@ -43,7 +43,7 @@ struct cr_frame {
     uint32_t nscratch;
 };
 
-/* The op's name for messages, without overload: "add". In a ring of thread buffers. */
+/* The op's name for messages, without overload: "add". In one of the thread's text buffers. */
 const char *cr_frame_name(const cr_frame *f);
 
 /* Output i: rank, sizes (row-major strides) and dtype. False and an error if the size overflows. */

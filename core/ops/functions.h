@@ -26,6 +26,7 @@ CR_INFERENCES(X)
 #define FUNCTION_(name) int name(const cr_op *op, const cr_value *args, cr_results *results);
 #define primitive
 #define memory
+#define primitive_or(fn) FUNCTION_(cr_decompose_##fn)
 #define kernel(fn)    FUNCTION_(cr_decompose_##fn)
 #define composite(fn) FUNCTION_(cr_composite_##fn)
 #define view(fn)      FUNCTION_(cr_view_##fn)
@@ -35,6 +36,7 @@ CR_INFERENCES(X)
 #undef primitive
 #undef memory
 #undef kernel
+#undef primitive_or
 #undef composite
 #undef view
 #undef FUNCTION_

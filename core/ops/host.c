@@ -171,7 +171,7 @@ cr_tensor *cr_tensor_literal_(const void *data, size_t bytes, cr_dtype dtype, cr
 int cr_tensor_read(const cr_tensor *tensor, void *to, size_t bytes)
 {
     cr_tensor *t = (cr_tensor *)(uintptr_t)tensor;
-    if (!t || !to)
+    if (!t || (!to && bytes))
         return cr_error() ? -1 : CR_FAIL_INT("cr_tensor_read: %s is null", t ? "to" : "tensor");
     size_t size = cr_dtype_size((cr_dtype)t->dtype), need = (size_t)t->numel * size;
     if (bytes != need)
@@ -194,7 +194,7 @@ int cr_tensor_read(const cr_tensor *tensor, void *to, size_t bytes)
 int cr_tensor_write(cr_tensor *tensor, const void *from, size_t bytes)
 {
     cr_tensor *t = tensor;
-    if (!t || !from)
+    if (!t || (!from && bytes))
         return cr_error() ? -1 : CR_FAIL_INT("cr_tensor_write: %s is null", t ? "from" : "tensor");
     size_t size = cr_dtype_size((cr_dtype)t->dtype), need = (size_t)t->numel * size;
     if (bytes != need)

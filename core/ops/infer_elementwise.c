@@ -103,8 +103,10 @@ bool cr_infer_binary_float(cr_frame *f)
 bool cr_infer_binary_div_mode(cr_frame *f)
 {
     const cr_value *mode = &f->args[2];
-    if (mode->tag == CR_NONE)
+    if (mode->tag == CR_NONE) {
+        f->no_plan = true; /* it is div */
         return cr_infer_binary_float(f);
+    }
     if (strcmp(mode->as.s, "trunc") && strcmp(mode->as.s, "floor"))
         return cr_frame_fail(f, "expected rounding_mode to be one of None, 'trunc', or 'floor' but found '%s'", mode->as.s);
     cr_dtype dtype = cr_frame_result_type(f);

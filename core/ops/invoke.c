@@ -166,6 +166,8 @@ static bool collect(cr_op_run *run)
             if (!key_room(run, 1))
                 return false;
             run->key[run->nkey++] = (uint64_t)v->tag << 8 | 5;
+            if (CR_UNLIKELY(op->numbers_in_key) && v->tag != CR_NONE && !add_bytes(run, &v->as, sizeof v->as))
+                return false;
             if (v->tag != CR_NONE && !add_number(run, v))
                 return false;
             break;

@@ -277,11 +277,12 @@ done:
     return status;
 }
 
-/* The device cannot plan it: the op's own decomposition, else the host. */
-static cr_plan_entry *unplanned(cr_op_run *run)
+/* The device cannot plan it (or, never, anybody): the op's own decomposition, else the host. A primitive's decomposition is
+ * for the cases that nobody plans. */
+static cr_plan_entry *unplanned(cr_op_run *run, bool never)
 {
     const cr_op *op = run->op->functional;
-    if (op->function)
+    if (op->function && (never || op->how != CR_HOW_PRIMITIVE))
         return remember(run, CR_PLAN_DECOMPOSE);
     cr_dev *host = cr_dev_fallback();
     if (host && host != run->dev) {
@@ -308,7 +309,7 @@ static cr_plan_entry *plan_native(cr_op_run *run, cr_frame *f)
     cr_plan_entry_free(run->dev, e);
     cr_lock_release(&run->dev->lock);
     if (status == CR_UNSUPPORTED)
-        return run->private_layouts ? remember(run, CR_PLAN_PLAIN) : unplanned(run);
+        return run->private_layouts ? remember(run, CR_PLAN_PLAIN) : unplanned(run, false);
     cr_dev_failed(run->dev, cr_frame_name(f), status);
     return NULL;
 }
@@ -323,7 +324,7 @@ static cr_plan_entry *decide(cr_op_run *run, cr_frame *f)
     if (!op->infer(f))
         return NULL;
     if (f->all_in_place)
-        return only_primitives() ? unplanned(run) : plan_native(run, f);
+        return only_primitives() ? unplanned(run, true) : plan_native(run, f);
     if (f->like_inputs)
         keep_strides(f);
     cr_tensor *written = run->op->variant == CR_OUT      ? run->out
@@ -357,7 +358,7 @@ static cr_plan_entry *decide(cr_op_run *run, cr_frame *f)
         if (f->cast[i])
             return remember_casts(run, f->cast);
     if (f->no_plan || (only_primitives() && op->how == CR_HOW_KERNEL && strcmp(backend_name(op), "copy")))
-        return written ? remember(run, CR_PLAN_INDIRECT) : unplanned(run);
+        return written ? remember(run, CR_PLAN_INDIRECT) : unplanned(run, true);
     cr_plan_entry *e = plan_native(run, f);
     if (e && written && (e->mode == CR_PLAN_DECOMPOSE || e->mode == CR_PLAN_FALLBACK))
         e->mode = CR_PLAN_INDIRECT; /* decompositions know the functional form only */

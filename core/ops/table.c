@@ -23,6 +23,7 @@ typedef struct row {
 #define N             false
 #define primitive     CR_HOW_PRIMITIVE, NULL
 #define memory        CR_HOW_MEMORY, NULL
+#define primitive_or(fn) CR_HOW_PRIMITIVE, cr_decompose_##fn
 #define kernel(fn)    CR_HOW_KERNEL, cr_decompose_##fn
 #define composite(fn) CR_HOW_COMPOSITE, cr_composite_##fn
 #define view(fn)      CR_HOW_VIEW, cr_view_##fn
@@ -87,6 +88,9 @@ static bool add(cr_op *ops, size_t r, cr_variant variant, const char *text)
                   .nargs = (uint8_t)(schema->nargs - (variant == CR_OUT)),
                   .infer = rows[r].infer,
                   .function = rows[r].function};
+    /* What inference makes of these depends on the numbers' values, not on their kinds alone. */
+    op->numbers_in_key = op->infer == cr_infer_arange || op->infer == cr_infer_uniform ||
+                         op->infer == cr_infer_native_dropout || !strncmp(rows[r].schema, "pow.Tensor_Scalar", 17);
     op->own_inplace = variant == CR_FUNCTIONAL && schema->nargs && schema->args[0].written &&
                       schema->args[0].type == CR_ARG_TENSOR;
     nops++;

@@ -32,6 +32,7 @@ struct cr_op {
     uint8_t variant;
     uint8_t nargs; /* without `out` */
     bool own_inplace; /* the row itself writes its first argument: "normal_(Tensor(a!) self, …)" */
+    bool numbers_in_key;
     bool (*infer)(cr_frame *frame);
     cr_op_function function;
     const cr_op *functional; /* of a variant: the row's own form; else itself */

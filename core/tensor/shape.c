@@ -130,26 +130,20 @@ void cr_meta_of(const cr_tensor *t, cr_meta *meta)
 
 const char *cr_sizes_text(int dim, const int64_t *sizes)
 {
-    static CR_TLS char ring[6][192];
-    static CR_TLS unsigned next;
-    char *text = ring[next++ % 6];
-    size_t length = (size_t)snprintf(text, sizeof ring[0], "[");
-    for (int i = 0; i < dim && length < sizeof ring[0] - 24; i++)
-        length += (size_t)snprintf(text + length, sizeof ring[0] - length, i ? ", %" PRId64 : "%" PRId64,
-                                   sizes[i]);
-    snprintf(text + length, sizeof ring[0] - length, "]");
+    char *text = cr_thread_text();
+    size_t length = (size_t)snprintf(text, CR_TEXT_SIZE, "[");
+    for (int i = 0; i < dim && length < CR_TEXT_SIZE - 24; i++)
+        length += (size_t)snprintf(text + length, CR_TEXT_SIZE - length, i ? ", %" PRId64 : "%" PRId64, sizes[i]);
+    snprintf(text + length, CR_TEXT_SIZE - length, "]");
     return text;
 }
 
 const char *cr_describe(const cr_tensor *t)
 {
-    static CR_TLS char ring[6][224];
-    static CR_TLS unsigned next;
-    char *text = ring[next++ % 6];
+    char *text = cr_thread_text();
     if (t)
-        snprintf(text, sizeof ring[0], "%s%s", cr_dtype_name((cr_dtype)t->dtype),
-                 cr_sizes_text(t->dim, t->size));
+        snprintf(text, CR_TEXT_SIZE, "%s%s", cr_dtype_name((cr_dtype)t->dtype), cr_sizes_text(t->dim, t->size));
     else
-        snprintf(text, sizeof ring[0], "null");
+        snprintf(text, CR_TEXT_SIZE, "null");
     return text;
 }

@@ -111,7 +111,7 @@ static void run_unary(cr_plan *p, const cr_run *r)
         switch (p->op) {
         case 0: x = (number){fabs(v), x.i < 0 ? (int64_t)(0 - (uint64_t)x.i) : x.i}; break;
         case 1: x = (number){-v, (int64_t)(0 - (uint64_t)x.i)}; break;
-        case 2: x = (number){isnan(v) ? v : (v > 0) - (v < 0), (x.i > 0) - (x.i < 0)}; break;
+        case 2: x = (number){(v > 0) - (v < 0), (x.i > 0) - (x.i < 0)}; break;
         case 3: x.f = floor(v); break; case 4: x.f = ceil(v); break; case 5: x.f = trunc(v); break; case 6: x.f = nearbyint(v); break;
         case 7: x.f = sqrt(v); break; case 8: x.f = 1 / sqrt(v); break; case 9: x.f = 1 / v; break; case 10: x.f = exp(v); break;
         case 11: x.f = exp2(v); break; case 12: x.f = expm1(v); break; case 13: x.f = log(v); break; case 14: x.f = log2(v); break;

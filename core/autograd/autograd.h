@@ -10,8 +10,8 @@
 typedef struct cr_derivative cr_derivative;
 typedef struct cr_grad_context cr_grad_context;
 
-/* Where a gradient goes: a node's output number, or a leaf (the pointer's lowest bit is set then). 0: nowhere. Holds a
- * reference. */
+/* Where a gradient goes: a node's output number, or a leaf (the pointer's lowest bit is set then).
+ * 0: nowhere. Holds a reference. */
 typedef struct cr_edge {
     uintptr_t target;
     uint32_t nr;
@@ -68,18 +68,19 @@ struct cr_grad_node {
     const cr_derivative *rule;
     cr_edge *edges;          /* [nin], by flattened input */
     cr_output_meta *outputs; /* [nout] */
-    cr_value *args;          /* [nargs]: the forward's arguments, tensors apart; lists are copied behind */
-    cr_saved *saved_in, *saved_out; /* [CR_SAVED_IN], [CR_SAVED_OUT] or null where the rule saves none */
+    cr_value *args; /* [nargs]: the forward's arguments, tensors apart; lists are copied behind */
+    cr_saved *saved_in,
+        *saved_out; /* [CR_SAVED_IN], [CR_SAVED_OUT] or null where the rule saves none */
     cr_hook *hooks;
     cr_retained *retained;
     cr_grad_node *next_dying; /* in the list of those about to be freed */
-    void *own; /* of custom functions and slices; rule->destroy frees it */
+    void *own;                /* of custom functions and slices; rule->destroy frees it */
 };
 
 enum { CR_SAVED_IN = 8, CR_SAVED_OUT = 4 };
 
-/* A derivative: PyTorch's node name, what must be saved, and the formula. in_for[i] has bit j if input i is needed for the
- * gradient of input j; out_for likewise for outputs. */
+/* A derivative: PyTorch's node name, what must be saved, and the formula. in_for[i] has bit j if
+ * input i is needed for the gradient of input j; out_for likewise for outputs. */
 struct cr_derivative {
     const char *name;
     uint16_t in_for[CR_SAVED_IN];
@@ -94,8 +95,8 @@ struct cr_autograd {
     cr_grad_node *grad_fn;
     uint32_t nr; /* which output of grad_fn */
     bool retains_grad;
-    cr_hook *hooks;  /* of a leaf; others' hang on grad_fn */
-    cr_tensor *base; /* of a view: what it is a view of (never itself a view) */
+    cr_hook *hooks;        /* of a leaf; others' hang on grad_fn */
+    cr_tensor *base;       /* of a view: what it is a view of (never itself a view) */
     unsigned view_version; /* the storage's version that grad_fn tells of, for views */
 };
 
@@ -131,7 +132,8 @@ static inline void cr_set(cr_grad_context *c, int i, cr_tensor *grad)
     if (!grad)
         c->failed = true;
 }
-/* A saved input or output; null and an error if it was freed or changed. An absent optional input gives null alone. */
+/* A saved input or output; null and an error if it was freed or changed. An absent optional input
+ * gives null alone. */
 cr_tensor *cr_in(cr_grad_context *c, int i);
 cr_tensor *cr_out(cr_grad_context *c, int i);
 /* Sizes of input i, which needs a gradient. */
@@ -142,7 +144,8 @@ const char *cr_in_device(const cr_grad_context *c, int i);
 
 /* ---- nodes ---- */
 
-cr_grad_node *cr_node_new(const cr_derivative *rule, uint32_t nin, uint32_t nout, uint32_t nargs, size_t extra);
+cr_grad_node *cr_node_new(const cr_derivative *rule, uint32_t nin, uint32_t nout, uint32_t nargs,
+                          size_t extra);
 static inline cr_grad_node *cr_node_retain(cr_grad_node *node)
 {
     atomic_fetch_add_explicit(&node->refs, 1, memory_order_relaxed);
@@ -160,7 +163,8 @@ const int64_t *cr_edge_meta(cr_edge edge, int *dim, cr_dtype *dtype, cr_dev **de
 /* Makes t output nr of node (whose reference is added), with its sizes noted. */
 bool cr_node_set_output(cr_grad_node *node, uint32_t nr, cr_tensor *t);
 
-cr_autograd *cr_autograd_of(cr_tensor *t); /* made if there is none; null and an error without memory */
+cr_autograd *cr_autograd_of(
+    cr_tensor *t); /* made if there is none; null and an error without memory */
 /* The node that made t, brought up to date for views whose base was changed; null for leaves. */
 cr_grad_node *cr_current_grad_fn(cr_tensor *t);
 /* The gradient history of a view's base after the view was changed by node. */

@@ -1,4 +1,5 @@
-/* What programs call: cr_backward, cr_autograd_grad, and what there is to ask and set on tensors. */
+/* What programs call: cr_backward, cr_autograd_grad, and what there is to ask and set on tensors.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,17 +14,22 @@ static cr_tensor *root_grad(cr_tensor *out, cr_tensor *given, size_t i)
 {
     if (!given) {
         if (out->numel != 1)
-            return cr_fail("grad can be implicitly created only for scalar outputs (output %zu has shape %s)", i,
-                           cr_sizes_text(out->dim, out->size));
+            return cr_fail(
+                "grad can be implicitly created only for scalar outputs (output %zu has shape %s)",
+                i, cr_sizes_text(out->dim, out->size));
         return cr_ones_like(out);
     }
-    if (given->dim != out->dim || memcmp(given->size, out->size, (size_t)out->dim * sizeof *out->size))
-        return cr_fail("Mismatch in shape: grad_output[%zu] has a shape of %s and output[%zu] has a shape of %s.", i,
-                       cr_sizes_text(given->dim, given->size), i, cr_sizes_text(out->dim, out->size));
+    if (given->dim != out->dim ||
+        memcmp(given->size, out->size, (size_t)out->dim * sizeof *out->size))
+        return cr_fail("Mismatch in shape: grad_output[%zu] has a shape of %s and output[%zu] has "
+                       "a shape of %s.",
+                       i, cr_sizes_text(given->dim, given->size), i,
+                       cr_sizes_text(out->dim, out->size));
     return given;
 }
 
-static int run(cr_tensor *const *outs, cr_tensor *const *cotangents, size_t nouts, cr_backward_task *task)
+static int run(cr_tensor *const *outs, cr_tensor *const *cotangents, size_t nouts,
+               cr_backward_task *task)
 {
     cr_edge *roots = calloc(nouts ? nouts : 1, sizeof *roots);
     cr_tensor **grads = calloc(nouts ? nouts : 1, sizeof *grads);
@@ -36,7 +42,8 @@ static int run(cr_tensor *const *outs, cr_tensor *const *cotangents, size_t nout
             }
             roots[i] = cr_edge_of(outs[i]);
             if (!roots[i].target)
-                failed = CR_FAIL_INT("element %zu of tensors does not require grad and does not have a grad_fn", i);
+                failed = CR_FAIL_INT(
+                    "element %zu of tensors does not require grad and does not have a grad_fn", i);
             else if (!(grads[i] = root_grad(outs[i], cotangents ? cotangents[i] : NULL, i)))
                 failed = -1;
         }
@@ -63,7 +70,8 @@ static cr_edge *edges_of(cr_tensor *const *tensors, size_t n, const char *what)
         if (!edges[i].target) {
             if (!cr_error())
                 cr_fail("%s: input %zu %s", what, i,
-                        tensors[i] ? "does not require grad: One of the differentiated Tensors does not require grad"
+                        tensors[i] ? "does not require grad: One of the differentiated Tensors "
+                                     "does not require grad"
                                    : "is null");
             for (size_t j = 0; j < i; j++)
                 cr_edge_release(edges[j]);
@@ -87,7 +95,8 @@ int cr_backward_with(cr_tensor *tensor, const cr_backward_options *options)
     const cr_backward_options *o = options ? options : &none;
     if (!tensor)
         return cr_error() ? -1 : CR_FAIL_INT("cr_backward: tensor is null");
-    cr_backward_task task = {.retain_graph = o->retain_graph || o->create_graph, .create_graph = o->create_graph};
+    cr_backward_task task = {.retain_graph = o->retain_graph || o->create_graph,
+                             .create_graph = o->create_graph};
     cr_edge *inputs = NULL;
     if (o->inputs && o->ninputs) {
         if (!(inputs = edges_of(o->inputs, o->ninputs, "cr_backward")))
@@ -101,13 +110,15 @@ int cr_backward_with(cr_tensor *tensor, const cr_backward_options *options)
     return failed;
 }
 
-int cr_autograd_grad_with(cr_tensor *const *outs, cr_tensor *const *cotangents, size_t nouts, cr_tensor *const *ins,
-                          size_t nins, const cr_autograd_grad_options *options, cr_tensor **grads)
+int cr_autograd_grad_with(cr_tensor *const *outs, cr_tensor *const *cotangents, size_t nouts,
+                          cr_tensor *const *ins, size_t nins,
+                          const cr_autograd_grad_options *options, cr_tensor **grads)
 {
     static const cr_autograd_grad_options none = {.end_ = 0};
     const cr_autograd_grad_options *o = options ? options : &none;
     if (!outs || !ins || !grads || !nouts || !nins)
-        return cr_error() ? -1 : CR_FAIL_INT("cr_autograd_grad: outputs, inputs and grads are needed");
+        return cr_error() ? -1
+                          : CR_FAIL_INT("cr_autograd_grad: outputs, inputs and grads are needed");
     for (size_t i = 0; i < nins; i++)
         grads[i] = NULL;
     cr_edge *inputs = edges_of(ins, nins, "cr_autograd_grad");
@@ -122,7 +133,8 @@ int cr_autograd_grad_with(cr_tensor *const *outs, cr_tensor *const *cotangents, 
     release_edges(inputs, nins);
     for (size_t i = 0; i < nins; i++) {
         if (!grads[i] && !failed && !o->allow_unused)
-            failed = CR_FAIL_INT("One of the differentiated Tensors appears to not have been used in the graph (input %zu). "
+            failed = CR_FAIL_INT("One of the differentiated Tensors appears to not have been used "
+                                 "in the graph (input %zu). "
                                  "Set allow_unused=True if this is the desired behavior.",
                                  i);
         if (grads[i])
@@ -131,8 +143,8 @@ int cr_autograd_grad_with(cr_tensor *const *outs, cr_tensor *const *cotangents, 
     return failed;
 }
 
-int cr_autograd_grad(cr_tensor *const *outs, cr_tensor *const *cotangents, size_t nouts, cr_tensor *const *ins,
-                     size_t nins, int allow_unused, cr_tensor **grads)
+int cr_autograd_grad(cr_tensor *const *outs, cr_tensor *const *cotangents, size_t nouts,
+                     cr_tensor *const *ins, size_t nins, int allow_unused, cr_tensor **grads)
 {
     const cr_autograd_grad_options options = {.allow_unused = allow_unused != 0};
     return cr_autograd_grad_with(outs, cotangents, nouts, ins, nins, &options, grads);
@@ -146,13 +158,17 @@ cr_tensor *cr_requires_grad_(cr_tensor *t, int on)
         return NULL;
     bool leaf = cr_is_leaf(t);
     if (!on && !leaf)
-        return cr_fail("cr_requires_grad_: you can only change requires_grad flags of leaf variables. If you want to use a "
-                       "computed variable in a subgraph that doesn't require differentiation use cr_detach.");
+        return cr_fail(
+            "cr_requires_grad_: you can only change requires_grad flags of leaf variables. If you "
+            "want to use a "
+            "computed variable in a subgraph that doesn't require differentiation use cr_detach.");
     if (on && !cr_dtype_is_floating((cr_dtype)t->dtype))
-        return cr_fail("cr_requires_grad_: only Tensors of floating point dtype can require gradients, not %s",
-                       cr_dtype_name((cr_dtype)t->dtype));
+        return cr_fail(
+            "cr_requires_grad_: only Tensors of floating point dtype can require gradients, not %s",
+            cr_dtype_name((cr_dtype)t->dtype));
     if (on && t->flags & CR_FLAG_INFERENCE)
-        return cr_fail("cr_requires_grad_: Setting requires_grad=True on inference tensor outside InferenceMode is not "
+        return cr_fail("cr_requires_grad_: Setting requires_grad=True on inference tensor outside "
+                       "InferenceMode is not "
                        "allowed.");
     if (on)
         t->flags |= CR_FLAG_REQUIRES_GRAD;
@@ -168,7 +184,8 @@ bool cr_requires_grad(const cr_tensor *t)
 
 bool cr_is_leaf(const cr_tensor *t)
 {
-    return t && !(t->autograd && cr_requires_grad_flag(t) && cr_current_grad_fn((cr_tensor *)(uintptr_t)t));
+    return t && !(t->autograd && cr_requires_grad_flag(t) &&
+                  cr_current_grad_fn((cr_tensor *)(uintptr_t)t));
 }
 
 cr_tensor *cr_grad(const cr_tensor *t)
@@ -182,10 +199,12 @@ int cr_set_grad(cr_tensor *t, cr_tensor *grad)
         return cr_error() ? -1 : CR_FAIL_INT("cr_set_grad: tensor is null");
     if (!grad && !t->autograd)
         return 0;
-    if (grad && (grad->dim != t->dim || grad->dtype != t->dtype || grad->storage->dev != t->storage->dev ||
-                 memcmp(grad->size, t->size, (size_t)t->dim * sizeof *t->size)))
-        return CR_FAIL_INT("cr_set_grad: assigned grad %s on %s does not match the tensor's %s on %s", cr_describe(grad),
-                           grad->storage->dev->name, cr_describe(t), t->storage->dev->name);
+    if (grad &&
+        (grad->dim != t->dim || grad->dtype != t->dtype || grad->storage->dev != t->storage->dev ||
+         memcmp(grad->size, t->size, (size_t)t->dim * sizeof *t->size)))
+        return CR_FAIL_INT(
+            "cr_set_grad: assigned grad %s on %s does not match the tensor's %s on %s",
+            cr_describe(grad), grad->storage->dev->name, cr_describe(t), t->storage->dev->name);
     cr_autograd *meta = cr_autograd_of(t);
     if (!meta)
         return -1;
@@ -200,7 +219,8 @@ int cr_retain_grad(cr_tensor *t)
     if (!t)
         return cr_error() ? -1 : CR_FAIL_INT("cr_retain_grad: tensor is null");
     if (!cr_requires_grad_flag(t))
-        return CR_FAIL_INT("cr_retain_grad: can't retain_grad on Tensor that has requires_grad=False");
+        return CR_FAIL_INT(
+            "cr_retain_grad: can't retain_grad on Tensor that has requires_grad=False");
     cr_grad_node *node = t->autograd ? cr_current_grad_fn(t) : NULL;
     if (!node || t->autograd->retains_grad)
         return 0;
@@ -215,7 +235,8 @@ int cr_retain_grad(cr_tensor *t)
 
 cr_tensor *cr_detach(cr_tensor *t)
 {
-    return t ? cr_tensor_to_scope(cr_tensor_make_view(t, t->dim, t->size, t->stride, t->offset)) : NULL;
+    return t ? cr_tensor_to_scope(cr_tensor_make_view(t, t->dim, t->size, t->stride, t->offset))
+             : NULL;
 }
 
 cr_tensor *cr_detach_(cr_tensor *t)

@@ -7,16 +7,20 @@
 static cr_tensor *unpack(cr_grad_node *node, const cr_saved *saved, const char *what, int i)
 {
     if (node->released)
-        return cr_fail("Trying to backward through the graph a second time (or directly access saved tensors after they have "
-                       "already been freed). Saved intermediate values of the graph are freed when you call cr_backward() or "
-                       "cr_autograd_grad(). Specify .retain_graph = true if you need to backward through the graph a second "
+        return cr_fail("Trying to backward through the graph a second time (or directly access "
+                       "saved tensors after they have "
+                       "already been freed). Saved intermediate values of the graph are freed when "
+                       "you call cr_backward() or "
+                       "cr_autograd_grad(). Specify .retain_graph = true if you need to backward "
+                       "through the graph a second "
                        "time or if you need to access saved tensors after calling backward.");
     cr_tensor *t = saved->tensor;
     if (!t)
         return NULL;
     unsigned now = atomic_load_explicit(&t->storage->version, memory_order_relaxed);
     if (now != saved->version)
-        return cr_fail("one of the variables needed for gradient computation has been modified by an inplace operation: "
+        return cr_fail("one of the variables needed for gradient computation has been modified by "
+                       "an inplace operation: "
                        "[%s], %s %d of %s, is at version %u; expected version %u instead.",
                        cr_describe(t), what, i, node->rule->name, now, saved->version);
     return t;
@@ -41,7 +45,8 @@ cr_tensor *cr_out(cr_grad_context *c, int i)
     if (cr_this_thread.grad_disabled || !cr_dtype_is_floating((cr_dtype)t->dtype))
         return t;
     /* For higher derivatives the output must lead back to its node. */
-    cr_tensor *linked = cr_tensor_to_scope(cr_tensor_make_view(t, t->dim, t->size, t->stride, t->offset));
+    cr_tensor *linked =
+        cr_tensor_to_scope(cr_tensor_make_view(t, t->dim, t->size, t->stride, t->offset));
     if (!linked || !cr_node_set_output(node, (uint32_t)i, linked)) {
         c->failed = true;
         return NULL;

@@ -1,6 +1,7 @@
-/* The engine: gradients go from the newest node to the oldest. Nodes are numbered as they are made, so when a node is the
- * newest that waits, everything that could still add to its gradient has run. Leaves come last. No recursion, and no state in
- * the nodes: two threads may go through one graph at once. */
+/* The engine: gradients go from the newest node to the oldest. Nodes are numbered as they are made,
+ * so when a node is the newest that waits, everything that could still add to its gradient has run.
+ * Leaves come last. No recursion, and no state in the nodes: two threads may go through one graph
+ * at once. */
 #include "core/autograd/engine.h"
 
 #include <stdlib.h>
@@ -12,9 +13,9 @@
 typedef struct slot {
     uintptr_t target;
     uint64_t seq;
-    uint32_t ngrads;  /* 0: none has come yet */
-    cr_tensor *one;   /* one reference each */
-    cr_tensor **many; /* instead, when there are several */
+    uint32_t ngrads;      /* 0: none has come yet */
+    cr_tensor *one;       /* one reference each */
+    cr_tensor **many;     /* instead, when there are several */
     bool needed, visited; /* leads to an input that is asked for */
 } slot;
 
@@ -139,7 +140,8 @@ static uint32_t pop(task *t)
 static bool is_ours(const cr_tensor *g)
 {
     return atomic_load_explicit(&g->refs, memory_order_relaxed) == 1 &&
-           atomic_load_explicit(&g->storage->refs, memory_order_relaxed) == 1 && g->flags & CR_FLAG_CONTIGUOUS;
+           atomic_load_explicit(&g->storage->refs, memory_order_relaxed) == 1 &&
+           g->flags & CR_FLAG_CONTIGUOUS;
 }
 
 static bool add_to(const task *t, cr_tensor **into, cr_tensor *g)
@@ -158,7 +160,8 @@ static bool add_to(const task *t, cr_tensor **into, cr_tensor *g)
     return true;
 }
 
-/* The gradient in the form of what it is the gradient of: summed over broadcast dimensions, in the same dtype, there. */
+/* The gradient in the form of what it is the gradient of: summed over broadcast dimensions, in the
+ * same dtype, there. */
 static cr_tensor *conform(cr_tensor *g, cr_edge edge, const char *from, uint32_t nr)
 {
     int dim;
@@ -170,7 +173,8 @@ static cr_tensor *conform(cr_tensor *g, cr_edge edge, const char *from, uint32_t
         for (int d = 0; expandable && d < dim; d++)
             expandable = sizes[d] == 1 || sizes[d] == g->size[g->dim - dim + d];
         if (!expandable)
-            return cr_fail("Function %s returned an invalid gradient at index %u - got %s but expected shape compatible with %s",
+            return cr_fail("Function %s returned an invalid gradient at index %u - got %s but "
+                           "expected shape compatible with %s",
                            from, nr, cr_sizes_text(g->dim, g->size), cr_sizes_text(dim, sizes));
         g = cr_sum_to_size(g, cr_make_ints(sizes, (size_t)dim));
     }
@@ -200,7 +204,8 @@ static bool send(task *t, cr_edge edge, cr_tensor *g, const char *from, uint32_t
 
 /* ---- what is asked for ---- */
 
-/* With inputs given only what leads to them is run: marks the slots that do, walking depth first with a stack of our own. */
+/* With inputs given only what leads to them is run: marks the slots that do, walking depth first
+ * with a stack of our own. */
 typedef struct visit {
     uintptr_t target;
     uint32_t next;
@@ -239,7 +244,8 @@ static bool mark_needed(task *t, const cr_edge *roots, size_t nroots)
     walk w = {0};
     bool well = true, needed;
     for (size_t i = 0; i < asked->ninputs && well; i++) {
-        slot *s = asked->input_edges[i].target ? find_or_add(t, asked->input_edges[i].target) : NULL;
+        slot *s =
+            asked->input_edges[i].target ? find_or_add(t, asked->input_edges[i].target) : NULL;
         well = s || !asked->input_edges[i].target;
         if (s)
             s->needed = true;
@@ -358,7 +364,9 @@ static bool retain_grads(task *t, cr_grad_node *node, cr_tensor *const *grads)
         if (!grads[r->nr])
             continue;
         cr_autograd *meta = r->tensor->autograd;
-        cr_tensor *g = meta->grad ? cr_add(meta->grad, grads[r->nr]) : t->create_graph ? grads[r->nr] : cr_clone(grads[r->nr]);
+        cr_tensor *g = meta->grad        ? cr_add(meta->grad, grads[r->nr])
+                       : t->create_graph ? grads[r->nr]
+                                         : cr_clone(grads[r->nr]);
         if (!g)
             return false;
         cr_retain(g);

@@ -1,5 +1,5 @@
-/* Derivatives against finite differences: (f(x + eps) - f(x - eps)) / 2 eps, weighted by a fixed pattern so that one backward
- * checks all outputs. */
+/* Derivatives against finite differences: (f(x + eps) - f(x - eps)) / 2 eps, weighted by a fixed
+ * pattern so that one backward checks all outputs. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -10,7 +10,8 @@
 /* A fixed weight for each output element, away from zero. */
 static cr_tensor *weights_like(cr_tensor *out)
 {
-    cr_tensor *ramp = cr_arange(out->numel, .dtype = (cr_dtype)out->dtype, .device = cr_tensor_device(out));
+    cr_tensor *ramp =
+        cr_arange(out->numel, .dtype = (cr_dtype)out->dtype, .device = cr_tensor_device(out));
     cr_tensor *wave = cr_add_scalar(cr_sin(cr_mul_scalar(cr_add_scalar(ramp, 1), 1.7)), 1.5);
     return cr_reshape(wave, cr_make_ints(out->size, out->dim));
 }
@@ -27,8 +28,8 @@ static double weighted(cr_gradcheck_function f, void *context, cr_tensor *const 
     return value;
 }
 
-static bool check_input(cr_gradcheck_function f, void *context, cr_tensor *const *inputs, size_t n, size_t which,
-                        cr_tensor *grad, double eps, double atol, double rtol)
+static bool check_input(cr_gradcheck_function f, void *context, cr_tensor *const *inputs, size_t n,
+                        size_t which, cr_tensor *grad, double eps, double atol, double rtol)
 {
     cr_tensor *x = inputs[which];
     size_t size = cr_dtype_size((cr_dtype)x->dtype), bytes = (size_t)x->numel * size;
@@ -41,7 +42,8 @@ static bool check_input(cr_gradcheck_function f, void *context, cr_tensor *const
                 cr_dtype_name((cr_dtype)x->dtype));
         agrees = false;
     }
-    agrees = agrees && !cr_tensor_read(x, values, bytes) && (!grad || !cr_tensor_read(grad, grads, bytes));
+    agrees = agrees && !cr_tensor_read(x, values, bytes) &&
+             (!grad || !cr_tensor_read(grad, grads, bytes));
     for (int64_t i = 0; agrees && i < x->numel; i++) {
         double was = values[i], sides[2];
         for (int s = 0; s < 2 && agrees; s++) {
@@ -54,9 +56,11 @@ static bool check_input(cr_gradcheck_function f, void *context, cr_tensor *const
         if (!agrees)
             break;
         double numeric = (sides[0] - sides[1]) / (2 * eps), analytic = grad ? grads[i] : 0;
-        if (!(fabs(numeric - analytic) <= atol + rtol * fabs(numeric)) && !(isnan(numeric) && isnan(analytic))) {
-            cr_fail("cr_gradcheck: the gradient of input %zu at element %lld is %.9g; finite differences say %.9g", which,
-                    (long long)i, analytic, numeric);
+        if (!(fabs(numeric - analytic) <= atol + rtol * fabs(numeric)) &&
+            !(isnan(numeric) && isnan(analytic))) {
+            cr_fail("cr_gradcheck: the gradient of input %zu at element %lld is %.9g; finite "
+                    "differences say %.9g",
+                    which, (long long)i, analytic, numeric);
             agrees = false;
         }
     }
@@ -68,7 +72,8 @@ static bool check_input(cr_gradcheck_function f, void *context, cr_tensor *const
 bool cr_gradcheck(cr_gradcheck_function f, void *context, cr_tensor *const *inputs, size_t n,
                   const cr_gradcheck_options *options)
 {
-    double eps = options && options->eps ? options->eps : 1e-6, atol = options && options->atol ? options->atol : 1e-5,
+    double eps = options && options->eps ? options->eps : 1e-6,
+           atol = options && options->atol ? options->atol : 1e-5,
            rtol = options && options->rtol ? options->rtol : 1e-3;
     if (!f || (n && !inputs))
         return cr_fail("cr_gradcheck: a function and its inputs are needed"), false;
@@ -76,7 +81,8 @@ bool cr_gradcheck(cr_gradcheck_function f, void *context, cr_tensor *const *inpu
         if (!inputs[i])
             return cr_error() ? false : (cr_fail("cr_gradcheck: input %zu is null", i), false);
     bool agrees = true;
-    cr_tensor **grads = calloc(n ? n : 1, sizeof *grads), **wanted = calloc(n ? n : 1, sizeof *wanted);
+    cr_tensor **grads = calloc(n ? n : 1, sizeof *grads),
+              **wanted = calloc(n ? n : 1, sizeof *wanted);
     if (!grads || !wanted) {
         free(grads);
         free(wanted);
@@ -121,7 +127,8 @@ typedef struct first {
 static cr_tensor *gradient(void *context, cr_tensor *const *inputs, size_t n)
 {
     const first *d = context;
-    cr_tensor *joined = NULL, **wanted = calloc(n ? n : 1, sizeof *wanted), **grads = calloc(n ? n : 1, sizeof *grads);
+    cr_tensor *joined = NULL, **wanted = calloc(n ? n : 1, sizeof *wanted),
+              **grads = calloc(n ? n : 1, sizeof *grads);
     size_t nwanted = 0, ngrads = 0;
     bool was = cr_set_grad_enabled(true);
     for (size_t i = 0; i < n && wanted && grads; i++)

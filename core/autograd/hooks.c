@@ -1,5 +1,5 @@
-/* Hooks on tensors and nodes. A tensor's hook hangs on the node that made it, or on the leaf itself, and goes with it; handles
- * find them again through one list. */
+/* Hooks on tensors and nodes. A tensor's hook hangs on the node that made it, or on the leaf
+ * itself, and goes with it; handles find them again through one list. */
 #include <stdlib.h>
 
 #include "core/autograd/autograd.h"
@@ -67,9 +67,12 @@ static int64_t add(cr_hook **list, cr_hook like)
 int64_t cr_register_hook(cr_tensor *tensor, cr_tensor_hook hook, void *context)
 {
     if (!tensor || !hook)
-        return cr_error() ? 0 : (cr_fail("cr_register_hook: %s is null", tensor ? "hook" : "tensor"), 0);
+        return cr_error()
+                   ? 0
+                   : (cr_fail("cr_register_hook: %s is null", tensor ? "hook" : "tensor"), 0);
     if (!cr_requires_grad_flag(tensor)) {
-        cr_fail("cr_register_hook: cannot register a hook on a tensor that doesn't require gradient");
+        cr_fail(
+            "cr_register_hook: cannot register a hook on a tensor that doesn't require gradient");
         return 0;
     }
     cr_autograd *meta = cr_autograd_of(tensor);

@@ -63,19 +63,23 @@ static void give_back(void *memory, uint16_t class)
 
 static atomic_ullong last_seq;
 
-cr_grad_node *cr_node_new(const cr_derivative *rule, uint32_t nin, uint32_t nout, uint32_t nargs, size_t extra)
+cr_grad_node *cr_node_new(const cr_derivative *rule, uint32_t nin, uint32_t nout, uint32_t nargs,
+                          size_t extra)
 {
     bool saves_in = false, saves_out = false;
     for (int i = 0; i < CR_SAVED_IN; i++)
         saves_in = saves_in || rule->in_for[i];
     for (int i = 0; i < CR_SAVED_OUT; i++)
         saves_out = saves_out || rule->out_for[i];
-    size_t edges = nin * sizeof(cr_edge), outputs = nout * sizeof(cr_output_meta), args = nargs * sizeof(cr_value);
-    size_t in = saves_in ? CR_SAVED_IN * sizeof(cr_saved) : 0, out = saves_out ? CR_SAVED_OUT * sizeof(cr_saved) : 0;
+    size_t edges = nin * sizeof(cr_edge), outputs = nout * sizeof(cr_output_meta),
+           args = nargs * sizeof(cr_value);
+    size_t in = saves_in ? CR_SAVED_IN * sizeof(cr_saved) : 0,
+           out = saves_out ? CR_SAVED_OUT * sizeof(cr_saved) : 0;
     uint16_t class;
     char *memory = take(sizeof(cr_grad_node) + edges + outputs + args + in + out + extra, &class);
     if (!memory)
-        return cr_fail_memory("a node of the graph", sizeof(cr_grad_node) + edges + outputs + args + in + out + extra);
+        return cr_fail_memory("a node of the graph",
+                              sizeof(cr_grad_node) + edges + outputs + args + in + out + extra);
     cr_grad_node *node = (cr_grad_node *)(void *)memory;
     memset(node, 0, sizeof *node);
     atomic_init(&node->refs, 1);
@@ -116,7 +120,8 @@ void cr_node_release_saved(cr_grad_node *node)
     node->released = true;
 }
 
-/* Freeing a node may free the nodes before it, and so on down a chain of any length: they wait in a list instead. */
+/* Freeing a node may free the nodes before it, and so on down a chain of any length: they wait in a
+ * list instead. */
 static CR_TLS cr_grad_node *dying;
 static CR_TLS bool freeing;
 

@@ -1,5 +1,5 @@
-/* Taking note: when an operation runs on tensors that require grad, its node is made before (so that what the derivative
- * needs is saved as it was) and hung on the results after. */
+/* Taking note: when an operation runs on tensors that require grad, its node is made before (so
+ * that what the derivative needs is saved as it was) and hung on the results after. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,7 +49,8 @@ static int not_implemented(cr_grad_context *c)
 
 static const cr_derivative no_derivative = {.name = "NotImplemented", .apply = not_implemented};
 
-/* The names in the table's last column are those of the derivatives' structs; `none` is the one that says there is none. */
+/* The names in the table's last column are those of the derivatives' structs; `none` is the one
+ * that says there is none. */
 extern const cr_derivative cr_grad_none;
 const cr_derivative cr_grad_none = {.name = "none"};
 #define OP(id, schema, inplace, out, infer, how, grad) extern const cr_derivative cr_grad_##grad;
@@ -75,7 +76,8 @@ static void save(cr_saved *slot, cr_tensor *t)
     slot->version = atomic_load_explicit(&t->storage->version, memory_order_relaxed);
 }
 
-/* The arguments without tensors; lists and strings go behind them, and of a list of tensors their sizes. */
+/* The arguments without tensors; lists and strings go behind them, and of a list of tensors their
+ * sizes. */
 static size_t payload(const cr_value *v)
 {
     switch (v->tag) {
@@ -100,13 +102,15 @@ static void copy_args(cr_grad_node *node, const cr_value *args)
         } else if (args[a].tag == CR_TENSOR_LIST) {
             for (int64_t i = 0; i < args[a].count; i++)
                 if (args[a].as.tensors[i])
-                    memcpy(behind + i * CR_MAX_RANK * 8, args[a].as.tensors[i]->size, CR_MAX_RANK * 8);
+                    memcpy(behind + i * CR_MAX_RANK * 8, args[a].as.tensors[i]->size,
+                           CR_MAX_RANK * 8);
             node->args[a].as.s = behind;
             behind += bytes;
         } else if (bytes) {
-            size_t used = args[a].tag == CR_STRING || args[a].tag == CR_DEVICE || args[a].tag == CR_BOOL_LIST
-                              ? (size_t)args[a].count
-                              : bytes;
+            size_t used =
+                args[a].tag == CR_STRING || args[a].tag == CR_DEVICE || args[a].tag == CR_BOOL_LIST
+                    ? (size_t)args[a].count
+                    : bytes;
             memcpy(behind, args[a].as.s, used);
             memset(behind + used, 0, bytes - used);
             node->args[a].as.s = behind;
@@ -115,8 +119,8 @@ static void copy_args(cr_grad_node *node, const cr_value *args)
     }
 }
 
-static cr_grad_node *begin(const cr_op *op, const cr_value *args, cr_tensor *const *in, uint32_t nin,
-                           const uint16_t *first_input, bool *failed)
+static cr_grad_node *begin(const cr_op *op, const cr_value *args, cr_tensor *const *in,
+                           uint32_t nin, const uint16_t *first_input, bool *failed)
 {
     (void)first_input;
     const cr_derivative *rule = cr_derivative_of(op);
@@ -130,8 +134,10 @@ static cr_grad_node *begin(const cr_op *op, const cr_value *args, cr_tensor *con
         return NULL; /* lists of views are composites */
     *failed = true;
     for (uint32_t i = 0; i < nin; i++)
-        if (in[i] && in[i]->flags & CR_FLAG_INFERENCE && rule != &no_derivative && i < CR_SAVED_IN && rule->in_for[i]) {
-            cr_fail("%.*s: Inference tensors cannot be saved for backward. To work around you can make a clone to get a "
+        if (in[i] && in[i]->flags & CR_FLAG_INFERENCE && rule != &no_derivative &&
+            i < CR_SAVED_IN && rule->in_for[i]) {
+            cr_fail("%.*s: Inference tensors cannot be saved for backward. To work around you can "
+                    "make a clone to get a "
                     "normal tensor and use it in autograd.",
                     op->schema->bare, op->name);
             return NULL;
@@ -212,7 +218,8 @@ static int finish(cr_grad_node *node, const cr_op *op, cr_tensor *const *in, cr_
     for (int i = 0; i < results->count && !failed; i++) {
         cr_tensor *t = results->t[i];
         if (!t || !cr_dtype_is_floating((cr_dtype)t->dtype)) {
-            if (t && node->saved_out && i < CR_SAVED_OUT && rule->out_for[i] & wanted && !save_output(node, i, t))
+            if (t && node->saved_out && i < CR_SAVED_OUT && rule->out_for[i] & wanted &&
+                !save_output(node, i, t))
                 failed = -1;
             continue;
         }
@@ -221,7 +228,8 @@ static int finish(cr_grad_node *node, const cr_op *op, cr_tensor *const *in, cr_
             failed = cr_rebase_view(t, node);
         else if (!cr_node_set_output(node, (uint32_t)i, t))
             failed = -1;
-        if (!failed && node->saved_out && i < CR_SAVED_OUT && rule->out_for[i] & wanted && !save_output(node, i, t))
+        if (!failed && node->saved_out && i < CR_SAVED_OUT && rule->out_for[i] & wanted &&
+            !save_output(node, i, t))
             failed = -1;
     }
     cr_node_release(node);
@@ -236,14 +244,17 @@ static int check_inplace(const cr_op *op, cr_tensor *self, bool records)
     bool leaf = !self->autograd || !self->autograd->grad_fn;
     cr_tensor *base = self->autograd ? self->autograd->base : NULL;
     if (cr_requires_grad_flag(self) && leaf && !base)
-        return CR_FAIL_INT("%.*s: a leaf Variable that requires grad is being used in an in-place operation.",
-                           op->schema->bare, op->name);
+        return CR_FAIL_INT(
+            "%.*s: a leaf Variable that requires grad is being used in an in-place operation.",
+            op->schema->bare, op->name);
     if (base && cr_requires_grad_flag(base) && !(base->autograd && base->autograd->grad_fn))
-        return CR_FAIL_INT("%.*s: a view of a leaf Variable that requires grad is being used in an in-place operation.",
+        return CR_FAIL_INT("%.*s: a view of a leaf Variable that requires grad is being used in an "
+                           "in-place operation.",
                            op->schema->bare, op->name);
     if (self->flags & CR_FLAG_INFERENCE && records)
-        return CR_FAIL_INT("%.*s: Inplace update to inference tensor outside InferenceMode is not allowed.",
-                           op->schema->bare, op->name);
+        return CR_FAIL_INT(
+            "%.*s: Inplace update to inference tensor outside InferenceMode is not allowed.",
+            op->schema->bare, op->name);
     return 0;
 }
 

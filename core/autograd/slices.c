@@ -1,6 +1,7 @@
-/* Changes in place through views. When a view of a differentiable tensor is written, the base's history gets a node
- * (CopySlices) that routes the gradient of the written part through the operation and the rest past it; the other views of
- * that base find out by the version and say what they are anew: as_strided of the base. */
+/* Changes in place through views. When a view of a differentiable tensor is written, the base's
+ * history gets a node (CopySlices) that routes the gradient of the written part through the
+ * operation and the rest past it; the other views of that base find out by the version and say what
+ * they are anew: as_strided of the base. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +12,8 @@
 typedef struct slices {
     cr_grad_node *inner; /* the operation on the view */
     int dim, base_dim;
-    int64_t size[CR_MAX_RANK], stride[CR_MAX_RANK], offset; /* of the view, from the base's first element */
+    int64_t size[CR_MAX_RANK], stride[CR_MAX_RANK],
+        offset; /* of the view, from the base's first element */
     int64_t base_size[CR_MAX_RANK], base_stride[CR_MAX_RANK];
     cr_dtype dtype;
 } slices;
@@ -31,11 +33,12 @@ static int apply(cr_grad_context *c)
     slices *s = c->node->own;
     cr_grad_node *inner = s->inner;
     cr_tensor *whole = cr_empty_strided(cr_make_ints(s->base_size, (size_t)s->base_dim),
-                                        cr_make_ints(s->base_stride, (size_t)s->base_dim), .dtype = s->dtype,
-                                        .device = cr_tensor_device(cr_g(c, 0)));
+                                        cr_make_ints(s->base_stride, (size_t)s->base_dim),
+                                        .dtype = s->dtype, .device = cr_tensor_device(cr_g(c, 0)));
     whole = cr_copy_(whole, cr_g(c, 0));
     cr_tensor *part = cr_as_strided(whole, cr_make_ints(s->size, (size_t)s->dim),
-                                    cr_make_ints(s->stride, (size_t)s->dim), .storage_offset = CR_SOME(s->offset));
+                                    cr_make_ints(s->stride, (size_t)s->dim),
+                                    .storage_offset = CR_SOME(s->offset));
     cr_tensor *part_copy = cr_clone(part);
     if (!part_copy)
         return -1;
@@ -85,14 +88,16 @@ int cr_rebase_view(cr_tensor *view, cr_grad_node *inner)
     memcpy(s->stride, view->stride, sizeof s->stride);
     memcpy(s->base_size, base->size, sizeof s->base_size);
     memcpy(s->base_stride, base->stride, sizeof s->base_stride);
-    /* The inner node's output must be described for its own bookkeeping, though nobody's grad_fn it becomes. */
+    /* The inner node's output must be described for its own bookkeeping, though nobody's grad_fn it
+     * becomes. */
     cr_output_meta *m = &inner->outputs[0];
     m->dtype = view->dtype;
     m->dim = view->dim;
     m->dev = view->storage->dev;
     memcpy(m->size, view->size, sizeof m->size);
     node->edges[0] = cr_edge_of(base);
-    for (int i = 1; i < inner->nin; i++) { /* moved: the inner node keeps none, so nothing is counted twice */
+    for (int i = 1; i < inner->nin;
+         i++) { /* moved: the inner node keeps none, so nothing is counted twice */
         node->edges[i] = inner->edges[i];
         if (node->edges[i].target && !cr_edge_is_leaf(node->edges[i].target))
             cr_node_retain(cr_edge_node(node->edges[i].target));
@@ -119,11 +124,12 @@ static int view_apply(cr_grad_context *c)
     const slices *s = c->node->own;
     cr_tensor *g = cr_g(c, 0);
     cr_tensor *whole = cr_empty_strided(cr_make_ints(s->base_size, (size_t)s->base_dim),
-                                        cr_make_ints(s->base_stride, (size_t)s->base_dim), .dtype = s->dtype,
-                                        .device = cr_tensor_device(g));
+                                        cr_make_ints(s->base_stride, (size_t)s->base_dim),
+                                        .dtype = s->dtype, .device = cr_tensor_device(g));
     whole = cr_zero_(whole);
     cr_tensor *part = cr_as_strided(whole, cr_make_ints(s->size, (size_t)s->dim),
-                                    cr_make_ints(s->stride, (size_t)s->dim), .storage_offset = CR_SOME(s->offset));
+                                    cr_make_ints(s->stride, (size_t)s->dim),
+                                    .storage_offset = CR_SOME(s->offset));
     if (!cr_add_(part, g))
         return -1;
     cr_set(c, 0, whole);
@@ -135,7 +141,8 @@ static void view_destroy(cr_grad_node *node)
     free(node->own);
 }
 
-static const cr_derivative view_of_base = {.name = "AsStridedBackward0", .apply = view_apply, .destroy = view_destroy};
+static const cr_derivative view_of_base = {
+    .name = "AsStridedBackward0", .apply = view_apply, .destroy = view_destroy};
 
 cr_grad_node *cr_current_grad_fn(cr_tensor *t)
 {

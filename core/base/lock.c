@@ -1,4 +1,5 @@
-/* The slow half of cr_lock: sleeping and waking (after U. Drepper, "Futexes Are Tricky", 2011, mutex 2). */
+/* The slow half of cr_lock: sleeping and waking (after U. Drepper, "Futexes Are Tricky", 2011,
+ * mutex 2). */
 #define _GNU_SOURCE
 #include "core/base/lock.h"
 

@@ -1,5 +1,5 @@
-/* A small mutual exclusion lock: two atomic operations when nobody contends (some 4 ns), a futex sleep when somebody does.
- * Zero is unlocked. Not recursive. */
+/* A small mutual exclusion lock: two atomic operations when nobody contends (some 4 ns), a futex
+ * sleep when somebody does. Zero is unlocked. Not recursive. */
 #ifndef CRESSET_CORE_BASE_LOCK_H
 #define CRESSET_CORE_BASE_LOCK_H
 

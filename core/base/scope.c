@@ -1,5 +1,6 @@
-/* Scopes: a stack of (object, release) pairs per thread, and the places where each open scope begins in it. Keeping an
- * entry swaps it to its scope's front and moves the front past it, so it is the outer scope's from then on. */
+/* Scopes: a stack of (object, release) pairs per thread, and the places where each open scope
+ * begins in it. Keeping an entry swaps it to its scope's front and moves the front past it, so it
+ * is the outer scope's from then on. */
 #include "core/base/scope.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* Threads and the process: the per-thread state and its end, environment, logging, thread count, version, cr_exit. */
+/* Threads and the process: the per-thread state and its end, environment, logging, thread count,
+ * version, cr_exit. */
 #define _GNU_SOURCE
 #include "core/base/thread.h"
 

@@ -1,13 +1,14 @@
-/* What each thread has of its own: its error, its scopes and its modes. One struct, so that a hot function finds all of
- * it with one address. */
+/* What each thread has of its own: its error, its scopes and its modes. One struct, so that a hot
+ * function finds all of it with one address. */
 #ifndef CRESSET_CORE_BASE_THREAD_H
 #define CRESSET_CORE_BASE_THREAD_H
 
 #include <cresset/base.h>
 
-/* Reading a thread's variable in a shared library costs a call unless the model is initial-exec. The library's whole block is
- * then laid out at start, and a program that loads us late has room for some 500 bytes: no buffers here, only what every
- * operation touches. cr_thread_text is for words. */
+/* Reading a thread's variable in a shared library costs a call unless the model is initial-exec.
+ * The library's whole block is then laid out at start, and a program that loads us late has room
+ * for some 500 bytes: no buffers here, only what every operation touches. cr_thread_text is for
+ * words. */
 #if defined __GNUC__ && defined __linux__
 #define CR_TLS _Thread_local __attribute__((tls_model("initial-exec")))
 #else
@@ -25,16 +26,17 @@ typedef struct cr_scope_entry {
 typedef struct cr_thread {
     cr_scope_entry *entries; /* of all open scopes, innermost last */
     size_t nentries, entry_capacity;
-    size_t *starts; /* where each open scope's entries begin; the thread's own scope begins at 0 and is not listed */
+    size_t *starts; /* where each open scope's entries begin; the thread's own scope begins at 0 and
+                       is not listed */
     size_t nstarts, start_capacity;
     size_t lost_scopes; /* begun without memory to note them */
     char *error;        /* null: none */
     bool grad_disabled, inference_mode;
-    bool registered;  /* for cleaning up at the thread's end */
+    bool registered; /* for cleaning up at the thread's end */
     void (*on_end[8])(void *unused);
     int non_end;
     int quiet_errors; /* above 0: failures are not recorded (a trial, as overload resolution) */
-    char *texts;         /* cr_thread_text's buffers */
+    char *texts;      /* cr_thread_text's buffers */
     unsigned next_text;
     char *backend_words; /* one of them: what a backend said last about a failure */
     const char *context; /* the operation or call that is running, for messages of lower rooms */
@@ -44,10 +46,12 @@ extern CR_TLS cr_thread cr_this_thread;
 
 /* Has the thread's end release what the thread holds. Cheap after the first time. */
 void cr_thread_register(void);
-/* Runs function(null) at the calling thread's end (and at its cr_exit), after its scopes are released; at most 8. */
+/* Runs function(null) at the calling thread's end (and at its cr_exit), after its scopes are
+ * released; at most 8. */
 void cr_thread_on_end(void (*function)(void *unused));
 
-/* A buffer of CR_TEXT_SIZE bytes for words that are used at once: one of 16 that take turns. Never null. */
+/* A buffer of CR_TEXT_SIZE bytes for words that are used at once: one of 16 that take turns. Never
+ * null. */
 enum { CR_TEXT_SIZE = 512 };
 char *cr_thread_text(void);
 

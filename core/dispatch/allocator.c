@@ -1,5 +1,6 @@
-/* The caching allocator: freed storages wait, struct and memory together, in bins by size class; the backend is asked only
- * when the bin is empty. Eight classes to a doubling, so at most an eighth is wasted. */
+/* The caching allocator: freed storages wait, struct and memory together, in bins by size class;
+ * the backend is asked only when the bin is empty. Eight classes to a doubling, so at most an
+ * eighth is wasted. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,8 +15,10 @@ static int bin_of(size_t bytes, size_t *size)
         *size = (size_t)1 << SMALLEST_SHIFT;
         return 0;
     }
-    int shift = 63 - __builtin_clzll((unsigned long long)(bytes - 1)); /* 2^shift <= bytes - 1 < 2^(shift + 1) */
-    int steps = shift < 9 ? 0 : 3; /* small ones: powers of two */
+    int shift =
+        63 -
+        __builtin_clzll((unsigned long long)(bytes - 1)); /* 2^shift <= bytes - 1 < 2^(shift + 1) */
+    int steps = shift < 9 ? 0 : 3;                        /* small ones: powers of two */
     size_t step = (size_t)1 << (shift - steps);
     size_t part = (bytes - 1 - ((size_t)1 << shift)) / step; /* 0 … 2^steps - 1 */
     *size = ((size_t)1 << shift) + (part + 1) * step;
@@ -55,10 +58,12 @@ static cr_storage *out_of_memory(cr_dev *dev, size_t bytes, cr_status status)
     cr_memory_stats_result stats = dev->allocator.stats;
     const char *words = cr_backend_words();
     if (status != CR_OUT_OF_MEMORY && status != CR_OK) {
-        cr_fail("%s: allocating %zu bytes failed: %s", dev->name, bytes, *words ? words : "no reason given");
+        cr_fail("%s: allocating %zu bytes failed: %s", dev->name, bytes,
+                *words ? words : "no reason given");
         return NULL;
     }
-    return cr_fail("out of memory on %s: a tensor needs %zu bytes (%llu bytes in use by tensors, %llu reserved)%s%s",
+    return cr_fail("out of memory on %s: a tensor needs %zu bytes (%llu bytes in use by tensors, "
+                   "%llu reserved)%s%s",
                    dev->name, bytes, (unsigned long long)stats.allocated_bytes,
                    (unsigned long long)stats.reserved_bytes, *words ? ": " : "", words);
 }

@@ -14,27 +14,30 @@ typedef enum cr_plan_mode {
     CR_PLAN_FALLBACK,   /* the cpu backend runs it, through host memory */
     CR_PLAN_RECAST,     /* inputs are cast first, and the operation asked again */
     CR_PLAN_INDIRECT,   /* an in-place or out form: the result is made aside and copied over */
-    CR_PLAN_PLAIN       /* inputs in private layouts are brought to layout 0 first, and the operation asked again */
+    CR_PLAN_PLAIN /* inputs in private layouts are brought to layout 0 first, and the operation
+                     asked again */
 } cr_plan_mode;
 
 enum { CR_MAX_OUTPUTS = 5 };
 
-/* What is known of a call that was seen before: its key (op, inputs' metadata, attributes), its outputs, and its plan. */
+/* What is known of a call that was seen before: its key (op, inputs' metadata, attributes), its
+ * outputs, and its plan. */
 typedef struct cr_plan_entry {
     uint64_t hash;
     uint64_t *key;
     uint32_t nkey;
-    uint8_t mode;  /* cr_plan_mode */
+    uint8_t mode; /* cr_plan_mode */
     uint8_t nout;
-    uint8_t used; /* since the clock's hand passed */
+    uint8_t used;        /* since the clock's hand passed */
     bool own_contiguous; /* every output is row-major */
     cr_plan *plan;
     size_t workspace;
-    uint64_t draws;        /* Philox blocks */
-    uint32_t nbind_inputs; /* inputs that the backend sees */
-    uint16_t *bind_inputs; /* which; null: all of them in order */
-    uint8_t *casts;        /* CR_PLAN_RECAST: the dtype of each input, 0 as it is */
-    int16_t alias[CR_MAX_OUTPUTS]; /* the input whose memory the output is; -1: new memory; -2: not wanted */
+    uint64_t draws;                /* Philox blocks */
+    uint32_t nbind_inputs;         /* inputs that the backend sees */
+    uint16_t *bind_inputs;         /* which; null: all of them in order */
+    uint8_t *casts;                /* CR_PLAN_RECAST: the dtype of each input, 0 as it is */
+    int16_t alias[CR_MAX_OUTPUTS]; /* the input whose memory the output is; -1: new memory; -2: not
+                                      wanted */
     uint32_t nwritten;             /* instead, where all outputs are inputs: how many, and which */
     uint16_t *written;
     cr_meta out[CR_MAX_OUTPUTS];
@@ -81,7 +84,8 @@ struct cr_dev {
 cr_dev *cr_dev_default(void);
 /* By name ("cpu", "vulkan:1"); null and an error. The result lives until cr_exit. */
 cr_dev *cr_dev_find(const char *name);
-/* The device for tensors over host memory: "cpu" if it can be opened, else one that says it uses host memory. */
+/* The device for tensors over host memory: "cpu" if it can be opened, else one that says it uses
+ * host memory. */
 cr_dev *cr_dev_host(void);
 /* The device that operations fall back to, or null (no error). */
 cr_dev *cr_dev_fallback(void);
@@ -93,16 +97,18 @@ static inline bool cr_dev_is_host(const cr_dev *dev)
 
 /* ---- memory ---- */
 
-/* Memory for a tensor, with refs 1. bytes may be 0. Null and an error (after emptying the cache once) without memory.
- * _locked: the caller holds the device's lock. */
+/* Memory for a tensor, with refs 1. bytes may be 0. Null and an error (after emptying the cache
+ * once) without memory. _locked: the caller holds the device's lock. */
 cr_storage *cr_storage_new(cr_dev *dev, size_t bytes);
 cr_storage *cr_storage_new_locked(cr_dev *dev, size_t bytes);
-/* Host memory that somebody else owns, on a host-memory device. release(context) is called in the end, also on failure. */
+/* Host memory that somebody else owns, on a host-memory device. release(context) is called in the
+ * end, also on failure. */
 cr_storage *cr_storage_adopt(cr_dev *dev, void *memory, size_t bytes, void (*release)(void *),
                              void *context);
 void cr_allocator_empty(cr_dev *dev);
 
-/* The host address of the storage's bytes after the device has finished with them, or null where it isn't host visible. */
+/* The host address of the storage's bytes after the device has finished with them, or null where it
+ * isn't host visible. */
 void *cr_storage_host(cr_storage *storage);
 int cr_storage_read(cr_storage *storage, size_t offset, void *to, size_t bytes);
 int cr_storage_write(cr_storage *storage, size_t offset, const void *from, size_t bytes);
@@ -110,12 +116,14 @@ int cr_storage_write(cr_storage *storage, size_t offset, const void *from, size_
 /* ---- plans; the device's lock is held ---- */
 
 cr_plan_entry *cr_plan_cache_find(cr_dev *dev, uint64_t hash, const uint64_t *key, uint32_t nkey);
-/* Takes the entry over (its key too). False, with the error set and the entry freed, without memory. */
+/* Takes the entry over (its key too). False, with the error set and the entry freed, without
+ * memory. */
 bool cr_plan_cache_insert(cr_dev *dev, cr_plan_entry *entry);
 void cr_plan_entry_free(cr_dev *dev, cr_plan_entry *entry);
 void cr_plan_cache_clear(cr_dev *dev);
 
-/* Records an error: what failed on which device, the backend's own words, and the status. Always returns -1. */
+/* Records an error: what failed on which device, the backend's own words, and the status. Always
+ * returns -1. */
 int cr_dev_failed(cr_dev *dev, const char *what, cr_status status);
 
 /* Adds to the counts of operation number `op`, with the lock held. */

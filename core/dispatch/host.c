@@ -1,11 +1,11 @@
-/* The host's services: a backend's words about a failure wait in one of the thread's text buffers until the core asks for them. */
+/* The host's services: a backend's words about a failure wait in one of the thread's text buffers
+ * until the core asks for them. */
 #include "core/dispatch/host.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "core/base/thread.h"
-
 
 static cr_status fail(const cr_host *host, cr_status status, const char *format, ...)
 {
@@ -26,7 +26,10 @@ static void say(const cr_host *host, int level, const char *format, ...)
     va_start(args, format);
     vsnprintf(line, sizeof line, format ? format : "", args);
     va_end(args);
-    cr_log_message(level < 0 ? CR_LOG_DEBUG : level > 2 ? CR_LOG_WARNING : (cr_log_level)level, "%s", line);
+    cr_log_message(level < 0   ? CR_LOG_DEBUG
+                   : level > 2 ? CR_LOG_WARNING
+                               : (cr_log_level)level,
+                   "%s", line);
 }
 
 static int threads(const cr_host *host)
@@ -35,7 +38,8 @@ static int threads(const cr_host *host)
     return cr_num_threads();
 }
 
-const cr_host cr_host_services = {sizeof cr_host_services, CR_ABI_MAJOR, CR_ABI_MINOR, fail, say, threads};
+const cr_host cr_host_services = {
+    sizeof cr_host_services, CR_ABI_MAJOR, CR_ABI_MINOR, fail, say, threads};
 
 const char *cr_backend_words(void)
 {

@@ -6,7 +6,8 @@
 
 extern const cr_host cr_host_services;
 
-/* What a backend said last through fail in this thread, or ""; cleared by asking, valid until the next failure. */
+/* What a backend said last through fail in this thread, or ""; cleared by asking, valid until the
+ * next failure. */
 const char *cr_backend_words(void);
 
 #endif

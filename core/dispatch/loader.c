@@ -1,5 +1,6 @@
-/* The loader: which files may be backends, opening them, and remembering why one was refused. Only regular files are
- * loaded that nobody but root and this user can write, from folders of the same kind, by absolute path. */
+/* The loader: which files may be backends, opening them, and remembering why one was refused. Only
+ * regular files are loaded that nobody but root and this user can write, from folders of the same
+ * kind, by absolute path. */
 #define _GNU_SOURCE
 #include "core/dispatch/loader.h"
 
@@ -92,11 +93,16 @@ static void check_table(cr_candidate *c, const cr_backend *b)
     const struct {
         const char *name;
         bool missing;
-    } required[] = {{"device_count", !b->device_count}, {"device_info", !b->device_info},
-                    {"device_open", !b->device_open},   {"device_close", !b->device_close},
-                    {"alloc", !b->alloc},               {"free", !b->free},
-                    {"copy_in", !b->copy_in},           {"copy_out", !b->copy_out},
-                    {"plan", !b->plan},                 {"run", !b->run},
+    } required[] = {{"device_count", !b->device_count},
+                    {"device_info", !b->device_info},
+                    {"device_open", !b->device_open},
+                    {"device_close", !b->device_close},
+                    {"alloc", !b->alloc},
+                    {"free", !b->free},
+                    {"copy_in", !b->copy_in},
+                    {"copy_out", !b->copy_out},
+                    {"plan", !b->plan},
+                    {"run", !b->run},
                     {"plan_free", !b->plan_free}};
     for (size_t i = 0; i < sizeof required / sizeof *required; i++)
         if (required[i].missing)
@@ -153,7 +159,8 @@ static void load(cr_candidate *c)
         return;
     for (size_t i = 0; i < ncandidates; i++)
         if (candidates[i]->backend && !strcmp(candidates[i]->backend->name, b->name)) {
-            refuse(c, "a backend named \"%s\" was loaded before, from %s", b->name, candidates[i]->path);
+            refuse(c, "a backend named \"%s\" was loaded before, from %s", b->name,
+                   candidates[i]->path);
             return;
         }
     int count = -1;
@@ -275,8 +282,8 @@ static bool scan_folder(const char *folder, void *unused)
     if (count >= 0)
         free(entries);
     if (folder[0] != '/')
-        cr_log_message(CR_LOG_WARNING, "CRESSET_BACKEND_PATH: \"%s\" is not absolute and was passed over",
-                       folder);
+        cr_log_message(CR_LOG_WARNING,
+                       "CRESSET_BACKEND_PATH: \"%s\" is not absolute and was passed over", folder);
     return false;
 }
 
@@ -291,7 +298,8 @@ static bool try_named(const char *folder, void *name)
 {
     char *path;
     bool found = false;
-    if (folder[0] == '/' && asprintf(&path, "%s/" PREFIX "%s" SUFFIX, folder, (const char *)name) > 0) {
+    if (folder[0] == '/' &&
+        asprintf(&path, "%s/" PREFIX "%s" SUFFIX, folder, (const char *)name) > 0) {
         if (!access(path, F_OK)) {
             cr_candidate *c = cr_loader_try(path);
             found = c && c->backend;

@@ -4,7 +4,8 @@
 
 #include <cresset/dispatch.h>
 
-/* A shared object that was looked at: loaded (backend set) or refused (refused set). Lives until cr_exit. */
+/* A shared object that was looked at: loaded (backend set) or refused (refused set). Lives until
+ * cr_exit. */
 typedef struct cr_candidate {
     cr_backend_candidate shown;
     const cr_backend *backend;
@@ -12,7 +13,8 @@ typedef struct cr_candidate {
     char *path, *name, *reason;
 } cr_candidate;
 
-/* Looks at one file; the result is added to the list either way and returned, null only without memory. */
+/* Looks at one file; the result is added to the list either way and returned, null only without
+ * memory. */
 cr_candidate *cr_loader_try(const char *path);
 /* Looks at every libcresset_*.so of the search path, once. */
 void cr_loader_scan(void);

@@ -1,5 +1,5 @@
-/* The plan cache of a device: a hash table of calls seen before, bounded, with the clock (second chance) as its order of
- * leaving. The device's lock is held in all of these. */
+/* The plan cache of a device: a hash table of calls seen before, bounded, with the clock (second
+ * chance) as its order of leaving. The device's lock is held in all of these. */
 #include <stdlib.h>
 #include <string.h>
 

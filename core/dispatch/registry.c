@@ -1,5 +1,5 @@
-/* The registry: which devices are open, which one is the default, and what a preference list means. One lock guards it;
- * devices stay open until cr_exit. */
+/* The registry: which devices are open, which one is the default, and what a preference list means.
+ * One lock guards it; devices stay open until cr_exit. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,14 +44,17 @@ static void close_all(void)
 
 int cr_dev_failed(cr_dev *dev, const char *what, cr_status status)
 {
-    static const char *const meanings[] = {"no error", "unsupported", "an invalid argument", "out of memory",
-                                           "the device is lost", "failed"};
+    static const char *const meanings[] = {
+        "no error",      "unsupported",        "an invalid argument",
+        "out of memory", "the device is lost", "failed"};
     const char *words = cr_backend_words();
     if (!*words)
-        words = (size_t)status < sizeof meanings / sizeof *meanings ? meanings[status] : "an unknown status";
+        words = (size_t)status < sizeof meanings / sizeof *meanings ? meanings[status]
+                                                                    : "an unknown status";
     if (status == CR_DEVICE_LOST)
         return CR_FAIL_INT("%s on %s: the device is lost: %s", what, dev->name, words);
-    /* A refused argument is the user's: their operation's name and the backend's sentence say it all. */
+    /* A refused argument is the user's: their operation's name and the backend's sentence say it
+     * all. */
     if (status == CR_INVALID)
         return CR_FAIL_INT("%s: %s", what, words);
     return CR_FAIL_INT("%s on %s: %s", what, dev->name, words);
@@ -102,8 +105,8 @@ static cr_dev *open_device(cr_candidate *c, int index)
 
 /* ---- names ---- */
 
-/* One entry of a preference list: "name", "name:index" or an absolute path. Null without an error where nothing of that
- * name was found; the reason goes to why. */
+/* One entry of a preference list: "name", "name:index" or an absolute path. Null without an error
+ * where nothing of that name was found; the reason goes to why. */
 static cr_dev *open_named(const char *entry, cr_text *why)
 {
     char name[64] = "";
@@ -129,7 +132,8 @@ static cr_dev *open_named(const char *entry, cr_text *why)
             char *end;
             long value = strtol(colon + 1, &end, 10);
             if (end == colon + 1 || *end || value < 0 || value > 1023) {
-                cr_text_add(why, "%s\"%s\": the part after ':' is no device number", why->length ? "; " : "", entry);
+                cr_text_add(why, "%s\"%s\": the part after ':' is no device number",
+                            why->length ? "; " : "", entry);
                 return NULL;
             }
             index = (int)value;
@@ -145,14 +149,15 @@ static cr_dev *open_named(const char *entry, cr_text *why)
         }
     }
     if (index >= c->shown.device_count) {
-        cr_text_add(why, "%s%s: it has %d device%s", why->length ? "; " : "", entry, c->shown.device_count,
-                    c->shown.device_count == 1 ? "" : "s");
+        cr_text_add(why, "%s%s: it has %d device%s", why->length ? "; " : "", entry,
+                    c->shown.device_count, c->shown.device_count == 1 ? "" : "s");
         return NULL;
     }
     return open_device(c, index);
 }
 
-/* The device of the highest rank among all that can be loaded; ranks below 0 are only taken when asked for by name. */
+/* The device of the highest rank among all that can be loaded; ranks below 0 are only taken when
+ * asked for by name. */
 static cr_dev *open_best(cr_text *why)
 {
     cr_loader_scan();
@@ -192,9 +197,11 @@ static cr_dev *open_preferred(const char *list)
     }
     if (!dev && !cr_error()) {
         char *folders = cr_loader_folders();
-        cr_fail("no compute backend could be loaded. Looked for libcresset_*.so in %s%s%s. Set CRESSET_BACKEND_PATH to "
+        cr_fail("no compute backend could be loaded. Looked for libcresset_*.so in %s%s%s. Set "
+                "CRESSET_BACKEND_PATH to "
                 "the folder of the backends, or CRESSET_BACKEND to one file",
-                folders ? folders : "no folder", why.length ? "; refused: " : "", why.length ? why.data : "");
+                folders ? folders : "no folder", why.length ? "; refused: " : "",
+                why.length ? why.data : "");
         cr_free(folders);
     }
     cr_text_free(&why);
@@ -229,7 +236,8 @@ cr_dev *cr_dev_find(const char *name)
         cr_text why = {0};
         dev = open_named(name, &why);
         if (!dev && !cr_error())
-            cr_fail("device \"%s\" is not available: %s", name, why.length ? why.data : "no such backend");
+            cr_fail("device \"%s\" is not available: %s", name,
+                    why.length ? why.data : "no such backend");
         cr_text_free(&why);
     }
     pthread_mutex_unlock(&lock);
@@ -252,7 +260,8 @@ cr_dev *cr_dev_host(void)
         return dev;
     dev = find_cpu();
     if (!dev && (dev = cr_dev_default()) && !cr_dev_is_host(dev))
-        return cr_fail("memory of the program cannot be shared: the cpu backend is not there, and %s does not use host memory",
+        return cr_fail("memory of the program cannot be shared: the cpu backend is not there, and "
+                       "%s does not use host memory",
                        dev->name);
     atomic_store_explicit(&host_dev, dev, memory_order_release);
     return dev;
@@ -323,7 +332,8 @@ int cr_backend_device_info(size_t i, int index, cr_device_info *info)
     cr_candidate *c = cr_loader_get(i);
     pthread_mutex_unlock(&lock);
     if (!c || !c->backend || index < 0 || index >= c->shown.device_count || !info)
-        return CR_FAIL_INT("cr_backend_device_info: there is no device %d of candidate %zu", index, i);
+        return CR_FAIL_INT("cr_backend_device_info: there is no device %d of candidate %zu", index,
+                           i);
     *info = (cr_device_info){.struct_size = sizeof *info};
     if (c->backend->device_info(c->backend, index, info) != CR_OK)
         return CR_FAIL_INT("%s:%d: %s", c->backend->name, index, cr_backend_words());
@@ -404,7 +414,7 @@ void cr_dev_count(cr_dev *dev, size_t op, cr_plan_mode mode)
     if (CR_UNLIKELY(!dev->counts || op >= dev->ncounts))
         return;
     cr_dev_counts *counts = &dev->counts[op];
-    *(mode == CR_PLAN_NATIVE ? &counts->native
+    *(mode == CR_PLAN_NATIVE     ? &counts->native
       : mode == CR_PLAN_FALLBACK ? &counts->fallback
                                  : &counts->decomposed) += 1;
 }

@@ -1,7 +1,8 @@
-/* Full backward hooks, as torch.utils.hooks.BackwardHook: a call's inputs and its outputs each pass through an identity of
- * their own in the graph. In backward the outputs' identity notes the gradients with respect to the outputs; the inputs'
- * runs when those with respect to the inputs are known, and calls the hooks. If no input requires grad, the hooks are called
- * at once, with null for every input. */
+/* Full backward hooks, as torch.utils.hooks.BackwardHook: a call's inputs and its outputs each pass
+ * through an identity of their own in the graph. In backward the outputs' identity notes the
+ * gradients with respect to the outputs; the inputs' runs when those with respect to the inputs are
+ * known, and calls the hooks. If no input requires grad, the hooks are called at once, with null
+ * for every input. */
 #include "core/nn/nn.h"
 
 #include <stdlib.h>
@@ -14,9 +15,9 @@ struct cr_backward_watch {
     cr_module *module;
     size_t ninputs, noutputs;
     bool inputs_need_grad;
-    size_t nwatched[2];                   /* inputs and outputs that pass through */
-    size_t watched[2][INPUTS];            /* which */
-    cr_tensor *grads[CR_MODULE_OUTPUTS];  /* with respect to the outputs, until used */
+    size_t nwatched[2];                  /* inputs and outputs that pass through */
+    size_t watched[2][INPUTS];           /* which */
+    cr_tensor *grads[CR_MODULE_OUTPUTS]; /* with respect to the outputs, until used */
 };
 
 void cr_watch_release(cr_backward_watch *watch)
@@ -34,8 +35,8 @@ static void destroy(void *data)
     cr_watch_release(data);
 }
 
-static int pass(cr_function_context *context, cr_tensor *const *inputs, size_t ninputs, cr_tensor **outputs,
-                size_t noutputs, void *data)
+static int pass(cr_function_context *context, cr_tensor *const *inputs, size_t ninputs,
+                cr_tensor **outputs, size_t noutputs, void *data)
 {
     (void)context, (void)ninputs, (void)data;
     for (size_t i = 0; i < noutputs; i++)
@@ -43,8 +44,8 @@ static int pass(cr_function_context *context, cr_tensor *const *inputs, size_t n
     return 0;
 }
 
-static int outputs_backward(cr_function_context *context, cr_tensor *const *grad_outputs, size_t noutputs,
-                            cr_tensor **grad_inputs, size_t ninputs, void *data)
+static int outputs_backward(cr_function_context *context, cr_tensor *const *grad_outputs,
+                            size_t noutputs, cr_tensor **grad_inputs, size_t ninputs, void *data)
 {
     (void)context, (void)noutputs;
     cr_backward_watch *watch = data;
@@ -57,11 +58,12 @@ static int outputs_backward(cr_function_context *context, cr_tensor *const *grad
     if (watch->inputs_need_grad)
         return 0;
     cr_tensor *none[INPUTS] = {NULL};
-    return cr_run_backward_hooks(watch->module, none, watch->ninputs, watch->grads, watch->noutputs);
+    return cr_run_backward_hooks(watch->module, none, watch->ninputs, watch->grads,
+                                 watch->noutputs);
 }
 
-static int inputs_backward(cr_function_context *context, cr_tensor *const *grad_outputs, size_t noutputs,
-                           cr_tensor **grad_inputs, size_t ninputs, void *data)
+static int inputs_backward(cr_function_context *context, cr_tensor *const *grad_outputs,
+                           size_t noutputs, cr_tensor **grad_inputs, size_t ninputs, void *data)
 {
     (void)context, (void)noutputs;
     cr_backward_watch *watch = data;
@@ -76,8 +78,14 @@ static int inputs_backward(cr_function_context *context, cr_tensor *const *grad_
 }
 
 static const cr_function through[2] = {
-    {.name = "BackwardHookFunctionBackward", .forward = pass, .backward = inputs_backward, .destroy = destroy},
-    {.name = "BackwardHookFunctionBackward", .forward = pass, .backward = outputs_backward, .destroy = destroy},
+    {.name = "BackwardHookFunctionBackward",
+     .forward = pass,
+     .backward = inputs_backward,
+     .destroy = destroy},
+    {.name = "BackwardHookFunctionBackward",
+     .forward = pass,
+     .backward = outputs_backward,
+     .destroy = destroy},
 };
 
 /* Passes those tensors that require grad through the identity of `side` (0 inputs, 1 outputs). */
@@ -94,7 +102,8 @@ static int watch_side(cr_backward_watch *watch, int side, cr_tensor **tensors, s
     watch->nwatched[side] = n;
     if (!n)
         return 0;
-    atomic_fetch_add_explicit(&watch->refs, 1, memory_order_relaxed); /* the function's, also if it fails */
+    atomic_fetch_add_explicit(&watch->refs, 1,
+                              memory_order_relaxed); /* the function's, also if it fails */
     if (cr_function_apply(&through[side], watch, in, n, out, n))
         return -1;
     for (size_t i = 0; i < n; i++)

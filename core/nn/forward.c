@@ -9,7 +9,8 @@ bool cr_module_check_inputs(const cr_module *module, size_t expected, size_t giv
 {
     if (expected == given)
         return true;
-    cr_fail("%s: forward takes %zu input%s, %zu given", module->type->name, expected, expected == 1 ? "" : "s", given);
+    cr_fail("%s: forward takes %zu input%s, %zu given", module->type->name, expected,
+            expected == 1 ? "" : "s", given);
     return false;
 }
 
@@ -18,8 +19,8 @@ static size_t run(cr_module *module, cr_tensor *const *inputs, size_t n, cr_tens
 {
     size_t count = module->type->forward(module, inputs, n, outputs);
     if (count > CR_MODULE_OUTPUTS)
-        cr_fail("%s: forward says that it wrote %zu outputs; at most %d fit", module->type->name, count,
-                CR_MODULE_OUTPUTS);
+        cr_fail("%s: forward says that it wrote %zu outputs; at most %d fit", module->type->name,
+                count, CR_MODULE_OUTPUTS);
     else if (!count || !outputs[0])
         cr_fail("%s: forward failed without a reason", module->type->name);
     else
@@ -27,20 +28,25 @@ static size_t run(cr_module *module, cr_tensor *const *inputs, size_t n, cr_tens
     return 0;
 }
 
-static size_t run_with_hooks(cr_module *module, cr_tensor *const *given, size_t n, cr_tensor **outputs)
+static size_t run_with_hooks(cr_module *module, cr_tensor *const *given, size_t n,
+                             cr_tensor **outputs)
 {
     const struct cr_module_state *state = module->state_;
     cr_tensor *inputs[INPUTS];
     if (n > INPUTS)
-        return cr_fail("%s: a call with hooks takes at most %d inputs, %zu given", module->type->name, INPUTS, n), 0;
+        return cr_fail("%s: a call with hooks takes at most %d inputs, %zu given",
+                       module->type->name, INPUTS, n),
+               0;
     memcpy(inputs, given, n * sizeof *inputs);
     if (state->nhooks_of[CR_HOOK_PRE] && cr_run_pre_hooks(module, inputs, n))
         return 0;
     cr_backward_watch *watch = NULL;
-    if (state->nhooks_of[CR_HOOK_BACKWARD] && cr_grad_enabled() && !(watch = cr_watch_inputs(module, inputs, n)))
+    if (state->nhooks_of[CR_HOOK_BACKWARD] && cr_grad_enabled() &&
+        !(watch = cr_watch_inputs(module, inputs, n)))
         return 0;
     size_t count = run(module, inputs, n, outputs);
-    if (count && state->nhooks_of[CR_HOOK_FORWARD] && cr_run_forward_hooks(module, inputs, n, outputs, count))
+    if (count && state->nhooks_of[CR_HOOK_FORWARD] &&
+        cr_run_forward_hooks(module, inputs, n, outputs, count))
         count = 0;
     if (count && watch && cr_watch_outputs(watch, outputs, count))
         count = 0;
@@ -53,9 +59,13 @@ static size_t call(cr_module *module, cr_tensor *const *inputs, size_t n, cr_ten
     if (!cr_is_module(module, "cr_forward"))
         return 0;
     if (!n || !inputs[0])
-        return cr_fail("%s: forward is given %s", module->type->name, n ? "a null tensor" : "no input"), 0;
+        return cr_fail("%s: forward is given %s", module->type->name,
+                       n ? "a null tensor" : "no input"),
+               0;
     if (!module->type->forward)
-        return cr_fail("Module [%s] is missing the required \"forward\" function", module->type->name), 0;
+        return cr_fail("Module [%s] is missing the required \"forward\" function",
+                       module->type->name),
+               0;
     if (module->state_->nhooks)
         return run_with_hooks(module, inputs, n, outputs);
     return run(module, inputs, n, outputs);
@@ -67,7 +77,8 @@ cr_tensor *cr_forward_with(cr_module *module, cr_tensor *const *inputs, size_t n
     return call(module, inputs, n, outputs) ? outputs[0] : NULL;
 }
 
-int cr_forward_many_with(cr_module *module, cr_tensor *const *inputs, size_t n, cr_tensor **outputs, size_t noutputs)
+int cr_forward_many_with(cr_module *module, cr_tensor *const *inputs, size_t n, cr_tensor **outputs,
+                         size_t noutputs)
 {
     cr_tensor *all[CR_MODULE_OUTPUTS] = {NULL};
     memset(outputs, 0, noutputs * sizeof *outputs);
@@ -75,7 +86,8 @@ int cr_forward_many_with(cr_module *module, cr_tensor *const *inputs, size_t n, 
     if (!count)
         return -1;
     if (count < noutputs)
-        return CR_FAIL_INT("%s: %zu outputs are asked for, forward returned %zu", module->type->name, noutputs, count);
+        return CR_FAIL_INT("%s: %zu outputs are asked for, forward returned %zu",
+                           module->type->name, noutputs, count);
     memcpy(outputs, all, noutputs * sizeof *outputs);
     return 0;
 }

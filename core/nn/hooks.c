@@ -1,5 +1,5 @@
-/* A module's hooks: registering, removing, running them in order. A hook may remove itself or others while it runs, so the
- * list is copied before each round. */
+/* A module's hooks: registering, removing, running them in order. A hook may remove itself or
+ * others while it runs, so the list is copied before each round. */
 #include "core/nn/nn.h"
 
 #include <stdlib.h>
@@ -24,19 +24,23 @@ static int64_t add_hook(cr_module *module, cr_module_hook hook, bool given)
 
 int64_t cr_register_forward_pre_hook(cr_module *module, cr_forward_pre_hook hook, void *context)
 {
-    return add_hook(module, (cr_module_hook){.kind = CR_HOOK_PRE, .as.pre = hook, .context = context}, hook != NULL);
+    return add_hook(module,
+                    (cr_module_hook){.kind = CR_HOOK_PRE, .as.pre = hook, .context = context},
+                    hook != NULL);
 }
 
 int64_t cr_register_forward_hook(cr_module *module, cr_forward_hook hook, void *context)
 {
-    return add_hook(module, (cr_module_hook){.kind = CR_HOOK_FORWARD, .as.forward = hook, .context = context},
-                    hook != NULL);
+    return add_hook(
+        module, (cr_module_hook){.kind = CR_HOOK_FORWARD, .as.forward = hook, .context = context},
+        hook != NULL);
 }
 
 int64_t cr_register_full_backward_hook(cr_module *module, cr_full_backward_hook hook, void *context)
 {
-    return add_hook(module, (cr_module_hook){.kind = CR_HOOK_BACKWARD, .as.backward = hook, .context = context},
-                    hook != NULL);
+    return add_hook(
+        module, (cr_module_hook){.kind = CR_HOOK_BACKWARD, .as.backward = hook, .context = context},
+        hook != NULL);
 }
 
 int cr_module_remove_hook(cr_module *module, int64_t handle)
@@ -69,9 +73,11 @@ static int run_one(const cr_module_hook *hook, const round *r)
     switch (hook->kind) {
     case CR_HOOK_PRE: return hook->as.pre(hook->context, r->module, r->inputs, r->ninputs);
     case CR_HOOK_FORWARD:
-        return hook->as.forward(hook->context, r->module, r->seen_inputs, r->ninputs, r->outputs, r->noutputs);
+        return hook->as.forward(hook->context, r->module, r->seen_inputs, r->ninputs, r->outputs,
+                                r->noutputs);
     default:
-        return hook->as.backward(hook->context, r->module, r->inputs, r->ninputs, r->grad_outputs, r->noutputs);
+        return hook->as.backward(hook->context, r->module, r->inputs, r->ninputs, r->grad_outputs,
+                                 r->noutputs);
     }
 }
 
@@ -98,21 +104,28 @@ static int run_hooks(cr_module_hook_kind kind, const round *r)
 
 int cr_run_pre_hooks(cr_module *module, cr_tensor **inputs, size_t ninputs)
 {
-    return run_hooks(CR_HOOK_PRE, &(const round){.module = module, .inputs = inputs, .ninputs = ninputs});
+    return run_hooks(CR_HOOK_PRE,
+                     &(const round){.module = module, .inputs = inputs, .ninputs = ninputs});
 }
 
-int cr_run_forward_hooks(cr_module *module, cr_tensor *const *inputs, size_t ninputs, cr_tensor **outputs,
-                         size_t noutputs)
+int cr_run_forward_hooks(cr_module *module, cr_tensor *const *inputs, size_t ninputs,
+                         cr_tensor **outputs, size_t noutputs)
 {
-    const round r = {.module = module, .seen_inputs = inputs, .ninputs = ninputs, .outputs = outputs,
+    const round r = {.module = module,
+                     .seen_inputs = inputs,
+                     .ninputs = ninputs,
+                     .outputs = outputs,
                      .noutputs = noutputs};
     return run_hooks(CR_HOOK_FORWARD, &r);
 }
 
-int cr_run_backward_hooks(cr_module *module, cr_tensor **grad_inputs, size_t ninputs, cr_tensor *const *grad_outputs,
-                          size_t noutputs)
+int cr_run_backward_hooks(cr_module *module, cr_tensor **grad_inputs, size_t ninputs,
+                          cr_tensor *const *grad_outputs, size_t noutputs)
 {
-    const round r = {.module = module, .inputs = grad_inputs, .ninputs = ninputs, .grad_outputs = grad_outputs,
+    const round r = {.module = module,
+                     .inputs = grad_inputs,
+                     .ninputs = ninputs,
+                     .grad_outputs = grad_outputs,
                      .noutputs = noutputs};
     return run_hooks(CR_HOOK_BACKWARD, &r);
 }

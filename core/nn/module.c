@@ -1,4 +1,5 @@
-/* The module object: making and freeing, and registering children, parameters and buffers under names. */
+/* The module object: making and freeing, and registering children, parameters and buffers under
+ * names. */
 #include "core/nn/nn.h"
 
 #include <stdlib.h>
@@ -108,7 +109,8 @@ static bool register_members(cr_module *module)
         size_t length = strcspn(name, ", ");
         char text[128];
         if (length >= sizeof text) {
-            cr_fail("%s: a child's name is longer than %zu bytes: %s", module->type->name, sizeof text - 1, name);
+            cr_fail("%s: a child's name is longer than %zu bytes: %s", module->type->name,
+                    sizeof text - 1, name);
             return false;
         }
         memcpy(text, name, length);
@@ -128,8 +130,9 @@ static bool register_members(cr_module *module)
 void *cr_module_new(const cr_module_type *type, const void *members)
 {
     if (!type || !type->name || type->size < sizeof(cr_module))
-        return cr_fail("cr_module_new: a type with a name and a size of at least %zu bytes is needed",
-                       sizeof(cr_module));
+        return cr_fail(
+            "cr_module_new: a type with a name and a size of at least %zu bytes is needed",
+            sizeof(cr_module));
     cr_module *module = malloc(type->size);
     struct cr_module_state *state = calloc(1, sizeof *state);
     if (!module || !state) {
@@ -166,8 +169,8 @@ static bool contains(const cr_module *module, const cr_module *other)
     return false;
 }
 
-/* The slot for a name among `wanted` (one of the module's three), new or not; null, with the error set, if the name is no
- * good or belongs to something of another kind. */
+/* The slot for a name among `wanted` (one of the module's three), new or not; null, with the error
+ * set, if the name is no good or belongs to something of another kind. */
 static cr_slot *claim(cr_module *module, const char *what, const char *name, cr_slots *wanted)
 {
     const char *type = module->type->name;
@@ -187,17 +190,19 @@ static cr_slot *claim(cr_module *module, const char *what, const char *name, cr_
     return slot_add(wanted, name);
 }
 
-cr_module *cr_module_set_child(cr_module *module, const char *name, cr_module **place, cr_module *child)
+cr_module *cr_module_set_child(cr_module *module, const char *name, cr_module **place,
+                               cr_module *child)
 {
     if (!cr_is_module(module, "cr_register_module"))
         return NULL;
     if (!child)
-        return cr_fail("%s: the module to be registered as \"%s\" is null", module->type->name, name ? name : "");
+        return cr_fail("%s: the module to be registered as \"%s\" is null", module->type->name,
+                       name ? name : "");
     if (!cr_is_module(child, "cr_register_module"))
         return NULL;
     if (contains(child, module))
-        return cr_fail("%s: the module \"%s\" contains the one that it is to be registered in", module->type->name,
-                       name ? name : "");
+        return cr_fail("%s: the module \"%s\" contains the one that it is to be registered in",
+                       module->type->name, name ? name : "");
     cr_slot *slot = claim(module, "module", name, &module->state_->children);
     if (!slot)
         return NULL;
@@ -223,7 +228,8 @@ static cr_tensor *set_tensor(cr_slot *slot, cr_tensor **place, cr_tensor *tensor
     return tensor;
 }
 
-cr_tensor *cr_module_set_parameter(cr_module *module, const char *name, cr_tensor **place, cr_tensor *tensor)
+cr_tensor *cr_module_set_parameter(cr_module *module, const char *name, cr_tensor **place,
+                                   cr_tensor *tensor)
 {
     if (!cr_is_module(module, "cr_register_parameter"))
         return NULL;
@@ -239,8 +245,8 @@ cr_tensor *cr_module_set_parameter(cr_module *module, const char *name, cr_tenso
     return slot ? set_tensor(slot, place, tensor) : NULL;
 }
 
-static cr_tensor *set_buffer(cr_module *module, const char *name, cr_tensor **place, cr_tensor *tensor,
-                             bool persistent)
+static cr_tensor *set_buffer(cr_module *module, const char *name, cr_tensor **place,
+                             cr_tensor *tensor, bool persistent)
 {
     if (!cr_is_module(module, "cr_register_buffer"))
         return NULL;
@@ -253,7 +259,8 @@ static cr_tensor *set_buffer(cr_module *module, const char *name, cr_tensor **pl
     return set_tensor(slot, place, tensor);
 }
 
-cr_tensor *cr_module_set_buffer(cr_module *module, const char *name, cr_tensor **place, cr_tensor *tensor)
+cr_tensor *cr_module_set_buffer(cr_module *module, const char *name, cr_tensor **place,
+                                cr_tensor *tensor)
 {
     return set_buffer(module, name, place, tensor, true);
 }
@@ -273,7 +280,8 @@ cr_tensor *cr_register_parameter(cr_module *module, const char *name, cr_tensor 
     return cr_module_set_parameter(module, name, NULL, tensor);
 }
 
-cr_tensor *cr_register_buffer(cr_module *module, const char *name, cr_tensor *tensor, bool persistent)
+cr_tensor *cr_register_buffer(cr_module *module, const char *name, cr_tensor *tensor,
+                              bool persistent)
 {
     return set_buffer(module, name, NULL, tensor, persistent);
 }

@@ -1,4 +1,5 @@
-/* Modules from inside: what hangs on one, and what the files of this room share. The public face is <cresset/module.h>. */
+/* Modules from inside: what hangs on one, and what the files of this room share. The public face is
+ * <cresset/module.h>. */
 #ifndef CRESSET_CORE_NN_NN_H
 #define CRESSET_CORE_NN_NN_H
 
@@ -9,7 +10,8 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 
-/* A named child, parameter or buffer. `place` is the member of the module's struct that mirrors it, or null. */
+/* A named child, parameter or buffer. `place` is the member of the module's struct that mirrors it,
+ * or null. */
 typedef struct cr_slot {
     char *name;
     union {
@@ -28,7 +30,11 @@ typedef struct cr_slots {
     size_t count, capacity;
 } cr_slots;
 
-typedef enum cr_module_hook_kind { CR_HOOK_PRE, CR_HOOK_FORWARD, CR_HOOK_BACKWARD } cr_module_hook_kind;
+typedef enum cr_module_hook_kind {
+    CR_HOOK_PRE,
+    CR_HOOK_FORWARD,
+    CR_HOOK_BACKWARD
+} cr_module_hook_kind;
 
 typedef struct cr_module_hook {
     int64_t handle;
@@ -59,12 +65,13 @@ cr_slot *cr_slot_find(const cr_slots *slots, const char *name);
 
 /* Runs all hooks of a kind; each returns 0, or -1 and an error. */
 int cr_run_pre_hooks(cr_module *module, cr_tensor **inputs, size_t ninputs);
-int cr_run_forward_hooks(cr_module *module, cr_tensor *const *inputs, size_t ninputs, cr_tensor **outputs,
-                         size_t noutputs);
-int cr_run_backward_hooks(cr_module *module, cr_tensor **grad_inputs, size_t ninputs, cr_tensor *const *grad_outputs,
-                          size_t noutputs);
+int cr_run_forward_hooks(cr_module *module, cr_tensor *const *inputs, size_t ninputs,
+                         cr_tensor **outputs, size_t noutputs);
+int cr_run_backward_hooks(cr_module *module, cr_tensor **grad_inputs, size_t ninputs,
+                          cr_tensor *const *grad_outputs, size_t noutputs);
 
-/* A call under backward hooks (backward_hooks.c): inputs and outputs pass through nodes that see their gradients. */
+/* A call under backward hooks (backward_hooks.c): inputs and outputs pass through nodes that see
+ * their gradients. */
 typedef struct cr_backward_watch cr_backward_watch;
 cr_backward_watch *cr_watch_inputs(cr_module *module, cr_tensor **inputs, size_t ninputs);
 int cr_watch_outputs(cr_backward_watch *watch, cr_tensor **outputs, size_t noutputs);
@@ -72,8 +79,8 @@ void cr_watch_release(cr_backward_watch *watch);
 
 /* ---- types that other files of the room ask for ---- */
 
-extern const cr_module_type cr_sequential_type, cr_module_list_type, cr_module_dict_type, cr_parameter_list_type,
-    cr_parameter_dict_type;
+extern const cr_module_type cr_sequential_type, cr_module_list_type, cr_module_dict_type,
+    cr_parameter_list_type, cr_parameter_dict_type;
 
 /* ---- making layers (layer.h has more) ---- */
 

@@ -1,4 +1,5 @@
-/* The boxed call: values are matched with a schema, brought into its types, and the operation is invoked. */
+/* The boxed call: values are matched with a schema, brought into its types, and the operation is
+ * invoked. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,13 +14,14 @@ _Static_assert(sizeof(cr_value) == 24, "cr_value is 24 bytes, as bindings lay it
 
 static const char *tag_name(int32_t tag)
 {
-    static const char *const names[] = {"none",   "Tensor", "int",   "float",   "bool",   "str",
-                                        "dtype",  "Device", "int[]", "float[]", "bool[]", "Tensor[]"};
+    static const char *const names[] = {"none",  "Tensor",  "int",    "float",
+                                        "bool",  "str",     "dtype",  "Device",
+                                        "int[]", "float[]", "bool[]", "Tensor[]"};
     return (size_t)tag < sizeof names / sizeof *names ? names[tag] : "an unknown tag";
 }
 
 typedef struct room {
-    int64_t ints[CR_MAX_ARGS][8];   /* numbers spread into fixed lists */
+    int64_t ints[CR_MAX_ARGS][8]; /* numbers spread into fixed lists */
     double floats[CR_MAX_ARGS][8];
 } room;
 
@@ -44,9 +46,7 @@ static bool fit(const cr_arg *arg, int a, const cr_value *v, cr_value *to, room 
             to->tag = CR_BOOL;
         return to->tag == CR_BOOL;
     case CR_ARG_STRING: return v->tag == CR_STRING;
-    case CR_ARG_DEVICE:
-        to->tag = CR_DEVICE;
-        return v->tag == CR_DEVICE || v->tag == CR_STRING;
+    case CR_ARG_DEVICE: to->tag = CR_DEVICE; return v->tag == CR_DEVICE || v->tag == CR_STRING;
     case CR_ARG_DTYPE:
         if (v->tag == CR_STRING) {
             to->as.i = cr_dtype_by_name(v->as.s);
@@ -102,8 +102,8 @@ static bool explain(char *why, size_t size, const char *format, ...)
     return false;
 }
 
-static bool bind(const cr_op *op, const cr_value *args, size_t nargs, const cr_keyword *kw, size_t nkw, cr_value *to,
-                 room *m, char *why, size_t size)
+static bool bind(const cr_op *op, const cr_value *args, size_t nargs, const cr_keyword *kw,
+                 size_t nkw, cr_value *to, room *m, char *why, size_t size)
 {
     const cr_schema *s = op->schema;
     bool given[CR_MAX_ARGS] = {false};
@@ -122,7 +122,8 @@ static bool bind(const cr_op *op, const cr_value *args, size_t nargs, const cr_k
             const char *name = kw[a - nargs].name;
             at = name ? find_arg(s, name) : -1;
             if (at < 0)
-                return explain(why, size, "got an unknown keyword argument '%s'", name ? name : "(null)");
+                return explain(why, size, "got an unknown keyword argument '%s'",
+                               name ? name : "(null)");
             if (given[at])
                 return explain(why, size, "got multiple values for argument '%s'", name);
         }
@@ -131,17 +132,19 @@ static bool bind(const cr_op *op, const cr_value *args, size_t nargs, const cr_k
         if (v->tag == CR_TENSOR && !v->as.tensor && arg->type == CR_ARG_TENSOR && !arg->optional)
             return explain(why, size, "argument '%s' is a null tensor", arg->name);
         if (!fit(arg, at, v, &to[at], m))
-            return explain(why, size, "argument '%s' (position %d) must be %s, not %s", arg->name, at + 1,
-                           cr_arg_type_name(arg, type, sizeof type), tag_name(v->tag));
+            return explain(why, size, "argument '%s' (position %d) must be %s, not %s", arg->name,
+                           at + 1, cr_arg_type_name(arg, type, sizeof type), tag_name(v->tag));
         if (arg->type == CR_ARG_TENSORS && v->tag == CR_TENSOR_LIST)
             for (int64_t i = 0; i < v->count; i++)
                 if (!v->as.tensors[i] && !arg->elements_optional)
-                    return explain(why, size, "argument '%s' has a null tensor at %lld", arg->name, (long long)i);
+                    return explain(why, size, "argument '%s' has a null tensor at %lld", arg->name,
+                                   (long long)i);
     }
     for (int a = 0; a < s->nargs; a++) {
         if (given[a])
             continue;
-        if (!s->args[a].has_default && !(s->args[a].optional && a >= (int)nargs && s->args[a].keyword_only))
+        if (!s->args[a].has_default &&
+            !(s->args[a].optional && a >= (int)nargs && s->args[a].keyword_only))
             return explain(why, size, "missing value for argument '%s'", s->args[a].name);
         to[a] = s->args[a].fallback;
     }
@@ -169,8 +172,8 @@ static int deliver(const cr_op *op, cr_results *results, cr_value *outs, size_t 
     return 0;
 }
 
-int cr_op_call(const cr_op *op, const cr_value *args, size_t nargs, const cr_keyword *kw, size_t nkw, cr_value *outs,
-               size_t cap, size_t *nouts)
+int cr_op_call(const cr_op *op, const cr_value *args, size_t nargs, const cr_keyword *kw,
+               size_t nkw, cr_value *outs, size_t cap, size_t *nouts)
 {
     if (!op || (nargs && !args) || (nkw && !kw) || (cap && !outs))
         return cr_error() ? -1 : CR_FAIL_INT("cr_op_call: %s is null", op ? "an array" : "op");
@@ -225,7 +228,8 @@ static int unknown(const char *name)
         for (int k = 0; k < 3; k++) {
             bool known = false;
             for (int j = 0; j < k; j++)
-                known = known || (close[j] && far[j] == d && !strncmp(close[j], ops[i].name, ops[i].schema->bare));
+                known = known || (close[j] && far[j] == d &&
+                                  !strncmp(close[j], ops[i].name, ops[i].schema->bare));
             if (known)
                 break;
             if (d < far[k]) {
@@ -239,13 +243,14 @@ static int unknown(const char *name)
             }
         }
     }
-    return CR_FAIL_INT("there is no operation '%s'; the closest names are %s, %s and %s", name, close[0] ? close[0] : "-",
-                       close[1] ? close[1] : "-", close[2] ? close[2] : "-");
+    return CR_FAIL_INT("there is no operation '%s'; the closest names are %s, %s and %s", name,
+                       close[0] ? close[0] : "-", close[1] ? close[1] : "-",
+                       close[2] ? close[2] : "-");
 }
 
 /* A bare name: the first schema that the values fit. */
-int cr_call(const char *name, const cr_value *args, size_t nargs, const cr_keyword *kw, size_t nkw, cr_value *outs,
-            size_t cap, size_t *nouts)
+int cr_call(const char *name, const cr_value *args, size_t nargs, const cr_keyword *kw, size_t nkw,
+            cr_value *outs, size_t cap, size_t *nouts)
 {
     const cr_op *ops = cr_ops();
     if (!name || !ops || (nargs && !args) || (nkw && !kw))
@@ -256,13 +261,14 @@ int cr_call(const char *name, const cr_value *args, size_t nargs, const cr_keywo
     for (size_t i = 0; i < cr_op_count(); i++) {
         const cr_op *op = &ops[i];
         bool exact = !strcmp(op->name, name);
-        if (!exact && (strchr(name, '.') || op->schema->bare != length || strncmp(op->name, name, length)))
+        if (!exact &&
+            (strchr(name, '.') || op->schema->bare != length || strncmp(op->name, name, length)))
             continue;
         if (exact && strchr(name, '.'))
             return cr_op_call(op, args, nargs, kw, nkw, outs, cap, nouts);
         cr_value full[CR_MAX_ARGS];
         room m;
-            candidates++;
+        candidates++;
         if (!last)
             last = op;
         char reason[256];

@@ -9,12 +9,14 @@
 
 #include "core/ops/functions.h"
 
-#define COMPOSITE(name) int cr_composite_##name(const cr_op *op, const cr_value *args, cr_results *r)
-#define DECOMPOSE(name) int cr_decompose_##name(const cr_op *op, const cr_value *args, cr_results *r)
-#define GIVE(t)                                                                                    \
-    {                                                                                              \
-        (void)op;                                                                                  \
-        return cr_give(r, t);                                                                      \
+#define COMPOSITE(name) \
+    int cr_composite_##name(const cr_op *op, const cr_value *args, cr_results *r)
+#define DECOMPOSE(name) \
+    int cr_decompose_##name(const cr_op *op, const cr_value *args, cr_results *r)
+#define GIVE(t)               \
+    {                         \
+        (void)op;             \
+        return cr_give(r, t); \
     }
 
 /* Arguments by place. */

@@ -74,7 +74,8 @@ DECOMPOSE(div_mode)
 COMPOSITE(div_scalar_mode)
 {
     (void)op;
-    cr_tensor *other = number_like(T(0), S(1), args[1].tag == CR_FLOAT && is_float(T(0)) ? dtype_of(T(0)) : CR_DTYPE_NONE);
+    cr_tensor *other = number_like(
+        T(0), S(1), args[1].tag == CR_FLOAT && is_float(T(0)) ? dtype_of(T(0)) : CR_DTYPE_NONE);
     if (other)
         other->flags |= CR_FLAG_WRAPPED;
     return cr_give(r, cr_div_mode(T(0), other, args[2].tag == CR_NONE ? NULL : args[2].as.s));
@@ -159,7 +160,8 @@ DECOMPOSE(lerp_scalar)
     (void)op;
     double w = F(2);
     cr_tensor *gap = cr_sub(T(1), T(0));
-    return cr_give(r, fabs(w) < 0.5 ? cr_add(T(0), gap, .alpha = CR_S(w)) : cr_sub(T(1), gap, .alpha = CR_S(1 - w)));
+    return cr_give(r, fabs(w) < 0.5 ? cr_add(T(0), gap, .alpha = CR_S(w))
+                                    : cr_sub(T(1), gap, .alpha = CR_S(1 - w)));
 }
 COMPOSITE(lerp)
 GIVE(cr_add(T(0), cr_mul(T(2), cr_sub(T(1), T(0)))))
@@ -170,7 +172,8 @@ COMPOSITE(masked_fill)
 {
     (void)op;
     if (T(2)->dim)
-        return CR_FAIL_INT("masked_fill: only supports a 0-dimensional value tensor, but got tensor with %d dimension(s).",
+        return CR_FAIL_INT("masked_fill: only supports a 0-dimensional value tensor, but got "
+                           "tensor with %d dimension(s).",
                            T(2)->dim);
     return cr_give(r, cr_where(T(1), cr_to_dtype(T(2), dtype_of(T(0))), T(0)));
 }
@@ -180,7 +183,8 @@ COMPOSITE(isclose)
     cr_tensor *a = T(0), *b = T(1);
     double rtol = F(2), atol = F(3);
     if (dtype_of(a) != dtype_of(b))
-        return CR_FAIL_INT("isclose: %s did not match %s", cr_dtype_name(dtype_of(a)), cr_dtype_name(dtype_of(b)));
+        return CR_FAIL_INT("isclose: %s did not match %s", cr_dtype_name(dtype_of(a)),
+                           cr_dtype_name(dtype_of(b)));
     cr_tensor *close = cr_eq(a, b);
     if (INT(4) && is_float(a))
         close = cr_logical_or(close, cr_logical_and(cr_isnan(a), cr_isnan(b)));
@@ -190,8 +194,10 @@ COMPOSITE(isclose)
         a = cr_to_dtype(a, CR_F64);
         b = cr_to_dtype(b, CR_F64);
     }
-    cr_tensor *allowed = cr_add_scalar(cr_abs(cr_mul_scalar(b, rtol)), atol), *error = cr_abs(cr_sub(a, b));
-    return cr_give(r, cr_logical_or(close, cr_logical_and(cr_isfinite(error), cr_le(error, allowed))));
+    cr_tensor *allowed = cr_add_scalar(cr_abs(cr_mul_scalar(b, rtol)), atol),
+              *error = cr_abs(cr_sub(a, b));
+    return cr_give(r,
+                   cr_logical_or(close, cr_logical_and(cr_isfinite(error), cr_le(error, allowed))));
 }
 
 /* ---- activations ---- */
@@ -205,7 +211,8 @@ GIVE(cr_mul(T(0), cr_mul(cr_rsub_scalar(T(1), 1), T(1))))
 DECOMPOSE(tanh_backward)
 GIVE(cr_mul(T(0), cr_rsub_scalar(cr_mul(T(1), T(1)), 1)))
 
-static const double half_sqrt_2 = 0.70710678118654752440, gelu_k = 0.79788456080286535588, gelu_a = 0.044715;
+static const double half_sqrt_2 = 0.70710678118654752440, gelu_k = 0.79788456080286535588,
+                    gelu_a = 0.044715;
 
 /* k·(x + a·x³) */
 static cr_tensor *gelu_inner(cr_tensor *x)
@@ -216,7 +223,8 @@ DECOMPOSE(gelu)
 {
     (void)op;
     cr_tensor *x = T(0), *half = cr_mul_scalar(x, 0.5);
-    cr_tensor *s = args[1].as.s[0] == 't' ? cr_tanh(gelu_inner(x)) : cr_erf(cr_mul_scalar(x, half_sqrt_2));
+    cr_tensor *s =
+        args[1].as.s[0] == 't' ? cr_tanh(gelu_inner(x)) : cr_erf(cr_mul_scalar(x, half_sqrt_2));
     return cr_give(r, cr_mul(half, cr_add_scalar(s, 1)));
 }
 DECOMPOSE(gelu_backward)
@@ -227,11 +235,13 @@ DECOMPOSE(gelu_backward)
         cr_tensor *t = cr_tanh(gelu_inner(x)), *x2 = cr_mul(x, x);
         cr_tensor *inner = cr_mul_scalar(cr_add_scalar(cr_mul_scalar(x2, 3 * gelu_a), 1), gelu_k);
         cr_tensor *left = cr_mul_scalar(cr_add_scalar(t, 1), 0.5);
-        cr_tensor *right = cr_mul(cr_mul_scalar(x, 0.5), cr_mul(cr_rsub_scalar(cr_mul(t, t), 1), inner));
+        cr_tensor *right =
+            cr_mul(cr_mul_scalar(x, 0.5), cr_mul(cr_rsub_scalar(cr_mul(t, t), 1), inner));
         return cr_give(r, cr_mul(g, cr_add(left, right)));
     }
     cr_tensor *cdf = cr_mul_scalar(cr_add_scalar(cr_erf(cr_mul_scalar(x, half_sqrt_2)), 1), 0.5);
-    cr_tensor *pdf = cr_mul_scalar(cr_exp(cr_mul_scalar(cr_mul(x, x), -0.5)), 0.39894228040143267794);
+    cr_tensor *pdf =
+        cr_mul_scalar(cr_exp(cr_mul_scalar(cr_mul(x, x), -0.5)), 0.39894228040143267794);
     return cr_give(r, cr_mul(g, cr_add(cdf, cr_mul(x, pdf))));
 }
 DECOMPOSE(silu)
@@ -249,14 +259,16 @@ DECOMPOSE(elu)
 {
     (void)op;
     double alpha = F(1), scale = F(2), input_scale = F(3);
-    cr_tensor *x = T(0), *below = cr_mul_scalar(cr_expm1(cr_mul_scalar(x, input_scale)), alpha * scale);
+    cr_tensor *x = T(0),
+              *below = cr_mul_scalar(cr_expm1(cr_mul_scalar(x, input_scale)), alpha * scale);
     return cr_give(r, cr_where(cr_gt_scalar(x, 0), cr_mul_scalar(x, scale), below));
 }
 DECOMPOSE(softplus)
 {
     (void)op;
     cr_tensor *x = T(0), *scaled = cr_mul_scalar(x, S(1));
-    cr_tensor *soft = cr_div_scalar(cr_log1p(cr_exp(cr_minimum(scaled, number_like(x, S(2), dtype_of(x))))), S(1));
+    cr_tensor *soft = cr_div_scalar(
+        cr_log1p(cr_exp(cr_minimum(scaled, number_like(x, S(2), dtype_of(x))))), S(1));
     return cr_give(r, cr_where(cr_gt_scalar(scaled, S(2)), x, soft));
 }
 COMPOSITE(hardtanh)

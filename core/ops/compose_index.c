@@ -1,14 +1,16 @@
-/* Advanced indexing: x[indices] and its assignment, with broadcasting index tensors and boolean masks, as in NumPy. All index
- * tensors become one flat index over the indexed dimensions, brought to the front. */
+/* Advanced indexing: x[indices] and its assignment, with broadcasting index tensors and boolean
+ * masks, as in NumPy. All index tensors become one flat index over the indexed dimensions, brought
+ * to the front. */
 #include "core/ops/compose.h"
 
 typedef struct plan {
-    cr_tensor *moved;  /* x with the indexed dimensions first, [indexed…, rest…] */
-    cr_tensor *flat;   /* row-major places in the indexed dimensions, [broadcast…] */
+    cr_tensor *moved; /* x with the indexed dimensions first, [indexed…, rest…] */
+    cr_tensor *flat;  /* row-major places in the indexed dimensions, [broadcast…] */
     int64_t inner[CR_MAX_RANK];
-    int ninner;        /* the rest's sizes */
-    int64_t rows;      /* the product of the indexed sizes */
-    int first;         /* where the result's index dimensions stand: 0 unless the indexed dimensions are adjacent */
+    int ninner;   /* the rest's sizes */
+    int64_t rows; /* the product of the indexed sizes */
+    int first;    /* where the result's index dimensions stand: 0 unless the indexed dimensions are
+                     adjacent */
     int order[CR_MAX_RANK];
 } plan;
 
@@ -30,16 +32,19 @@ static int expand_masks(cr_tensor *x, const cr_value *list, cr_tensor **index, i
             return CR_FAIL_INT("index: too many indices for tensor of dimension %d", x->dim);
         if (!mask) {
             if (t && t->dtype != CR_I64 && t->dtype != CR_I32)
-                return CR_FAIL_INT("index: tensors used as indices must be long, byte or bool tensors, not %s",
-                                   cr_dtype_name((cr_dtype)t->dtype));
+                return CR_FAIL_INT(
+                    "index: tensors used as indices must be long, byte or bool tensors, not %s",
+                    cr_dtype_name((cr_dtype)t->dtype));
             index[(*n)++] = t && t->dtype == CR_I32 ? cr_to_dtype(t, CR_I64) : t;
             continue;
         }
         for (int d = 0; d < t->dim; d++)
             if (t->size[d] != x->size[*n + d])
-                return CR_FAIL_INT("index: The shape of the mask %s at index %d does not match the shape of the indexed tensor "
+                return CR_FAIL_INT("index: The shape of the mask %s at index %d does not match the "
+                                   "shape of the indexed tensor "
                                    "%s at index %d",
-                                   cr_sizes_text(t->dim, t->size), d, cr_sizes_text(x->dim, x->size), *n + d);
+                                   cr_sizes_text(t->dim, t->size), d,
+                                   cr_sizes_text(x->dim, x->size), *n + d);
         cr_tensor *at = cr_nonzero(t);
         for (int d = 0; d < t->dim; d++)
             if (!(index[(*n)++] = cr_select(at, 1, d)))
@@ -92,7 +97,8 @@ static int prepare(cr_tensor *x, const cr_value *list, plan *p)
             int64_t low = cr_item_int(cr_min(one)), high = cr_item_int(cr_max(one));
             if (!cr_error() && (low < 0 || high >= x->size[d]))
                 return CR_FAIL_INT("index %lld is out of bounds for dimension %d with size %lld",
-                                   (long long)(low < 0 ? low - x->size[d] : high), d, (long long)x->size[d]);
+                                   (long long)(low < 0 ? low - x->size[d] : high), d,
+                                   (long long)x->size[d]);
         }
         p->flat = p->flat ? cr_add(cr_mul_scalar(p->flat, x->size[d]), one) : one;
         if (!p->flat)
@@ -155,7 +161,8 @@ COMPOSITE(index)
     cr_tensor *rows = cr_index_select(as_rows(&p), 0, cr_reshape(p.flat, CR_INTS(-1)));
     memcpy(sizes, p.flat->size, sizeof p.flat->size);
     memcpy(sizes + k, p.inner, sizeof p.inner);
-    return cr_give(r, arrange(&p, cr_reshape(rows, cr_make_ints(sizes, (size_t)(k + p.ninner))), false));
+    return cr_give(
+        r, arrange(&p, cr_reshape(rows, cr_make_ints(sizes, (size_t)(k + p.ninner))), false));
 }
 
 COMPOSITE(index_put)
@@ -165,7 +172,8 @@ COMPOSITE(index_put)
     cr_tensor *x = T(0), *values = T(2);
     int64_t sizes[2 * CR_MAX_RANK], back[CR_MAX_RANK];
     if (values->dtype != x->dtype)
-        return CR_FAIL_INT("Index put requires the source and destination dtypes match, got %s for the destination and %s for "
+        return CR_FAIL_INT("Index put requires the source and destination dtypes match, got %s for "
+                           "the destination and %s for "
                            "the source.",
                            cr_dtype_name(dtype_of(x)), cr_dtype_name(dtype_of(values)));
     if (prepare(x, &args[1], &p))
@@ -180,7 +188,8 @@ COMPOSITE(index_put)
     cr_ints row_sizes = cr_make_ints(sizes, (size_t)p.ninner + 1);
     values = cr_reshape(values, row_sizes);
     int64_t shape[CR_MAX_RANK + 1] = {count, 1, 1, 1, 1, 1, 1, 1, 1};
-    cr_tensor *index = cr_expand(cr_reshape(p.flat, cr_make_ints(shape, (size_t)p.ninner + 1)), row_sizes);
+    cr_tensor *index =
+        cr_expand(cr_reshape(p.flat, cr_make_ints(shape, (size_t)p.ninner + 1)), row_sizes);
     cr_tensor *rows = as_rows(&p);
     rows = INT(3) ? cr_scatter_add(rows, 0, index, values) : cr_scatter(rows, 0, index, values);
     for (int d = 0; d < x->dim; d++)

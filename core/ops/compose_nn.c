@@ -1,4 +1,5 @@
-/* Products, convolution, pooling, softmax, normalisation, losses and optimiser steps said with other operations. */
+/* Products, convolution, pooling, softmax, normalisation, losses and optimiser steps said with
+ * other operations. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -31,7 +32,8 @@ COMPOSITE(outer)
 {
     (void)op;
     if (T(0)->dim != 1 || T(1)->dim != 1)
-        return CR_FAIL_INT("outer: Expected 1-D arguments, got %s and %s", cr_describe(T(0)), cr_describe(T(1)));
+        return CR_FAIL_INT("outer: Expected 1-D arguments, got %s and %s", cr_describe(T(0)),
+                           cr_describe(T(1)));
     return cr_give(r, cr_mul(cr_unsqueeze(T(0), 1), T(1)));
 }
 
@@ -42,7 +44,9 @@ COMPOSITE(matmul)
     cr_tensor *a = T(0), *b = T(1);
     int da = a->dim, db = b->dim;
     if (!da || !db)
-        return CR_FAIL_INT("matmul: both arguments to matmul need to be at least 1D, but they are %dD and %dD", da, db);
+        return CR_FAIL_INT(
+            "matmul: both arguments to matmul need to be at least 1D, but they are %dD and %dD", da,
+            db);
     if (da == 1 && db == 1)
         return cr_give(r, cr_dot(a, b));
     if (da == 2 && db == 1)
@@ -56,7 +60,8 @@ COMPOSITE(matmul)
         memcpy(sizes, a->size, sizeof sizes);
         cr_tensor *rows = cr_reshape(a, CR_INTS(-1, a->size[da - 1]));
         if (a->numel == 0)
-            rows = cr_reshape(a, CR_INTS(a->size[da - 1] ? a->numel / a->size[da - 1] : 0, a->size[da - 1]));
+            rows = cr_reshape(
+                a, CR_INTS(a->size[da - 1] ? a->numel / a->size[da - 1] : 0, a->size[da - 1]));
         if (db == 1)
             return cr_give(r, cr_reshape(cr_mv(rows, b), cr_make_ints(sizes, (size_t)da - 1)));
         sizes[da - 1] = b->size[1];
@@ -66,11 +71,14 @@ COMPOSITE(matmul)
     int64_t batch[CR_MAX_RANK], sx[CR_MAX_RANK], sy[CR_MAX_RANK], count = 1;
     int nx = x->dim - 2, ny = y->dim - 2, n = nx > ny ? nx : ny;
     for (int d = 0; d < n; d++) {
-        int64_t p = d < n - nx ? 1 : x->size[d - (n - nx)], q = d < n - ny ? 1 : y->size[d - (n - ny)];
+        int64_t p = d < n - nx ? 1 : x->size[d - (n - nx)],
+                q = d < n - ny ? 1 : y->size[d - (n - ny)];
         if (p != q && p != 1 && q != 1)
-            return CR_FAIL_INT("matmul: The size of tensor a (%lld) must match the size of tensor b (%lld) at non-singleton "
+            return CR_FAIL_INT("matmul: The size of tensor a (%lld) must match the size of tensor "
+                               "b (%lld) at non-singleton "
                                "dimension %d (shapes %s and %s)",
-                               (long long)p, (long long)q, d, cr_sizes_text(a->dim, a->size), cr_sizes_text(b->dim, b->size));
+                               (long long)p, (long long)q, d, cr_sizes_text(a->dim, a->size),
+                               cr_sizes_text(b->dim, b->size));
         batch[d] = sx[d] = sy[d] = p == 1 ? q : p;
         count *= batch[d];
     }
@@ -98,10 +106,11 @@ COMPOSITE(linear)
     if (w->dim > 2 || !w->dim)
         return CR_FAIL_INT("linear: weight must be 1-D or 2-D, got %s", cr_describe(w));
     if (x->dim && x->size[x->dim - 1] != w->size[w->dim - 1])
-        return CR_FAIL_INT("linear: mat1 and mat2 shapes cannot be multiplied: input %s has %lld features, weight %s expects "
+        return CR_FAIL_INT("linear: mat1 and mat2 shapes cannot be multiplied: input %s has %lld "
+                           "features, weight %s expects "
                            "%lld",
-                           cr_sizes_text(x->dim, x->size), (long long)x->size[x->dim - 1], cr_sizes_text(w->dim, w->size),
-                           (long long)w->size[w->dim - 1]);
+                           cr_sizes_text(x->dim, x->size), (long long)x->size[x->dim - 1],
+                           cr_sizes_text(w->dim, w->size), (long long)w->size[w->dim - 1]);
     if (x->dim == 2 && w->dim == 2 && b)
         return cr_give(r, cr_addmm(b, x, cr_t(w)));
     if (b && x->dim > 2 && w->dim == 2 && cr_is_contiguous(x) && x->numel) {
@@ -156,7 +165,8 @@ static cr_tensor *padded(cr_tensor *x, const conv *c, const int64_t *before, con
  * [b, groups, channels/groups · kernel…, out…] flattened to three dimensions. */
 static cr_tensor *columns(cr_tensor *x, const conv *c, const int64_t *kernel, const int64_t *out)
 {
-    int64_t sizes[CR_MAX_RANK], strides[CR_MAX_RANK], b = x->size[0], channels = x->size[1], window = 1, places = 1;
+    int64_t sizes[CR_MAX_RANK], strides[CR_MAX_RANK], b = x->size[0], channels = x->size[1],
+                                                      window = 1, places = 1;
     x = cr_contiguous(x);
     if (!x)
         return NULL;
@@ -172,21 +182,24 @@ static cr_tensor *columns(cr_tensor *x, const conv *c, const int64_t *kernel, co
         window *= kernel[i];
         places *= out[i];
     }
-    cr_tensor *windows = cr_as_strided(x, cr_make_ints(sizes, 2 + 2 * (size_t)c->n), cr_make_ints(strides, 2 + 2 * (size_t)c->n),
+    cr_tensor *windows = cr_as_strided(x, cr_make_ints(sizes, 2 + 2 * (size_t)c->n),
+                                       cr_make_ints(strides, 2 + 2 * (size_t)c->n),
                                        .storage_offset = CR_SOME(x->offset));
     return cr_reshape(windows, CR_INTS(b * c->groups, channels / c->groups * window, places));
 }
 
-/* Adds columns back to where their windows came from: the transpose of `columns`, into [b, channels, size…]. */
-static cr_tensor *uncolumns(cr_tensor *cols, const conv *c, int64_t b, int64_t channels, const int64_t *kernel,
-                            const int64_t *out, const int64_t *size)
+/* Adds columns back to where their windows came from: the transpose of `columns`, into [b,
+ * channels, size…]. */
+static cr_tensor *uncolumns(cr_tensor *cols, const conv *c, int64_t b, int64_t channels,
+                            const int64_t *kernel, const int64_t *out, const int64_t *size)
 {
     int64_t sizes[CR_MAX_RANK], strides[CR_MAX_RANK], whole[CR_MAX_RANK], n = 1;
     whole[0] = b;
     whole[1] = channels;
     for (int i = 0; i < c->n; i++)
         n *= whole[2 + i] = size[i];
-    cr_tensor *index = cr_arange(b * channels * n, .dtype = CR_I64, .device = cr_tensor_device(cols));
+    cr_tensor *index =
+        cr_arange(b * channels * n, .dtype = CR_I64, .device = cr_tensor_device(cols));
     int64_t step = 1, spatial[3];
     for (int i = c->n - 1; i >= 0; i--) {
         spatial[i] = step;
@@ -202,18 +215,22 @@ static cr_tensor *uncolumns(cr_tensor *cols, const conv *c, int64_t b, int64_t c
         sizes[2 + c->n + i] = out[i];
         strides[2 + c->n + i] = spatial[i] * c->stride[i];
     }
-    cr_tensor *at = cr_as_strided(index, cr_make_ints(sizes, 2 + 2 * (size_t)c->n), cr_make_ints(strides, 2 + 2 * (size_t)c->n));
-    cr_tensor *flat = cr_zeros(b * channels * n, .dtype = dtype_of(cols), .device = cr_tensor_device(cols));
+    cr_tensor *at = cr_as_strided(index, cr_make_ints(sizes, 2 + 2 * (size_t)c->n),
+                                  cr_make_ints(strides, 2 + 2 * (size_t)c->n));
+    cr_tensor *flat =
+        cr_zeros(b * channels * n, .dtype = dtype_of(cols), .device = cr_tensor_device(cols));
     flat = cr_scatter_add(flat, 0, cr_reshape(at, CR_INTS(-1)), cr_reshape(cols, CR_INTS(-1)));
     return cr_reshape(flat, cr_make_ints(whole, 2 + (size_t)c->n));
 }
 
-/* weight [o, i/groups, kernel…] as [b·groups, o/groups, i/groups·window], the same for every item. */
+/* weight [o, i/groups, kernel…] as [b·groups, o/groups, i/groups·window], the same for every item.
+ */
 static cr_tensor *weight_rows(cr_tensor *w, const conv *c, int64_t b)
 {
     int64_t o = w->size[0], k = o ? w->numel / o : 0;
     cr_tensor *g = cr_reshape(w, CR_INTS(1, c->groups, o / c->groups, k));
-    return cr_reshape(cr_expand(g, CR_INTS(b, c->groups, o / c->groups, k)), CR_INTS(b * c->groups, o / c->groups, k));
+    return cr_reshape(cr_expand(g, CR_INTS(b, c->groups, o / c->groups, k)),
+                      CR_INTS(b * c->groups, o / c->groups, k));
 }
 
 static cr_tensor *shaped(cr_tensor *t, int64_t b, int64_t channels, int n, const int64_t *spatial)
@@ -228,17 +245,21 @@ static cr_tensor *shaped(cr_tensor *t, int64_t b, int64_t channels, int n, const
 static cr_tensor *correlate(cr_tensor *x, cr_tensor *w, const conv *c, const int64_t *out)
 {
     cr_tensor *cols = columns(padded(x, c, c->padding, c->padding), c, w->size + 2, out);
-    return cols ? shaped(cr_bmm(weight_rows(w, c, x->size[0]), cols), x->size[0], w->size[0], c->n, out) : NULL;
+    return cols ? shaped(cr_bmm(weight_rows(w, c, x->size[0]), cols), x->size[0], w->size[0], c->n,
+                         out)
+                : NULL;
 }
 
 /* The gradient of correlate's input: g [b, o, out…] back to sizes `in`. */
-static cr_tensor *correlate_back(cr_tensor *g, cr_tensor *w, const conv *c, int64_t channels, const int64_t *in)
+static cr_tensor *correlate_back(cr_tensor *g, cr_tensor *w, const conv *c, int64_t channels,
+                                 const int64_t *in)
 {
     int64_t b = g->size[0], o = w->size[0], places = 1, wide[3], cut[3];
     for (int i = 0; i < c->n; i++) {
         places *= g->size[2 + i];
         wide[i] = in[i] + 2 * c->padding[i];
-        int64_t reach = (g->size[2 + i] - 1) * c->stride[i] + (w->size[2 + i] - 1) * c->dilation[i] + 1;
+        int64_t reach =
+            (g->size[2 + i] - 1) * c->stride[i] + (w->size[2 + i] - 1) * c->dilation[i] + 1;
         if (wide[i] < reach)
             wide[i] = reach;
         cut[i] = wide[i] - in[i] - c->padding[i];
@@ -261,7 +282,8 @@ static cr_tensor *correlate_weight(cr_tensor *g, cr_tensor *x, cr_tensor *w, con
     for (int i = 0; i < c->n; i++)
         places *= g->size[2 + i];
     cr_tensor *cols = columns(padded(x, c, c->padding, c->padding), c, w->size + 2, g->size + 2);
-    cr_tensor *each = cr_bmm(cr_reshape(g, CR_INTS(b * c->groups, o / c->groups, places)), cr_transpose(cols, 1, 2));
+    cr_tensor *each = cr_bmm(cr_reshape(g, CR_INTS(b * c->groups, o / c->groups, places)),
+                             cr_transpose(cols, 1, 2));
     cr_tensor *sum = cr_sum_dim(cr_reshape(each, CR_INTS(b, c->groups, o / c->groups, k)), 0);
     return cr_view_as(sum, w);
 }
@@ -280,10 +302,12 @@ DECOMPOSE(convolution)
     int64_t out[3];
     for (int i = 0; i < c.n; i++) {
         int64_t reach = c.dilation[i] * (w->size[2 + i] - 1);
-        out[i] = c.transposed ? (x->size[2 + i] - 1) * c.stride[i] - 2 * c.padding[i] + reach + c.extra[i] + 1
+        out[i] = c.transposed ? (x->size[2 + i] - 1) * c.stride[i] - 2 * c.padding[i] + reach +
+                                    c.extra[i] + 1
                               : (x->size[2 + i] + 2 * c.padding[i] - reach - 1) / c.stride[i] + 1;
     }
-    cr_tensor *y = c.transposed ? correlate_back(x, w, &c, w->size[1] * c.groups, out) : correlate(x, w, &c, out);
+    cr_tensor *y = c.transposed ? correlate_back(x, w, &c, w->size[1] * c.groups, out)
+                                : correlate(x, w, &c, out);
     return cr_give(r, add_bias(y, T(2)));
 }
 
@@ -291,12 +315,14 @@ DECOMPOSE(convolution_backward)
 {
     (void)op;
     cr_tensor *g = T(0), *x = T(1), *w = T(2);
-    const cr_value shifted[9] = {args[1], args[2], {0}, args[4], args[5], args[6], args[7], args[8], args[9]};
+    const cr_value shifted[9] = {args[1], args[2], {0},     args[4], args[5],
+                                 args[6], args[7], args[8], args[9]};
     conv c = conv_of(shifted, 3);
     const uint8_t *mask = args[10].as.bools;
     cr_tensor *dx = NULL, *dw = NULL, *db = NULL;
     if (mask[0])
-        dx = c.transposed ? correlate(g, w, &c, x->size + 2) : correlate_back(g, w, &c, x->size[1], x->size + 2);
+        dx = c.transposed ? correlate(g, w, &c, x->size + 2)
+                          : correlate_back(g, w, &c, x->size[1], x->size + 2);
     if (mask[1])
         dw = c.transposed ? correlate_weight(x, g, w, &c) : correlate_weight(g, x, w, &c);
     if (mask[2]) {
@@ -313,10 +339,12 @@ static cr_tensor *convolve(const cr_value *args, int n)
 {
     cr_tensor *x = T(0), *w = T(1);
     if (w->dim != n + 2)
-        return cr_fail("conv%dd: expected a weight of %d dimensions, got %s", n, n + 2, cr_describe(w));
+        return cr_fail("conv%dd: expected a weight of %d dimensions, got %s", n, n + 2,
+                       cr_describe(w));
     if (x->dim != n + 2 && x->dim != n + 1)
-        return cr_fail("Expected %dD (unbatched) or %dD (batched) input to conv%dd, but got input of size: %s", n + 1, n + 2, n,
-                       cr_sizes_text(x->dim, x->size));
+        return cr_fail(
+            "Expected %dD (unbatched) or %dD (batched) input to conv%dd, but got input of size: %s",
+            n + 1, n + 2, n, cr_sizes_text(x->dim, x->size));
     bool single = x->dim == n + 1;
     int64_t zeros[3] = {0, 0, 0};
     cr_tensor *y = cr_convolution(single ? cr_unsqueeze(x, 0) : x, w, T(2), L(3), L(4), L(5), false,
@@ -338,11 +366,13 @@ static cr_tensor *reduce(cr_tensor *loss, int64_t reduction)
 }
 
 /* Weights of the targets: class weights, 0 where ignored. target [n], safe [n] in range. */
-static cr_tensor *target_weights(cr_tensor *x, cr_tensor *target, cr_tensor *weight, int64_t ignore, cr_tensor **safe)
+static cr_tensor *target_weights(cr_tensor *x, cr_tensor *target, cr_tensor *weight, int64_t ignore,
+                                 cr_tensor **safe)
 {
     cr_tensor *kept = cr_ne_scalar(target, ignore);
     *safe = cr_where(kept, target, number_like(target, cr_int_scalar(0), CR_I64));
-    cr_tensor *w = weight ? cr_index_select(weight, 0, *safe) : cr_ones_like(target, .dtype = dtype_of(x));
+    cr_tensor *w =
+        weight ? cr_index_select(weight, 0, *safe) : cr_ones_like(target, .dtype = dtype_of(x));
     return cr_where(kept, w, number_like(w, cr_int_scalar(0), dtype_of(w)));
 }
 
@@ -393,10 +423,12 @@ COMPOSITE(nll_loss)
         return cr_give(r, cr_nll_loss_forward(x, target, T(2), reduction, INT(4)).output);
     if (target->dim != x->dim - 1 || target->size[0] != x->size[0] ||
         memcmp(target->size + 1, x->size + 2, (size_t)(x->dim - 2) * 8))
-        return CR_FAIL_INT("nll_loss: expected a target of size [N, d1, …] for input %s, got %s", cr_sizes_text(x->dim, x->size),
+        return CR_FAIL_INT("nll_loss: expected a target of size [N, d1, …] for input %s, got %s",
+                           cr_sizes_text(x->dim, x->size),
                            cr_sizes_text(target->dim, target->size));
     cr_tensor *flat = cr_reshape(cr_movedim(x, 1, -1), CR_INTS(-1, x->size[1]));
-    cr_tensor *loss = cr_nll_loss_forward(flat, cr_reshape(target, CR_INTS(-1)), T(2), reduction, INT(4)).output;
+    cr_tensor *loss =
+        cr_nll_loss_forward(flat, cr_reshape(target, CR_INTS(-1)), T(2), reduction, INT(4)).output;
     return cr_give(r, reduction ? loss : cr_view_as(loss, target));
 }
 
@@ -409,42 +441,53 @@ COMPOSITE(cross_entropy)
     double smoothing = F(5);
     int dim = x->dim == 1 ? 0 : 1;
     if (!x->dim)
-        return CR_FAIL_INT("cross_entropy: the input needs a class dimension, got %s", cr_describe(x));
+        return CR_FAIL_INT("cross_entropy: the input needs a class dimension, got %s",
+                           cr_describe(x));
     if (!(smoothing >= 0 && smoothing <= 1))
         return CR_FAIL_INT("label_smoothing must be between 0.0 and 1.0. Got: %g", smoothing);
     int64_t classes = x->size[dim];
     cr_tensor *logp = cr_log_softmax(x, dim);
-    bool soft = is_float(target) && target->dim == x->dim && !memcmp(target->size, x->size, (size_t)x->dim * 8);
+    bool soft = is_float(target) && target->dim == x->dim &&
+                !memcmp(target->size, x->size, (size_t)x->dim * 8);
     if (!soft && smoothing == 0)
-        return cr_give(r, cr_nll_loss(logp, target, .weight = weight, .reduction = {reduction, true},
-                                      .ignore_index = {ignore, true}));
+        return cr_give(r,
+                       cr_nll_loss(logp, target, .weight = weight, .reduction = {reduction, true},
+                                   .ignore_index = {ignore, true}));
     int64_t shape[CR_MAX_RANK] = {1, 1, 1, 1, 1, 1, 1, 1};
     shape[dim] = classes;
     cr_tensor *wide = weight ? cr_reshape(weight, cr_make_ints(shape, x->dim)) : NULL;
     if (soft) {
-        cr_tensor *p = smoothing > 0 ? cr_add_scalar(cr_mul_scalar(target, 1 - smoothing), smoothing / (double)classes) : target;
+        cr_tensor *p = smoothing > 0 ? cr_add_scalar(cr_mul_scalar(target, 1 - smoothing),
+                                                     smoothing / (double)classes)
+                                     : target;
         cr_tensor *loss = cr_mul(logp, p);
         loss = cr_neg(cr_sum_dim(wide ? cr_mul(loss, wide) : loss, dim));
         if (reduction == 1)
-            return cr_give(r, cr_div_scalar(cr_sum(loss), (double)(classes ? x->numel / classes : 0)));
+            return cr_give(r,
+                           cr_div_scalar(cr_sum(loss), (double)(classes ? x->numel / classes : 0)));
         return cr_give(r, reduce(loss, reduction));
     }
-    cr_tensor *hard = cr_nll_loss(logp, target, .weight = weight, .reduction = {reduction, true}, .ignore_index = {ignore, true});
+    cr_tensor *hard = cr_nll_loss(logp, target, .weight = weight, .reduction = {reduction, true},
+                                  .ignore_index = {ignore, true});
     cr_tensor *smooth = cr_neg(cr_sum_dim(wide ? cr_mul(logp, wide) : logp, dim));
     cr_tensor *ignored = cr_eq_scalar(target, ignore);
     smooth = cr_masked_fill_scalar(smooth, ignored, 0);
     if (reduction == 1) {
-        cr_tensor *count = weight ? cr_sum(cr_masked_fill_scalar(
-                                        cr_view_as(cr_index_select(weight, 0, cr_reshape(cr_masked_fill_scalar(target, ignored, 0),
-                                                                                         CR_INTS(-1))),
-                                                   target),
-                                        ignored, 0))
-                                  : cr_to_dtype(cr_sum(cr_logical_not(ignored)), dtype_of(x));
+        cr_tensor *count =
+            weight ? cr_sum(cr_masked_fill_scalar(
+                         cr_view_as(
+                             cr_index_select(weight, 0,
+                                             cr_reshape(cr_masked_fill_scalar(target, ignored, 0),
+                                                        CR_INTS(-1))),
+                             target),
+                         ignored, 0))
+                   : cr_to_dtype(cr_sum(cr_logical_not(ignored)), dtype_of(x));
         smooth = cr_div(cr_sum(smooth), count);
     } else {
         smooth = reduce(smooth, reduction);
     }
-    return cr_give(r, cr_add(cr_mul_scalar(hard, 1 - smoothing), cr_mul_scalar(smooth, smoothing / (double)classes)));
+    return cr_give(r, cr_add(cr_mul_scalar(hard, 1 - smoothing),
+                             cr_mul_scalar(smooth, smoothing / (double)classes)));
 }
 
 DECOMPOSE(mse_loss)
@@ -468,7 +511,8 @@ DECOMPOSE(binary_cross_entropy)
 {
     (void)op;
     cr_tensor *x = T(0), *t = T(1);
-    cr_tensor *a = cr_mul(t, cr_clamp_min(cr_log(x), -100)), *b = cr_mul(cr_rsub_scalar(t, 1), cr_clamp_min(cr_log1p(cr_neg(x)), -100));
+    cr_tensor *a = cr_mul(t, cr_clamp_min(cr_log(x), -100)),
+              *b = cr_mul(cr_rsub_scalar(t, 1), cr_clamp_min(cr_log1p(cr_neg(x)), -100));
     cr_tensor *loss = cr_neg(cr_add(a, b));
     return cr_give(r, reduce(T(2) ? cr_mul(loss, T(2)) : loss, INT(3)));
 }

@@ -34,17 +34,19 @@ DECOMPOSE(max_pool2d_with_indices)
     cr_tensor *planes = cr_reshape(x, CR_INTS(-1, x->size[at], x->size[at + 1]));
     int64_t pad[4] = {p[1], wide[1] - x->size[at + 1] - p[1], p[0], wide[0] - x->size[at] - p[0]};
     bool floating = is_float(x);
-    cr_tensor *filled = cr_contiguous(cr_constant_pad_nd(planes, cr_make_ints(pad, 4),
-                                                         .value = floating ? CR_S(-INFINITY) : CR_S(INT64_MIN)));
-    cr_tensor *number = cr_reshape(cr_arange(x->size[at] * x->size[at + 1], .dtype = CR_I64, .device = device),
-                                   CR_INTS(1, x->size[at], x->size[at + 1]));
+    cr_tensor *filled = cr_contiguous(cr_constant_pad_nd(
+        planes, cr_make_ints(pad, 4), .value = floating ? CR_S(-INFINITY) : CR_S(INT64_MIN)));
+    cr_tensor *number =
+        cr_reshape(cr_arange(x->size[at] * x->size[at + 1], .dtype = CR_I64, .device = device),
+                   CR_INTS(1, x->size[at], x->size[at + 1]));
     number = cr_contiguous(cr_constant_pad_nd(number, cr_make_ints(pad, 4), .value = CR_S(-1)));
     if (!filled || !number)
         return -1;
     int64_t n = filled->size[0];
-    cr_tensor *windows = cr_as_strided(filled, CR_INTS(n, out[0], out[1], k[0], k[1]),
-                                       CR_INTS(wide[0] * wide[1], s[0] * wide[1], s[1], d[0] * wide[1], d[1]),
-                                       .storage_offset = CR_SOME(filled->offset));
+    cr_tensor *windows =
+        cr_as_strided(filled, CR_INTS(n, out[0], out[1], k[0], k[1]),
+                      CR_INTS(wide[0] * wide[1], s[0] * wide[1], s[1], d[0] * wide[1], d[1]),
+                      .storage_offset = CR_SOME(filled->offset));
     cr_tensor *places = cr_as_strided(number, CR_INTS(out[0], out[1], k[0], k[1]),
                                       CR_INTS(s[0] * wide[1], s[1], d[0] * wide[1], d[1]),
                                       .storage_offset = CR_SOME(number->offset));
@@ -64,9 +66,12 @@ DECOMPOSE(max_pool2d_with_indices)
 static cr_tensor *unpool(cr_tensor *g, cr_tensor *like, cr_tensor *indices)
 {
     int at = like->dim - 2;
-    int64_t plane = like->size[at] * like->size[at + 1], n = plane ? like->numel / plane : 0, places = n ? g->numel / n : 0;
-    cr_tensor *zero = cr_zeros(CR_INTS(n, plane), .dtype = dtype_of(g), .device = cr_tensor_device(g));
-    cr_tensor *sum = cr_scatter_add(zero, 1, cr_reshape(indices, CR_INTS(n, places)), cr_reshape(g, CR_INTS(n, places)));
+    int64_t plane = like->size[at] * like->size[at + 1], n = plane ? like->numel / plane : 0,
+            places = n ? g->numel / n : 0;
+    cr_tensor *zero =
+        cr_zeros(CR_INTS(n, plane), .dtype = dtype_of(g), .device = cr_tensor_device(g));
+    cr_tensor *sum = cr_scatter_add(zero, 1, cr_reshape(indices, CR_INTS(n, places)),
+                                    cr_reshape(g, CR_INTS(n, places)));
     return cr_view_as(sum, like);
 }
 DECOMPOSE(max_pool2d_with_indices_backward)
@@ -74,7 +79,9 @@ GIVE(unpool(T(0), T(1), T(7)))
 DECOMPOSE(adaptive_max_pool2d_backward)
 GIVE(unpool(T(0), T(1), T(2)))
 COMPOSITE(max_pool2d)
-GIVE(cr_max_pool2d_with_indices(T(0), L(1), .stride = L(2), .padding = L(3), .dilation = L(4), .ceil_mode = INT(5)).output0)
+GIVE(cr_max_pool2d_with_indices(T(0), L(1), .stride = L(2), .padding = L(3), .dilation = L(4),
+                                .ceil_mode = INT(5))
+         .output0)
 
 /* Window i of n over size: from floor(i·size/n) to ceil((i+1)·size/n). */
 DECOMPOSE(adaptive_max_pool2d)
@@ -82,7 +89,8 @@ DECOMPOSE(adaptive_max_pool2d)
     (void)op;
     cr_tensor *x = T(0);
     int at = x->dim - 2;
-    int64_t oh = pick(&args[1], 0), ow = pick(&args[1], 1), h = x->size[at], w = x->size[at + 1], sizes[CR_MAX_RANK];
+    int64_t oh = pick(&args[1], 0), ow = pick(&args[1], 1), h = x->size[at], w = x->size[at + 1],
+            sizes[CR_MAX_RANK];
     cr_tensor *planes = cr_reshape(x, CR_INTS(-1, h, w));
     if (!planes)
         return -1;
@@ -99,7 +107,8 @@ DECOMPOSE(adaptive_max_pool2d)
             cr_tensor *row = cr_add_scalar(cr_div_scalar_mode(best.indices, width, "floor"), y0);
             cr_tensor *column = cr_add_scalar(cr_remainder_scalar(best.indices, width), x0);
             if (!cr_copy_(cr_select(cr_select(values, 2, j), 1, i), best.values) ||
-                !cr_copy_(cr_select(cr_select(indices, 2, j), 1, i), cr_add(cr_mul_scalar(row, w), column)))
+                !cr_copy_(cr_select(cr_select(indices, 2, j), 1, i),
+                          cr_add(cr_mul_scalar(row, w), column)))
                 return -1;
         }
     }
@@ -128,7 +137,8 @@ DECOMPOSE(log_softmax)
     if (!x || !x->dim || !x->numel)
         return cr_give(r, x && !x->dim ? cr_sub(x, x) : cr_clone(x));
     cr_tensor *shifted = cr_sub(x, cr_amax(x, .dim = CR_INTS(INT(1)), .keepdim = true));
-    return cr_give(r, cr_sub(shifted, cr_log(cr_sum_dim(cr_exp(shifted), INT(1), .keepdim = true))));
+    return cr_give(r,
+                   cr_sub(shifted, cr_log(cr_sum_dim(cr_exp(shifted), INT(1), .keepdim = true))));
 }
 DECOMPOSE(softmax_backward_data)
 {
@@ -174,7 +184,8 @@ static cr_tensor *fine(cr_tensor *x)
 DECOMPOSE(native_batch_norm)
 {
     (void)op;
-    cr_tensor *input = T(0), *weight = T(1), *bias = T(2), *running_mean = T(3), *running_var = T(4);
+    cr_tensor *input = T(0), *weight = T(1), *bias = T(2), *running_mean = T(3),
+              *running_var = T(4);
     double momentum = F(6), eps = F(7);
     int64_t dims[CR_MAX_RANK], wide[CR_MAX_RANK];
     cr_ints over = not_channels(input, dims, wide), shape = cr_make_ints(wide, input->dim);
@@ -187,8 +198,10 @@ DECOMPOSE(native_batch_norm)
         if (running_mean && running_var) {
             double n = (double)input->numel / (double)input->size[1];
             cr_tensor *unbiased = cr_mul_scalar(var, n / (n - 1));
-            if (!cr_copy_(running_mean, cr_add(cr_mul_scalar(running_mean, 1 - momentum), cr_mul_scalar(mean, momentum))) ||
-                !cr_copy_(running_var, cr_add(cr_mul_scalar(running_var, 1 - momentum), cr_mul_scalar(unbiased, momentum))))
+            if (!cr_copy_(running_mean, cr_add(cr_mul_scalar(running_mean, 1 - momentum),
+                                               cr_mul_scalar(mean, momentum))) ||
+                !cr_copy_(running_var, cr_add(cr_mul_scalar(running_var, 1 - momentum),
+                                              cr_mul_scalar(unbiased, momentum))))
                 return -1;
         }
     } else {
@@ -210,7 +223,8 @@ DECOMPOSE(native_batch_norm)
 /* rstd·(h - mean(h) - xh·mean(h·xh)), h = g·weight. */
 static cr_tensor *normalised_back(cr_tensor *h, cr_tensor *xh, cr_tensor *rstd, cr_ints dims)
 {
-    cr_tensor *a = cr_mean_dim(h, dims, .keepdim = true), *b = cr_mean_dim(cr_mul(h, xh), dims, .keepdim = true);
+    cr_tensor *a = cr_mean_dim(h, dims, .keepdim = true),
+              *b = cr_mean_dim(cr_mul(h, xh), dims, .keepdim = true);
     return cr_mul(rstd, cr_sub(cr_sub(h, a), cr_mul(xh, b)));
 }
 
@@ -229,7 +243,8 @@ DECOMPOSE(native_batch_norm_backward)
     cr_tensor *h = weight ? cr_mul(g, cr_reshape(weight, shape)) : g;
     cr_dtype wd = weight ? dtype_of(weight) : dtype_of(input);
     if (mask[0])
-        dx = cr_to_dtype(training ? normalised_back(h, xh, rstd, over) : cr_mul(h, rstd), dtype_of(input));
+        dx = cr_to_dtype(training ? normalised_back(h, xh, rstd, over) : cr_mul(h, rstd),
+                         dtype_of(input));
     if (mask[1])
         dw = cr_to_dtype(cr_sum_dim(cr_mul(g, xh), over), wd);
     if (mask[2])
@@ -254,7 +269,8 @@ DECOMPOSE(native_layer_norm)
     int64_t dims[CR_MAX_RANK];
     cr_ints over = inner_dims(args[1].count, dims);
     cr_tensor *mean = cr_mean_dim(x, over, .keepdim = true), *centred = cr_sub(x, mean);
-    cr_tensor *rstd = cr_rsqrt(cr_add_scalar(cr_mean_dim(cr_mul(centred, centred), over, .keepdim = true), F(4)));
+    cr_tensor *rstd =
+        cr_rsqrt(cr_add_scalar(cr_mean_dim(cr_mul(centred, centred), over, .keepdim = true), F(4)));
     cr_tensor *y = cr_mul(centred, rstd);
     if (T(2))
         y = cr_mul(y, T(2));
@@ -272,7 +288,8 @@ DECOMPOSE(native_layer_norm_backward)
     cr_tensor *rstd = T(4), *xh = cr_mul(cr_sub(x, T(3)), rstd), *dx = NULL, *dw = NULL, *db = NULL;
     cr_dtype wd = weight ? dtype_of(weight) : dtype_of(input);
     if (mask[0])
-        dx = cr_to_dtype(normalised_back(weight ? cr_mul(g, weight) : g, xh, rstd, over), dtype_of(input));
+        dx = cr_to_dtype(normalised_back(weight ? cr_mul(g, weight) : g, xh, rstd, over),
+                         dtype_of(input));
     if (mask[1])
         dw = cr_to_dtype(cr_sum_to_size(cr_mul(g, xh), shape), wd);
     if (mask[2])
@@ -303,10 +320,13 @@ DECOMPOSE(fused_sgd_)
     for (int64_t i = 0; i < args[0].count; i++) {
         int well = 0;
         CR_SCOPE {
-            cr_tensor *p = args[0].as.tensors[i], *g = descent(p, args[1].as.tensors[i], weight_decay, maximize);
+            cr_tensor *p = args[0].as.tensors[i],
+                      *g = descent(p, args[1].as.tensors[i], weight_decay, maximize);
             if (args[2].count) {
                 cr_tensor *buffer = args[2].as.tensors[i];
-                buffer = first ? cr_copy_(buffer, g) : cr_add_(cr_mul_scalar_(buffer, momentum), g, .alpha = CR_S(1 - dampening));
+                buffer = first ? cr_copy_(buffer, g)
+                               : cr_add_(cr_mul_scalar_(buffer, momentum), g,
+                                         .alpha = CR_S(1 - dampening));
                 g = nesterov ? cr_add(g, buffer, .alpha = CR_S(momentum)) : buffer;
             }
             well = cr_add_(p, g, .alpha = CR_S(-lr)) != NULL;
@@ -327,7 +347,8 @@ DECOMPOSE(fused_adam_)
     for (int64_t i = 0; i < args[0].count; i++) {
         int well = 0;
         CR_SCOPE {
-            cr_tensor *p = args[0].as.tensors[i], *m = args[2].as.tensors[i], *v = args[3].as.tensors[i];
+            cr_tensor *p = args[0].as.tensors[i], *m = args[2].as.tensors[i],
+                      *v = args[3].as.tensors[i];
             cr_tensor *g = descent(p, args[1].as.tensors[i], decoupled ? 0 : decay, maximize);
             if (decoupled && decay != 0)
                 cr_mul_scalar_(p, 1 - lr * decay);

@@ -53,7 +53,8 @@ DECOMPOSE(prod)
 {
     (void)op;
     cr_tensor *t = T(0);
-    return cr_give(r, cr_prod_dim(cr_reshape(t, CR_INTS(-1)), 0, .dtype = cr_value_dtype(&args[1])));
+    return cr_give(r,
+                   cr_prod_dim(cr_reshape(t, CR_INTS(-1)), 0, .dtype = cr_value_dtype(&args[1])));
 }
 /* sum_to_size(x, size): the sum over what broadcasting from size to x's sizes repeated. */
 COMPOSITE(sum_to_size)
@@ -71,8 +72,8 @@ COMPOSITE(sum_to_size)
             dims[n++] = d;
     }
     if (!fits)
-        return CR_FAIL_INT("sum_to_size: size %s is not expandable to size %s", cr_sizes_text((int)to.count, to.data),
-                           cr_sizes_text(x->dim, x->size));
+        return CR_FAIL_INT("sum_to_size: size %s is not expandable to size %s",
+                           cr_sizes_text((int)to.count, to.data), cr_sizes_text(x->dim, x->size));
     if (n)
         x = cr_sum_dim(x, cr_make_ints(dims, (size_t)n), .keepdim = true);
     return cr_give(r, more ? cr_reshape(x, to) : x);
@@ -103,12 +104,14 @@ DECOMPOSE(min)
 static int extreme(cr_tensor *x, int64_t dim, bool keepdim, bool largest, cr_results *r)
 {
     if (!x->dim)
-        return cr_give_two(r, cr_clone(x), cr_zeros(CR_EMPTY, .dtype = CR_I64, .device = cr_tensor_device(x)));
+        return cr_give_two(r, cr_clone(x),
+                           cr_zeros(CR_EMPTY, .dtype = CR_I64, .device = cr_tensor_device(x)));
     const cr_argmax_options high = {.dim = {dim, true}, .keepdim = true};
     const cr_argmin_options low = {.dim = {dim, true}, .keepdim = true};
     cr_tensor *index = largest ? cr_argmax_with(x, &high) : cr_argmin_with(x, &low);
     cr_tensor *value = cr_gather(x, dim, index);
-    return keepdim ? cr_give_two(r, value, index) : cr_give_two(r, cr_squeeze_dim(value, dim), cr_squeeze_dim(index, dim));
+    return keepdim ? cr_give_two(r, value, index)
+                   : cr_give_two(r, cr_squeeze_dim(value, dim), cr_squeeze_dim(index, dim));
 }
 DECOMPOSE(max_dim)
 {
@@ -140,12 +143,14 @@ static cr_tensor *variance(cr_tensor *x, cr_ints dims, double correction, bool k
 {
     int64_t at[CR_MAX_RANK];
     if (!is_float(x))
-        return cr_fail("var and std only support floating point dtypes, not %s", cr_dtype_name(dtype_of(x)));
+        return cr_fail("var and std only support floating point dtypes, not %s",
+                       cr_dtype_name(dtype_of(x)));
     if (!dims.count)
         dims = all_dims(x, at);
     double n = reduced(x, dims) - correction;
     cr_tensor *centred = cr_sub(x, cr_mean_dim(x, dims, .keepdim = true));
-    return cr_div_scalar(cr_sum_dim(cr_mul(centred, centred), dims, .keepdim = keepdim), n > 0 ? n : 0.0);
+    return cr_div_scalar(cr_sum_dim(cr_mul(centred, centred), dims, .keepdim = keepdim),
+                         n > 0 ? n : 0.0);
 }
 static double correction_of(const cr_value *v)
 {
@@ -211,7 +216,8 @@ COMPOSITE(logsumexp)
 COMPOSITE(sort)
 {
     (void)op;
-    cr_sort_stable_result s = cr_sort_stable(T(0), true, .dim = {INT(1), true}, .descending = INT(2));
+    cr_sort_stable_result s =
+        cr_sort_stable(T(0), true, .dim = {INT(1), true}, .descending = INT(2));
     return cr_give_two(r, s.values, s.indices);
 }
 COMPOSITE(argsort)
@@ -225,7 +231,8 @@ COMPOSITE(topk)
     if (d < 0)
         return -1;
     if (k < 0 || k > (x->dim ? x->size[d] : 1))
-        return CR_FAIL_INT("topk: selected index k out of range: %lld of %s", (long long)k, cr_describe(x));
+        return CR_FAIL_INT("topk: selected index k out of range: %lld of %s", (long long)k,
+                           cr_describe(x));
     cr_sort_result s = cr_sort(x, .dim = {d, true}, .descending = INT(3));
     if (!x->dim)
         return cr_give_two(r, s.values, s.indices);
@@ -249,7 +256,8 @@ DECOMPOSE(index_select)
     (void)op;
     cr_tensor *x = T(0), *index = T(2);
     if (!x->dim)
-        return cr_give(r, cr_reshape(cr_gather(cr_reshape(x, 1), 0, cr_reshape(index, CR_INTS(-1))), CR_EMPTY));
+        return cr_give(r, cr_reshape(cr_gather(cr_reshape(x, 1), 0, cr_reshape(index, CR_INTS(-1))),
+                                     CR_EMPTY));
     int64_t d = INT(1) < 0 ? INT(1) + x->dim : INT(1);
     return cr_give(r, cr_gather(x, d, index_along(x, d, index)));
 }
@@ -266,12 +274,14 @@ COMPOSITE(index_add)
     if (d < 0)
         return -1;
     if (index->dim > 1 || (source->dim && index->numel != source->size[d]))
-        return CR_FAIL_INT("index_add: Number of indices (%lld) should be equal to source.size(dim): %s", (long long)index->numel,
-                           cr_describe(source));
+        return CR_FAIL_INT(
+            "index_add: Number of indices (%lld) should be equal to source.size(dim): %s",
+            (long long)index->numel, cr_describe(source));
     source = times_alpha(source, S(4));
     if (!x->dim)
         return cr_give(r, cr_add(x, cr_reshape(source, CR_EMPTY)));
-    return cr_give(r, cr_scatter_add(x, d, cr_to_dtype(index_along(source, d, index), CR_I64), source));
+    return cr_give(
+        r, cr_scatter_add(x, d, cr_to_dtype(index_along(source, d, index), CR_I64), source));
 }
 /* The place in the flattened tensor. */
 DECOMPOSE(arg_flat)
@@ -314,8 +324,9 @@ static cr_scalar neutral(const char *reduce, cr_dtype dtype)
     static const struct {
         cr_dtype dtype;
         int64_t low, high;
-    } limits[] = {{CR_I64, INT64_MIN, INT64_MAX}, {CR_I32, INT32_MIN, INT32_MAX}, {CR_I16, INT16_MIN, INT16_MAX},
-                  {CR_I8, INT8_MIN, INT8_MAX},    {CR_U8, 0, UINT8_MAX},          {CR_B8, 0, 1}};
+    } limits[] = {{CR_I64, INT64_MIN, INT64_MAX}, {CR_I32, INT32_MIN, INT32_MAX},
+                  {CR_I16, INT16_MIN, INT16_MAX}, {CR_I8, INT8_MIN, INT8_MAX},
+                  {CR_U8, 0, UINT8_MAX},          {CR_B8, 0, 1}};
     if (reduce[0] != 'a')
         return cr_int_scalar(reduce[0] == 'p');
     bool most = reduce[2] == 'i'; /* amIn */
@@ -327,7 +338,8 @@ static cr_scalar neutral(const char *reduce, cr_dtype dtype)
     return cr_int_scalar(0);
 }
 
-/* mean, and reductions that leave self out where something is written: by reductions that take it in. */
+/* mean, and reductions that leave self out where something is written: by reductions that take it
+ * in. */
 DECOMPOSE(scatter_reduce)
 {
     (void)op;
@@ -337,7 +349,8 @@ DECOMPOSE(scatter_reduce)
     int64_t dim = INT(1);
     if (!x->dim || !index->dim) {
         const cr_scatter_reduce_options o = {.no_include_self = !INT(5)};
-        cr_tensor *got = cr_scatter_reduce_with(at_least_1d(x), dim, at_least_1d(index), at_least_1d(src), reduce, &o);
+        cr_tensor *got = cr_scatter_reduce_with(at_least_1d(x), dim, at_least_1d(index),
+                                                at_least_1d(src), reduce, &o);
         return cr_give(r, cr_view_as(got, x));
     }
     cr_tensor *base = INT(5) ? x : cr_scatter_value(x, dim, index, neutral(reduce, dtype_of(x)));
@@ -353,17 +366,21 @@ GIVE(cr_scatter_reduce(T(0), INT(1), T(2), T(3), "sum"))
 COMPOSITE(scatter_value)
 {
     (void)op;
-    cr_tensor *src = cr_full(sizes_of_tensor(T(2)), S(3), .dtype = dtype_of(T(0)), .device = cr_tensor_device(T(0)));
+    cr_tensor *src = cr_full(sizes_of_tensor(T(2)), S(3), .dtype = dtype_of(T(0)),
+                             .device = cr_tensor_device(T(0)));
     return cr_give(r, cr_scatter(T(0), INT(1), T(2), src));
 }
 static cr_tensor *wrapped_index(cr_tensor *index, int64_t size)
 {
-    return cr_reshape(cr_where(cr_lt_scalar(index, 0), cr_add_scalar(index, size), index), CR_INTS(-1));
+    return cr_reshape(cr_where(cr_lt_scalar(index, 0), cr_add_scalar(index, size), index),
+                      CR_INTS(-1));
 }
 COMPOSITE(take)
-GIVE(cr_reshape(cr_index_select(cr_reshape(T(0), CR_INTS(-1)), 0, wrapped_index(T(1), T(0)->numel)), sizes_of_tensor(T(1))))
+GIVE(cr_reshape(cr_index_select(cr_reshape(T(0), CR_INTS(-1)), 0, wrapped_index(T(1), T(0)->numel)),
+                sizes_of_tensor(T(1))))
 
-/* The positions of what is not zero, [count, dim], in row-major order: each gets its rank from a running count. */
+/* The positions of what is not zero, [count, dim], in row-major order: each gets its rank from a
+ * running count. */
 COMPOSITE(nonzero)
 {
     (void)op;
@@ -371,17 +388,21 @@ COMPOSITE(nonzero)
     const char *device = cr_tensor_device(x);
     if (x->dim == 0) {
         bool one = cr_item(x) != 0;
-        return cr_error() ? -1 : cr_give(r, cr_zeros(CR_INTS(one, 0), .dtype = CR_I64, .device = device));
+        return cr_error()
+                   ? -1
+                   : cr_give(r, cr_zeros(CR_INTS(one, 0), .dtype = CR_I64, .device = device));
     }
     cr_tensor *mask = cr_reshape(cr_ne_scalar(x, 0), CR_INTS(-1));
     int64_t n = x->numel, count = n ? cr_item_int(cr_sum(mask)) : 0;
     if (cr_error())
         return -1;
-    /* Position p goes to place rank(p); those that are zero go to one place more, which is cut off. */
+    /* Position p goes to place rank(p); those that are zero go to one place more, which is cut off.
+     */
     cr_tensor *rank = cr_sub_scalar(cr_cumsum(mask, 0), 1);
     cr_tensor *place = cr_where(mask, rank, number_like(rank, cr_int_scalar(count), CR_I64));
     cr_tensor *flat = cr_zeros(count + 1, .dtype = CR_I64, .device = device);
-    flat = cr_narrow(cr_scatter(flat, 0, place, cr_arange(n, .dtype = CR_I64, .device = device)), 0, 0, count);
+    flat = cr_narrow(cr_scatter(flat, 0, place, cr_arange(n, .dtype = CR_I64, .device = device)), 0,
+                     0, count);
     cr_tensor *columns[CR_MAX_RANK];
     for (int d = x->dim - 1; d >= 0; d--) {
         int64_t size = x->size[d] ? x->size[d] : 1;
@@ -395,7 +416,8 @@ COMPOSITE(masked_select)
     (void)op;
     cr_tensor *x = T(0), *mask = T(1);
     if (dtype_of(mask) != CR_B8)
-        return CR_FAIL_INT("masked_select: expected BoolTensor for mask, not %s", cr_dtype_name(dtype_of(mask)));
+        return CR_FAIL_INT("masked_select: expected BoolTensor for mask, not %s",
+                           cr_dtype_name(dtype_of(mask)));
     cr_tensor *wide = cr_logical_or(mask, cr_zeros_like(x, .dtype = CR_B8)); /* the common sizes */
     if (!wide)
         return -1;
@@ -411,7 +433,8 @@ COMPOSITE(one_hot)
         return CR_FAIL_INT("one_hot is only applicable to index tensor.");
     if (classes == -1 && !x->numel)
         return CR_FAIL_INT("Can not infer total number of classes from empty tensor.");
-    int64_t top = x->numel ? cr_item_int(cr_max(x)) : -1, low = x->numel ? cr_item_int(cr_min(x)) : 0;
+    int64_t top = x->numel ? cr_item_int(cr_max(x)) : -1,
+            low = x->numel ? cr_item_int(cr_min(x)) : 0;
     if (cr_error())
         return -1;
     if (low < 0)
@@ -444,13 +467,15 @@ DECOMPOSE(embedding_dense_backward)
     int64_t rows = INT(2), width = g->dim ? g->size[g->dim - 1] : 1;
     g = cr_reshape(g, CR_INTS(-1, width));
     if (!width || !index)
-        return cr_give(r, cr_zeros(CR_INTS(rows, width), .dtype = dtype_of(g), .device = cr_tensor_device(g)));
+        return cr_give(
+            r, cr_zeros(CR_INTS(rows, width), .dtype = dtype_of(g), .device = cr_tensor_device(g)));
     if (INT(3) >= 0)
         g = cr_masked_fill_scalar(g, cr_unsqueeze(cr_eq_scalar(index, INT(3)), 1), 0);
     const char *device = cr_tensor_device(g);
     if (INT(4)) { /* by how often each row is used */
-        cr_tensor *count = cr_scatter_add(cr_zeros(rows, .dtype = dtype_of(g), .device = device), 0, index,
-                                          cr_ones(index->numel, .dtype = dtype_of(g), .device = device));
+        cr_tensor *count =
+            cr_scatter_add(cr_zeros(rows, .dtype = dtype_of(g), .device = device), 0, index,
+                           cr_ones(index->numel, .dtype = dtype_of(g), .device = device));
         g = cr_div(g, cr_unsqueeze(cr_index_select(count, 0, index), 1));
     }
     cr_tensor *zero = cr_zeros(CR_INTS(rows, width), .dtype = dtype_of(g), .device = device);

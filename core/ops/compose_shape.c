@@ -6,7 +6,8 @@
 
 /* ---- copies ---- */
 
-/* Reached only where a backend plans no copy between these dtypes and layouts; there is nothing below it. */
+/* Reached only where a backend plans no copy between these dtypes and layouts; there is nothing
+ * below it. */
 DECOMPOSE(to_copy)
 {
     (void)r, (void)args;
@@ -52,8 +53,11 @@ DECOMPOSE(full)
     (void)op;
     cr_dtype dtype = FACTORY_DTYPE(2);
     if (!dtype)
-        dtype = args[1].tag == CR_INT ? CR_I64 : args[1].tag == CR_BOOL ? CR_B8 : cr_default_dtype();
-    return cr_give(r, cr_fill_scalar_(cr_empty(L(0), .dtype = dtype, .device = FACTORY_DEVICE(2)), S(1)));
+        dtype = args[1].tag == CR_INT    ? CR_I64
+                : args[1].tag == CR_BOOL ? CR_B8
+                                         : cr_default_dtype();
+    return cr_give(
+        r, cr_fill_scalar_(cr_empty(L(0), .dtype = dtype, .device = FACTORY_DEVICE(2)), S(1)));
 }
 static cr_dtype or_default(cr_dtype dtype)
 {
@@ -69,7 +73,8 @@ GIVE(cr_full(CR_EMPTY, S(0), .dtype = or_default(FACTORY_DTYPE(1)), .device = FA
 static cr_tensor *filled_like(const cr_value *args, int at, cr_scalar value)
 {
     const char *device = FACTORY_DEVICE(at);
-    return cr_fill_scalar_(cr_empty_like(T(0), .dtype = FACTORY_DTYPE(at), .device = device), value);
+    return cr_fill_scalar_(cr_empty_like(T(0), .dtype = FACTORY_DTYPE(at), .device = device),
+                           value);
 }
 COMPOSITE(full_like)
 GIVE(filled_like(args, 2, S(1)))
@@ -114,15 +119,18 @@ COMPOSITE(linspace)
     cr_dtype fine = dtype == CR_F64 || !cr_dtype_is_floating(dtype) ? CR_F64 : CR_F32;
     cr_tensor *i = cr_arange(steps, .dtype = fine, .device = device);
     cr_tensor *up = cr_add_scalar(cr_mul_scalar(i, step), start);
-    cr_tensor *down = cr_rsub_scalar(cr_mul_scalar(cr_rsub_scalar(i, (double)(steps - 1)), step), end);
+    cr_tensor *down =
+        cr_rsub_scalar(cr_mul_scalar(cr_rsub_scalar(i, (double)(steps - 1)), step), end);
     return cr_give(r, cr_to_dtype(cr_where(cr_lt_scalar(i, (double)(steps / 2)), up, down), dtype));
 }
 static cr_tensor *eye(int64_t n, int64_t m, cr_dtype dtype, const char *device)
 {
     if (n < 0 || m < 0)
-        return cr_fail("eye: n and m must be greater or equal to 0, got %lld and %lld", (long long)n, (long long)m);
+        return cr_fail("eye: n and m must be greater or equal to 0, got %lld and %lld",
+                       (long long)n, (long long)m);
     cr_tensor *rows = cr_unsqueeze(cr_arange(n, .dtype = CR_I64, .device = device), 1);
-    return cr_to_dtype(cr_eq(rows, cr_arange(m, .dtype = CR_I64, .device = device)), or_default(dtype));
+    return cr_to_dtype(cr_eq(rows, cr_arange(m, .dtype = CR_I64, .device = device)),
+                       or_default(dtype));
 }
 COMPOSITE(eye)
 GIVE(eye(INT(0), INT(0), FACTORY_DTYPE(1), FACTORY_DEVICE(1)))
@@ -138,10 +146,13 @@ DECOMPOSE(uniform)
     cr_tensor *t = T(0);
     double from = F(1), to = F(2);
     bool wide = dtype_of(t) == CR_F64;
-    cr_tensor *bits = cr_random_bits(sizes_of_tensor(t), .dtype = wide ? CR_I64 : CR_I32, .device = cr_tensor_device(t));
-    bits = cr_bitwise_right_shift(bits, number_like(bits, cr_int_scalar(wide ? 11 : 8), dtype_of(bits)));
+    cr_tensor *bits = cr_random_bits(sizes_of_tensor(t), .dtype = wide ? CR_I64 : CR_I32,
+                                     .device = cr_tensor_device(t));
+    bits = cr_bitwise_right_shift(bits,
+                                  number_like(bits, cr_int_scalar(wide ? 11 : 8), dtype_of(bits)));
     bits = cr_bitwise_and_scalar(bits, wide ? ((int64_t)1 << 53) - 1 : (1 << 24) - 1);
-    cr_tensor *u = cr_mul_scalar(cr_to_dtype(bits, wide ? CR_F64 : CR_F32), wide ? 0x1p-53 : 0x1p-24);
+    cr_tensor *u =
+        cr_mul_scalar(cr_to_dtype(bits, wide ? CR_F64 : CR_F32), wide ? 0x1p-53 : 0x1p-24);
     if (from != 0 || to != 1)
         u = cr_add_scalar(cr_mul_scalar(u, to - from), from);
     return cr_give(r, cr_to_dtype(u, dtype_of(t)));
@@ -158,7 +169,8 @@ static cr_tensor *normal(cr_tensor *t, double mean, double std)
     cr_tensor *like = cr_empty(sizes_of_tensor(t), .dtype = dtype, .device = cr_tensor_device(t));
     cr_tensor *u = cr_rsub_scalar(cr_uniform(like), 1); /* in (0, 1] */
     cr_tensor *v = cr_uniform(like);
-    cr_tensor *z = cr_mul(cr_sqrt(cr_mul_scalar(cr_log(u), -2)), cr_cos(cr_mul_scalar(v, 6.28318530717958647692)));
+    cr_tensor *z = cr_mul(cr_sqrt(cr_mul_scalar(cr_log(u), -2)),
+                          cr_cos(cr_mul_scalar(v, 6.28318530717958647692)));
     if (std != 1)
         z = cr_mul_scalar(z, std);
     if (mean != 0)
@@ -174,7 +186,8 @@ COMPOSITE(bernoulli)
     (void)op;
     cr_tensor *p = T(0);
     if (!is_float(p))
-        return CR_FAIL_INT("bernoulli: needs a floating-point tensor of probabilities, not %s", cr_dtype_name(dtype_of(p)));
+        return CR_FAIL_INT("bernoulli: needs a floating-point tensor of probabilities, not %s",
+                           cr_dtype_name(dtype_of(p)));
     cr_tensor *u = cr_uniform(cr_empty_like(p, .dtype = dtype_of(p) == CR_F64 ? CR_F64 : CR_F32));
     return cr_give(r, cr_detach(cr_to_dtype(cr_lt(u, p), dtype_of(p))));
 }
@@ -184,30 +197,36 @@ COMPOSITE(bernoulli_float_)
     double p = F(1);
     if (!(p >= 0 && p <= 1))
         return CR_FAIL_INT("bernoulli_ expects p to be in [0, 1], but got p=%g", p);
-    cr_tensor *u = cr_uniform(cr_empty(sizes_of_tensor(T(0)), .dtype = CR_F32, .device = cr_tensor_device(T(0))));
+    cr_tensor *u = cr_uniform(
+        cr_empty(sizes_of_tensor(T(0)), .dtype = CR_F32, .device = cr_tensor_device(T(0))));
     return cr_give(r, cr_copy_(T(0), cr_lt_scalar(u, p)));
 }
 COMPOSITE(rand)
-GIVE(cr_uniform_(cr_empty(L(0), .dtype = or_default(FACTORY_DTYPE(1)), .device = FACTORY_DEVICE(1))))
+GIVE(cr_uniform_(cr_empty(L(0), .dtype = or_default(FACTORY_DTYPE(1)),
+                          .device = FACTORY_DEVICE(1))))
 COMPOSITE(randn)
-GIVE(normal(cr_empty(L(0), .dtype = or_default(FACTORY_DTYPE(1)), .device = FACTORY_DEVICE(1)), 0, 1))
+GIVE(normal(cr_empty(L(0), .dtype = or_default(FACTORY_DTYPE(1)), .device = FACTORY_DEVICE(1)), 0,
+            1))
 COMPOSITE(rand_like)
 GIVE(cr_uniform_(cr_empty_like(T(0), .dtype = FACTORY_DTYPE(1), .device = FACTORY_DEVICE(1))))
 COMPOSITE(randn_like)
 GIVE(normal(cr_empty_like(T(0), .dtype = FACTORY_DTYPE(1), .device = FACTORY_DEVICE(1)), 0, 1))
 
 /* 63 random bits modulo the range. */
-static cr_tensor *randint(int64_t low, int64_t high, cr_ints size, cr_dtype dtype, const char *device)
+static cr_tensor *randint(int64_t low, int64_t high, cr_ints size, cr_dtype dtype,
+                          const char *device)
 {
     if (low >= high)
-        return cr_fail("random_ expects 'from' to be less than 'to', but got from=%lld >= to=%lld", (long long)low,
-                       (long long)high);
+        return cr_fail("random_ expects 'from' to be less than 'to', but got from=%lld >= to=%lld",
+                       (long long)low, (long long)high);
     uint64_t range = (uint64_t)high - (uint64_t)low;
     if (range > INT64_MAX)
-        return cr_fail("randint: the range from %lld to %lld is too large", (long long)low, (long long)high);
+        return cr_fail("randint: the range from %lld to %lld is too large", (long long)low,
+                       (long long)high);
     cr_tensor *bits = cr_random_bits(size, .dtype = CR_I64, .device = device);
     bits = cr_bitwise_and_scalar(bits, INT64_MAX);
-    return cr_to_dtype(cr_add_scalar(cr_remainder_scalar(bits, (int64_t)range), low), dtype ? dtype : CR_I64);
+    return cr_to_dtype(cr_add_scalar(cr_remainder_scalar(bits, (int64_t)range), low),
+                       dtype ? dtype : CR_I64);
 }
 COMPOSITE(randint)
 GIVE(randint(0, INT(0), L(1), FACTORY_DTYPE(2), FACTORY_DEVICE(2)))
@@ -232,7 +251,8 @@ DECOMPOSE(native_dropout)
     double p = F(1);
     if (args[2].tag != CR_NONE && !INT(2))
         return cr_give_two(r, cr_clone(x), cr_ones_like(x, .dtype = CR_B8));
-    cr_tensor *u = cr_uniform(cr_empty(sizes_of_tensor(x), .dtype = CR_F32, .device = cr_tensor_device(x)));
+    cr_tensor *u =
+        cr_uniform(cr_empty(sizes_of_tensor(x), .dtype = CR_F32, .device = cr_tensor_device(x)));
     cr_tensor *mask = cr_ge_scalar(u, p);
     if (p == 1)
         return cr_give_two(r, cr_zeros_like(x), cr_zeros_like(x, .dtype = CR_B8));
@@ -261,7 +281,8 @@ COMPOSITE(feature_dropout)
     if (!probability("dropout", F(1)))
         return -1;
     if (x->dim < 2)
-        return CR_FAIL_INT("Feature dropout requires at least 2 dimensions in the input, got %s", cr_describe(x));
+        return CR_FAIL_INT("Feature dropout requires at least 2 dimensions in the input, got %s",
+                           cr_describe(x));
     if (!INT(2) || F(1) == 0 || !x->numel)
         return cr_give(r, x);
     if (F(1) == 1)
@@ -269,7 +290,8 @@ COMPOSITE(feature_dropout)
     int64_t sizes[CR_MAX_RANK];
     for (int d = 0; d < x->dim; d++)
         sizes[d] = d < 2 ? x->size[d] : 1;
-    cr_tensor *noise = cr_empty(cr_make_ints(sizes, x->dim), .dtype = dtype_of(x), .device = cr_tensor_device(x));
+    cr_tensor *noise =
+        cr_empty(cr_make_ints(sizes, x->dim), .dtype = dtype_of(x), .device = cr_tensor_device(x));
     noise = cr_div_scalar(cr_bernoulli_float_(noise, .p = {1 - F(1), true}), 1 - F(1));
     return cr_give(r, cr_mul(x, noise));
 }
@@ -299,13 +321,15 @@ COMPOSITE(narrow)
         return -1;
     int64_t start = INT(2), length = INT(3), size = t->size[d];
     if (start < -size || start > size)
-        return CR_FAIL_INT("narrow: start out of range (expected to be in range of [%lld, %lld], but got %lld)",
-                           (long long)-size, (long long)size, (long long)start);
+        return CR_FAIL_INT(
+            "narrow: start out of range (expected to be in range of [%lld, %lld], but got %lld)",
+            (long long)-size, (long long)size, (long long)start);
     start += start < 0 ? size : 0;
     if (length < 0 || start > size - length)
-        return CR_FAIL_INT("narrow: start (%lld) + length (%lld) exceeds dimension size (%lld).", (long long)start,
-                           (long long)length, (long long)size);
-    return cr_give(r, cr_slice(t, .dim = d, .start = CR_SOME(start), .end = CR_SOME(start + length)));
+        return CR_FAIL_INT("narrow: start (%lld) + length (%lld) exceeds dimension size (%lld).",
+                           (long long)start, (long long)length, (long long)size);
+    return cr_give(r,
+                   cr_slice(t, .dim = d, .start = CR_SOME(start), .end = CR_SOME(start + length)));
 }
 COMPOSITE(flatten)
 {
@@ -313,7 +337,8 @@ COMPOSITE(flatten)
     cr_tensor *t = T(0);
     if (!t->dim)
         return cr_give(r, cr_reshape(t, 1));
-    int a = cr_wrap_dim("flatten", INT(1), t->dim), b = a < 0 ? -1 : cr_wrap_dim("flatten", INT(2), t->dim), n = 0;
+    int a = cr_wrap_dim("flatten", INT(1), t->dim),
+        b = a < 0 ? -1 : cr_wrap_dim("flatten", INT(2), t->dim), n = 0;
     if (b < 0)
         return -1;
     if (a > b)
@@ -341,7 +366,9 @@ COMPOSITE(unflatten)
     int64_t sizes[2 * CR_MAX_RANK], parts[CR_MAX_RANK], known = 1;
     cr_ints into = L(2);
     if (!into.count || into.count + t->dim - 1 > CR_MAX_RANK)
-        return CR_FAIL_INT("unflatten: sizes must be non-empty and at most %d dimensions may come of it", CR_MAX_RANK);
+        return CR_FAIL_INT(
+            "unflatten: sizes must be non-empty and at most %d dimensions may come of it",
+            CR_MAX_RANK);
     int unknown = -1;
     for (int64_t i = 0; i < into.count; i++) {
         parts[i] = into.data[i];
@@ -355,7 +382,8 @@ COMPOSITE(unflatten)
     if (unknown >= 0)
         known *= parts[unknown];
     if (known != t->size[d])
-        return CR_FAIL_INT("unflatten: Provided sizes %s don't multiply up to the size of dim %d (%lld) in the input tensor",
+        return CR_FAIL_INT("unflatten: Provided sizes %s don't multiply up to the size of dim %d "
+                           "(%lld) in the input tensor",
                            cr_sizes_text((int)into.count, into.data), d, (long long)t->size[d]);
     for (int e = 0; e < t->dim; e++) {
         if (e != d)
@@ -373,10 +401,11 @@ COMPOSITE(movedim)
     int64_t order[CR_MAX_RANK];
     bool used[CR_MAX_RANK] = {false}, filled[CR_MAX_RANK] = {false};
     if (from.count != to.count)
-        return CR_FAIL_INT("movedim: Invalid source or destination dims: %lld and %lld of them", (long long)from.count,
-                           (long long)to.count);
+        return CR_FAIL_INT("movedim: Invalid source or destination dims: %lld and %lld of them",
+                           (long long)from.count, (long long)to.count);
     for (int64_t i = 0; i < from.count; i++) {
-        int s = cr_wrap_dim("movedim", from.data[i], t->dim), e = s < 0 ? -1 : cr_wrap_dim("movedim", to.data[i], t->dim);
+        int s = cr_wrap_dim("movedim", from.data[i], t->dim),
+            e = s < 0 ? -1 : cr_wrap_dim("movedim", to.data[i], t->dim);
         if (e < 0)
             return -1;
         if (used[s] || filled[e])
@@ -425,7 +454,8 @@ static int split_by(cr_tensor *t, int64_t dim, int64_t size, cr_results *r)
     if (d < 0)
         return -1;
     if (size < 0 || (!size && t->size[d]))
-        return CR_FAIL_INT("split expects split_size be non-negative, but got split_size=%lld", (long long)size);
+        return CR_FAIL_INT("split expects split_size be non-negative, but got split_size=%lld",
+                           (long long)size);
     int64_t n = size ? (t->size[d] + size - 1) / size : 1;
     if (!n)
         n = 1;
@@ -452,16 +482,19 @@ COMPOSITE(split_with_sizes)
     int64_t sum = 0;
     for (int64_t i = 0; i < sizes.count; i++) {
         if (sizes.data[i] < 0)
-            return CR_FAIL_INT("split_with_sizes expects split_sizes have only non-negative entries, but got %s",
-                               cr_sizes_text((int)sizes.count, sizes.data));
+            return CR_FAIL_INT(
+                "split_with_sizes expects split_sizes have only non-negative entries, but got %s",
+                cr_sizes_text((int)sizes.count, sizes.data));
         sum += sizes.data[i];
     }
     if (d < 0)
         return -1;
     if (!t->dim || sum != t->size[d])
-        return CR_FAIL_INT("split_with_sizes expects split_sizes to sum exactly to %lld (input tensor's size at dimension %d), "
+        return CR_FAIL_INT("split_with_sizes expects split_sizes to sum exactly to %lld (input "
+                           "tensor's size at dimension %d), "
                            "but got split_sizes=%s",
-                           (long long)(t->dim ? t->size[d] : 0), d, cr_sizes_text((int)sizes.count, sizes.data));
+                           (long long)(t->dim ? t->size[d] : 0), d,
+                           cr_sizes_text((int)sizes.count, sizes.data));
     return split_at(t, d, sizes.data, sizes.count, r);
 }
 COMPOSITE(chunk)
@@ -471,7 +504,8 @@ COMPOSITE(chunk)
     int64_t chunks = INT(1);
     int d = t->dim ? cr_wrap_dim("chunk", INT(2), t->dim) : -1;
     if (!t->dim || chunks < 1)
-        return CR_FAIL_INT("chunk expects at least a 1-dimensional tensor and `chunks` to be greater than 0, got: %lld",
+        return CR_FAIL_INT("chunk expects at least a 1-dimensional tensor and `chunks` to be "
+                           "greater than 0, got: %lld",
                            (long long)chunks);
     if (d < 0)
         return -1;
@@ -492,7 +526,8 @@ COMPOSITE(unbind)
     cr_tensor *t = T(0);
     int d = t->dim ? cr_wrap_dim("unbind", INT(1), t->dim) : -1;
     if (!t->dim)
-        return CR_FAIL_INT("unbind: Dimension specified as %lld but tensor has no dimensions", (long long)INT(1));
+        return CR_FAIL_INT("unbind: Dimension specified as %lld but tensor has no dimensions",
+                           (long long)INT(1));
     if (d < 0 || list_of(r, t->size[d]))
         return -1;
     for (int64_t i = 0; i < r->nlist; i++)
@@ -508,7 +543,8 @@ COMPOSITE(slice_backward)
 {
     (void)op;
     cr_tensor *zero = zeros_for(T(0), L(1));
-    cr_tensor *part = cr_slice(zero, .dim = INT(2), .start = CR_SOME(INT(3)), .end = CR_SOME(INT(4)), .step = CR_SOME(INT(5)));
+    cr_tensor *part = cr_slice(zero, .dim = INT(2), .start = CR_SOME(INT(3)),
+                               .end = CR_SOME(INT(4)), .step = CR_SOME(INT(5)));
     return cr_give(r, cr_copy_(part, T(0)) ? zero : NULL);
 }
 COMPOSITE(select_backward)
@@ -536,7 +572,8 @@ DECOMPOSE(cat)
     sizes[d] = 0;
     for (int64_t i = 0; i < n; i++)
         sizes[d] += in[i]->dim == 1 && !in[i]->numel ? 0 : in[i]->size[d];
-    cr_tensor *out = cr_empty(cr_make_ints(sizes, like->dim), .dtype = dtype_of(like), .device = cr_tensor_device(like));
+    cr_tensor *out = cr_empty(cr_make_ints(sizes, like->dim), .dtype = dtype_of(like),
+                              .device = cr_tensor_device(like));
     for (int64_t i = 0; i < n && out; i++) {
         if (in[i]->dim == 1 && !in[i]->numel)
             continue;
@@ -558,10 +595,13 @@ COMPOSITE(stack)
         return cr_fail_memory("stack", (size_t)n * sizeof *wide), -1;
     bool well = true;
     for (int64_t i = 0; i < n && well; i++) {
-        if (!in[i] || (in[0] && (in[i]->dim != in[0]->dim || memcmp(in[i]->size, in[0]->size, (size_t)in[0]->dim * 8)))) {
+        if (!in[i] || (in[0] && (in[i]->dim != in[0]->dim ||
+                                 memcmp(in[i]->size, in[0]->size, (size_t)in[0]->dim * 8)))) {
             if (in[i])
-                cr_fail("stack expects each tensor to be equal size, but got %s at entry 0 and %s at entry %lld",
-                        cr_sizes_text(in[0]->dim, in[0]->size), cr_sizes_text(in[i]->dim, in[i]->size), (long long)i);
+                cr_fail("stack expects each tensor to be equal size, but got %s at entry 0 and %s "
+                        "at entry %lld",
+                        cr_sizes_text(in[0]->dim, in[0]->size),
+                        cr_sizes_text(in[i]->dim, in[i]->size), (long long)i);
             well = false;
         }
         wide[i] = well ? cr_unsqueeze(in[i], INT(1)) : NULL;
@@ -580,13 +620,15 @@ COMPOSITE(repeat)
     int n = (int)times.count, more = n - t->dim;
     int64_t final[CR_MAX_RANK];
     if (more < 0 || n > CR_MAX_RANK)
-        return CR_FAIL_INT("repeat: Number of dimensions of repeat dims (%d) can not be smaller than number of dimensions of "
+        return CR_FAIL_INT("repeat: Number of dimensions of repeat dims (%d) can not be smaller "
+                           "than number of dimensions of "
                            "tensor (%d), nor larger than %d",
                            n, t->dim, CR_MAX_RANK);
     cr_tensor *x = t;
     for (int d = 0; d < n; d++) {
         if (times.data[d] < 0)
-            return CR_FAIL_INT("repeat: Trying to create tensor with negative dimension %lld", (long long)times.data[d]);
+            return CR_FAIL_INT("repeat: Trying to create tensor with negative dimension %lld",
+                               (long long)times.data[d]);
         final[d] = (d < more ? 1 : t->size[d - more]);
     }
     x = cr_reshape(x, cr_make_ints(final, (size_t)n));
@@ -605,7 +647,8 @@ COMPOSITE(repeat)
                     wide[k++] = times.data[d];
                 wide[k++] = x->size[e];
             }
-            x = cr_reshape(cr_expand(cr_unsqueeze(x, d), cr_make_ints(wide, (size_t)n + 1)), cr_make_ints(sizes, (size_t)n));
+            x = cr_reshape(cr_expand(cr_unsqueeze(x, d), cr_make_ints(wide, (size_t)n + 1)),
+                           cr_make_ints(sizes, (size_t)n));
         } else {
             return CR_FAIL_INT("repeat: at most %d dimensions are supported here", CR_MAX_RANK - 1);
         }
@@ -628,7 +671,8 @@ COMPOSITE(flip)
             if (cr_wrap_dim("flip", dims.data[j], T(0)->dim) == d)
                 return CR_FAIL_INT("flip: dim %d appears multiple times in the list of dims", d);
         int64_t n = T(0)->size[d];
-        cr_tensor *index = cr_rsub_scalar(cr_arange(n, .dtype = CR_I64, .device = cr_tensor_device(x)), n - 1);
+        cr_tensor *index =
+            cr_rsub_scalar(cr_arange(n, .dtype = CR_I64, .device = cr_tensor_device(x)), n - 1);
         x = cr_index_select(x, d, index);
     }
     return cr_give(r, x);
@@ -641,10 +685,12 @@ COMPOSITE(roll)
     if (!x->numel)
         return cr_give(r, cr_clone(x));
     if (!dims.count && shifts.count == 1)
-        return cr_give(r, cr_view_as(cr_roll(cr_contiguous(cr_reshape(x, CR_INTS(-1))), shifts, .dims = CR_INTS(0)), x));
+        return cr_give(r, cr_view_as(cr_roll(cr_contiguous(cr_reshape(x, CR_INTS(-1))), shifts,
+                                             .dims = CR_INTS(0)),
+                                     x));
     if (shifts.count != dims.count || !shifts.count)
-        return CR_FAIL_INT("shifts and dimensions must align. shifts: %lld, dims:%lld", (long long)shifts.count,
-                           (long long)dims.count);
+        return CR_FAIL_INT("shifts and dimensions must align. shifts: %lld, dims:%lld",
+                           (long long)shifts.count, (long long)dims.count);
     for (int64_t i = 0; i < shifts.count && x; i++) {
         int d = cr_wrap_dim("roll", dims.data[i], x->dim);
         if (d < 0)
@@ -660,8 +706,10 @@ static cr_tensor *triangle(cr_tensor *x, int64_t diagonal, bool lower, const cha
     if (x->dim < 2)
         return cr_fail("%s: input tensor must have at least 2 dimensions", name);
     const char *device = cr_tensor_device(x);
-    cr_tensor *rows = cr_unsqueeze(cr_arange(x->size[x->dim - 2], .dtype = CR_I64, .device = device), 1);
-    cr_tensor *gap = cr_sub(cr_arange(x->size[x->dim - 1], .dtype = CR_I64, .device = device), rows);
+    cr_tensor *rows =
+        cr_unsqueeze(cr_arange(x->size[x->dim - 2], .dtype = CR_I64, .device = device), 1);
+    cr_tensor *gap =
+        cr_sub(cr_arange(x->size[x->dim - 1], .dtype = CR_I64, .device = device), rows);
     cr_tensor *mask = lower ? cr_le_scalar(gap, diagonal) : cr_ge_scalar(gap, diagonal);
     return cr_where(mask, x, number_like(x, cr_int_scalar(0), dtype_of(x)));
 }
@@ -677,7 +725,8 @@ COMPOSITE(constant_pad_nd)
     cr_ints pad = L(1);
     int64_t sizes[CR_MAX_RANK];
     if (pad.count % 2 || pad.count / 2 > x->dim)
-        return CR_FAIL_INT("Length of pad must be even and at most twice the number of dimensions of the input. Got %lld for "
+        return CR_FAIL_INT("Length of pad must be even and at most twice the number of dimensions "
+                           "of the input. Got %lld for "
                            "%d dimensions",
                            (long long)pad.count, x->dim);
     memcpy(sizes, x->size, sizeof sizes);
@@ -685,12 +734,16 @@ COMPOSITE(constant_pad_nd)
         int64_t d = x->dim - 1 - i, before = pad.data[2 * i], after = pad.data[2 * i + 1];
         sizes[d] += before + after;
         if (sizes[d] < 0)
-            return CR_FAIL_INT("The input size %lld, plus negative padding %lld and %lld, resulted in a negative output size",
+            return CR_FAIL_INT("The input size %lld, plus negative padding %lld and %lld, resulted "
+                               "in a negative output size",
                                (long long)x->size[d], (long long)before, (long long)after);
-        int64_t cut = before < 0 ? -before : 0, length = inner->size[d] - cut - (after < 0 ? -after : 0);
+        int64_t cut = before < 0 ? -before : 0,
+                length = inner->size[d] - cut - (after < 0 ? -after : 0);
         inner = cr_narrow(inner, d, cut, length < 0 ? 0 : length);
     }
-    cr_tensor *out = cr_full(cr_make_ints(sizes, x->dim), S(2), .dtype = dtype_of(x), .device = cr_tensor_device(x)), *hole = out;
+    cr_tensor *out = cr_full(cr_make_ints(sizes, x->dim), S(2), .dtype = dtype_of(x),
+                             .device = cr_tensor_device(x)),
+              *hole = out;
     for (int64_t i = 0; i < pad.count / 2 && hole; i++) {
         int64_t d = x->dim - 1 - i, before = pad.data[2 * i];
         hole = cr_narrow(hole, d, before > 0 ? before : 0, inner ? inner->size[d] : 0);

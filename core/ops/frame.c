@@ -27,7 +27,8 @@ bool cr_frame_out(cr_frame *f, int i, cr_dtype dtype, int rank, const int64_t *s
 {
     cr_meta *out = &f->out[i];
     if (rank > CR_MAX_RANK)
-        return cr_frame_fail(f, "the result would have %d dimensions; at most %d are supported", rank, CR_MAX_RANK);
+        return cr_frame_fail(f, "the result would have %d dimensions; at most %d are supported",
+                             rank, CR_MAX_RANK);
     int64_t numel = cr_numel_of(rank, sizes);
     for (int d = 0; d < rank; d++)
         if (sizes[d] < 0)
@@ -102,8 +103,8 @@ void cr_frame_cast_all(cr_frame *f, cr_dtype dtype)
         f->cast[i] = f->in[i] && f->in[i]->dtype != dtype ? (uint8_t)dtype : 0;
 }
 
-/* torch.result_type: among tensors with dimensions, 0-d tensors, and numbers, a lower class only counts if it is of a
- * higher kind (bool < int < float). */
+/* torch.result_type: among tensors with dimensions, 0-d tensors, and numbers, a lower class only
+ * counts if it is of a higher kind (bool < int < float). */
 static cr_dtype combine(cr_dtype higher, cr_dtype lower)
 {
     if (!higher)
@@ -134,11 +135,14 @@ cr_dtype cr_frame_result_type(const cr_frame *f)
     const cr_schema *s = f->op->schema;
     for (int a = 0; a < s->nargs; a++) {
         /* alpha, beta and value scale; they don't decide the dtype */
-        if (s->args[a].type != CR_ARG_SCALAR || s->args[a].keyword_only || !strcmp(s->args[a].name, "alpha"))
+        if (s->args[a].type != CR_ARG_SCALAR || s->args[a].keyword_only ||
+            !strcmp(s->args[a].name, "alpha"))
             continue;
         int32_t tag = f->args[a].tag;
-        cr_dtype dtype = tag == CR_FLOAT ? cr_default_dtype() : tag == CR_INT ? CR_I64 : tag == CR_BOOL ? CR_B8
-                                                                                                      : CR_DTYPE_NONE;
+        cr_dtype dtype = tag == CR_FLOAT  ? cr_default_dtype()
+                         : tag == CR_INT  ? CR_I64
+                         : tag == CR_BOOL ? CR_B8
+                                          : CR_DTYPE_NONE;
         numbers = cr_promote_types(numbers, dtype);
     }
     return combine(dims, combine(zeros, numbers));
@@ -160,12 +164,14 @@ bool cr_frame_broadcast(const cr_frame *f, int *rank, int64_t *into, const cr_te
         if (size == *to || size == 1)
             continue;
         if (*to != 1)
-            return cr_frame_fail(f,
-                                 "The size of tensor a (%lld) must match the size of tensor b (%lld) at non-singleton "
-                                 "dimension %d (shapes %s and %s)",
-                                 (long long)*to, (long long)size, have - t->dim + d,
-                                 cr_sizes_text(f->in[0] ? f->in[0]->dim : have, f->in[0] ? f->in[0]->size : into),
-                                 cr_sizes_text(t->dim, t->size));
+            return cr_frame_fail(
+                f,
+                "The size of tensor a (%lld) must match the size of tensor b (%lld) at "
+                "non-singleton "
+                "dimension %d (shapes %s and %s)",
+                (long long)*to, (long long)size, have - t->dim + d,
+                cr_sizes_text(f->in[0] ? f->in[0]->dim : have, f->in[0] ? f->in[0]->size : into),
+                cr_sizes_text(t->dim, t->size));
         *to = size;
     }
     return true;

@@ -1,5 +1,5 @@
-/* What shape inference works on: one call, its tensors, and what there is to say about its outputs. Inference runs once per
- * distinct call; dispatch remembers what it said. */
+/* What shape inference works on: one call, its tensors, and what there is to say about its outputs.
+ * Inference runs once per distinct call; dispatch remembers what it said. */
 #ifndef CRESSET_CORE_OPS_FRAME_H
 #define CRESSET_CORE_OPS_FRAME_H
 
@@ -14,18 +14,19 @@ struct cr_frame {
     const cr_value *args;
     cr_dev *dev;
 
-    /* All tensors of the arguments in order, lists flattened; null for an absent optional one. first_input[a] is where
-     * argument a's tensors begin. */
+    /* All tensors of the arguments in order, lists flattened; null for an absent optional one.
+     * first_input[a] is where argument a's tensors begin. */
     cr_tensor *const *in;
     uint32_t nin;
     uint16_t first_input[CR_MAX_ARGS + 1];
 
-    /* Inference fills these. Of an input: the dtype it must have (0: as it is), whether it comes expanded to the first
-     * output's sizes, whether only its metadata mattered (the backend doesn't see it). */
+    /* Inference fills these. Of an input: the dtype it must have (0: as it is), whether it comes
+     * expanded to the first output's sizes, whether only its metadata mattered (the backend doesn't
+     * see it). */
     uint8_t *cast;
     bool *expand, *unseen;
-    /* Of the outputs: sizes and dtype; strides are row-major unless set with cr_frame_strides. alias: the input whose memory
-     * the output takes (-1: new); -2: not wanted. */
+    /* Of the outputs: sizes and dtype; strides are row-major unless set with cr_frame_strides.
+     * alias: the input whose memory the output takes (-1: new); -2: not wanted. */
     uint32_t nout;
     cr_meta out[CR_MAX_OUTPUTS];
     int16_t alias[CR_MAX_OUTPUTS];
@@ -36,7 +37,8 @@ struct cr_frame {
     bool like_inputs; /* elementwise: take over the strides of inputs that are dense and agree */
     uint64_t draws;   /* Philox blocks that a run consumes */
 
-    /* What the backend is told beside the metadata; filled from the arguments, changed by inference. */
+    /* What the backend is told beside the metadata; filled from the arguments, changed by
+     * inference. */
     cr_attr attrs[CR_FRAME_ATTRS];
     uint32_t nattrs;
     int64_t scratch[8 * CR_MAX_RANK]; /* lists of attributes live here */
@@ -58,13 +60,16 @@ void cr_frame_attr_drop(cr_frame *f, const char *name);
 /* Every input must have this dtype (and is cast to it otherwise). */
 void cr_frame_cast_all(cr_frame *f, cr_dtype dtype);
 
-/* The dtype that PyTorch's rules give for all tensors and numbers among the arguments (torch.result_type). */
+/* The dtype that PyTorch's rules give for all tensors and numbers among the arguments
+ * (torch.result_type). */
 cr_dtype cr_frame_result_type(const cr_frame *f);
 
-/* Broadcasts sizes into into (of *rank): false and an error naming both shapes if they don't fit. */
+/* Broadcasts sizes into into (of *rank): false and an error naming both shapes if they don't fit.
+ */
 bool cr_frame_broadcast(const cr_frame *f, int *rank, int64_t *into, const cr_tensor *t);
 
-/* The elementwise pattern: all inputs cast to compute and expanded to their common sizes; one output of dtype out. */
+/* The elementwise pattern: all inputs cast to compute and expanded to their common sizes; one
+ * output of dtype out. */
 bool cr_frame_elementwise(cr_frame *f, cr_dtype compute, cr_dtype out);
 
 /* Fails with "<op>: …". Returns false. */

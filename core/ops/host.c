@@ -1,4 +1,5 @@
-/* Between tensors and the program's memory: sharing, copying in and out, single values, moving between devices. */
+/* Between tensors and the program's memory: sharing, copying in and out, single values, moving
+ * between devices. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,52 +13,64 @@
 /* ---- from memory ---- */
 
 /* Checks a description of borrowed memory. */
-static bool describes(const void *storage, size_t bytes, cr_dtype dtype, int dim, const int64_t *sizes,
-                      const int64_t *strides, int64_t offset)
+static bool describes(const void *storage, size_t bytes, cr_dtype dtype, int dim,
+                      const int64_t *sizes, const int64_t *strides, int64_t offset)
 {
     size_t size = cr_dtype_size(dtype);
     int64_t made[CR_MAX_RANK], first, last;
     if (!size)
         return cr_fail("cr_tensor_from_memory: %d is no dtype", (int)dtype), false;
     if (dim < 0 || dim > CR_MAX_RANK)
-        return cr_fail("cr_tensor_from_memory: %d dimensions; 0 to %d are supported", dim, CR_MAX_RANK), false;
+        return cr_fail("cr_tensor_from_memory: %d dimensions; 0 to %d are supported", dim,
+                       CR_MAX_RANK),
+               false;
     if ((dim && !sizes) || (!storage && bytes))
         return cr_fail("cr_tensor_from_memory: %s is null", storage ? "sizes" : "storage"), false;
     if (cr_numel_of(dim, sizes) < 0)
-        return cr_fail("cr_tensor_from_memory: sizes %s are negative or too large", cr_sizes_text(dim, sizes)), false;
+        return cr_fail("cr_tensor_from_memory: sizes %s are negative or too large",
+                       cr_sizes_text(dim, sizes)),
+               false;
     if ((uintptr_t)storage % size)
-        return cr_fail("cr_tensor_from_memory: the memory is not aligned for %s", cr_dtype_name(dtype)), false;
+        return cr_fail("cr_tensor_from_memory: the memory is not aligned for %s",
+                       cr_dtype_name(dtype)),
+               false;
     if (!strides) {
         cr_contiguous_strides(dim, sizes, made);
         strides = made;
     }
     for (int d = 0; d < dim; d++)
         if (strides[d] < 0)
-            return cr_fail("cr_tensor_from_memory: negative strides are not supported: %s", cr_sizes_text(dim, strides)),
+            return cr_fail("cr_tensor_from_memory: negative strides are not supported: %s",
+                           cr_sizes_text(dim, strides)),
                    false;
     bool any = cr_extent(dim, sizes, strides, offset, &first, &last);
     if (offset < 0 || (any && (last < 0 || (uint64_t)last >= bytes / size)))
-        return cr_fail("cr_tensor_from_memory: sizes %s, strides %s and offset %lld need more than the %zu bytes of storage",
-                       cr_sizes_text(dim, sizes), cr_sizes_text(dim, strides), (long long)offset, bytes),
+        return cr_fail("cr_tensor_from_memory: sizes %s, strides %s and offset %lld need more than "
+                       "the %zu bytes of storage",
+                       cr_sizes_text(dim, sizes), cr_sizes_text(dim, strides), (long long)offset,
+                       bytes),
                false;
     return true;
 }
 
-cr_tensor *cr_tensor_adopt(void *storage, size_t bytes, cr_dtype dtype, int dim, const int64_t *sizes,
-                           const int64_t *strides, int64_t offset, void (*release)(void *), void *context)
+cr_tensor *cr_tensor_adopt(void *storage, size_t bytes, cr_dtype dtype, int dim,
+                           const int64_t *sizes, const int64_t *strides, int64_t offset,
+                           void (*release)(void *), void *context)
 {
-    cr_dev *dev = describes(storage, bytes, dtype, dim, sizes, strides, offset) ? cr_dev_host() : NULL;
+    cr_dev *dev =
+        describes(storage, bytes, dtype, dim, sizes, strides, offset) ? cr_dev_host() : NULL;
     if (!dev) {
         if (release)
             release(context);
         return NULL;
     }
     cr_storage *made = cr_storage_adopt(dev, storage, bytes, release, context);
-    return made ? cr_tensor_to_scope(cr_tensor_make(made, dtype, dim, sizes, strides, offset)) : NULL;
+    return made ? cr_tensor_to_scope(cr_tensor_make(made, dtype, dim, sizes, strides, offset))
+                : NULL;
 }
 
-/* Borrowed memory has one storage for all its tensors, so that changes are counted together: the storages that are alive are
- * known by address. */
+/* Borrowed memory has one storage for all its tensors, so that changes are counted together: the
+ * storages that are alive are known by address. */
 typedef struct borrowed {
     void *memory;
     size_t bytes;
@@ -99,8 +112,8 @@ static cr_storage *find_borrowed(const void *memory, size_t bytes)
     return found;
 }
 
-cr_tensor *cr_tensor_from_memory(void *storage, size_t bytes, cr_dtype dtype, int dim, const int64_t *sizes,
-                                 const int64_t *strides, int64_t offset)
+cr_tensor *cr_tensor_from_memory(void *storage, size_t bytes, cr_dtype dtype, int dim,
+                                 const int64_t *sizes, const int64_t *strides, int64_t offset)
 {
     if (!describes(storage, bytes, dtype, dim, sizes, strides, offset))
         return NULL;
@@ -111,7 +124,8 @@ cr_tensor *cr_tensor_from_memory(void *storage, size_t bytes, cr_dtype dtype, in
         if (!b)
             return dev ? cr_fail_memory("a storage", sizeof *b) : NULL;
         *b = (borrowed){storage, bytes, NULL, NULL};
-        made = cr_storage_adopt(dev, storage, bytes, forget_borrowed, b); /* frees b when it fails */
+        made =
+            cr_storage_adopt(dev, storage, bytes, forget_borrowed, b); /* frees b when it fails */
         if (!made)
             return NULL;
         cr_lock_acquire(&borrowed_lock);
@@ -133,10 +147,12 @@ static cr_tensor *make_empty(cr_dev *dev, cr_dtype dtype, int dim, const int64_t
     return storage ? cr_tensor_make(storage, dtype, dim, sizes, NULL, 0) : NULL;
 }
 
-cr_tensor *cr_tensor_copy_from(const void *data, cr_dtype dtype, int dim, const int64_t *sizes, const char *device)
+cr_tensor *cr_tensor_copy_from(const void *data, cr_dtype dtype, int dim, const int64_t *sizes,
+                               const char *device)
 {
     if (!cr_dtype_size(dtype) || dim < 0 || dim > CR_MAX_RANK || (dim && !sizes))
-        return cr_fail("cr_tensor_copy_from: dtype %d, %d dimensions: not a tensor's description", (int)dtype, dim);
+        return cr_fail("cr_tensor_copy_from: dtype %d, %d dimensions: not a tensor's description",
+                       (int)dtype, dim);
     cr_dev *dev = cr_dev_find(device);
     cr_tensor *t = dev ? make_empty(dev, dtype, dim, sizes) : NULL;
     if (!t)
@@ -157,7 +173,8 @@ cr_tensor *cr_tensor_literal_(const void *data, size_t bytes, cr_dtype dtype, cr
 {
     const int64_t *list = sizes.data ? sizes.data : &sizes.one;
     if (sizes.count > CR_MAX_RANK)
-        return cr_fail("a tensor has at most %d dimensions, not %lld", CR_MAX_RANK, (long long)sizes.count);
+        return cr_fail("a tensor has at most %d dimensions, not %lld", CR_MAX_RANK,
+                       (long long)sizes.count);
     int64_t numel = cr_numel_of((int)sizes.count, list);
     int64_t given = (int64_t)(bytes / cr_dtype_size(dtype));
     if (numel != given)
@@ -175,7 +192,8 @@ int cr_tensor_read(const cr_tensor *tensor, void *to, size_t bytes)
         return cr_error() ? -1 : CR_FAIL_INT("cr_tensor_read: %s is null", t ? "to" : "tensor");
     size_t size = cr_dtype_size((cr_dtype)t->dtype), need = (size_t)t->numel * size;
     if (bytes != need)
-        return CR_FAIL_INT("cr_tensor_read: %zu bytes were offered for %s, which has %zu", bytes, cr_describe(t), need);
+        return CR_FAIL_INT("cr_tensor_read: %zu bytes were offered for %s, which has %zu", bytes,
+                           cr_describe(t), need);
     if (t->storage->layout && cr_make_plain(t))
         return -1;
     if (t->flags & CR_FLAG_CONTIGUOUS)
@@ -198,7 +216,8 @@ int cr_tensor_write(cr_tensor *tensor, const void *from, size_t bytes)
         return cr_error() ? -1 : CR_FAIL_INT("cr_tensor_write: %s is null", t ? "from" : "tensor");
     size_t size = cr_dtype_size((cr_dtype)t->dtype), need = (size_t)t->numel * size;
     if (bytes != need)
-        return CR_FAIL_INT("cr_tensor_write: %zu bytes were given for %s, which has %zu", bytes, cr_describe(t), need);
+        return CR_FAIL_INT("cr_tensor_write: %zu bytes were given for %s, which has %zu", bytes,
+                           cr_describe(t), need);
     if (t->storage->layout && cr_make_plain(t))
         return -1;
     int status = -1;
@@ -232,7 +251,9 @@ static bool one_element(const cr_tensor *tensor, unsigned char bytes[8])
     if (!t)
         return cr_error() ? false : (cr_fail("cr_item: tensor is null"), false);
     if (t->numel != 1)
-        return cr_fail("cr_item: a Tensor with %lld elements cannot be converted to Scalar", (long long)t->numel), false;
+        return cr_fail("cr_item: a Tensor with %lld elements cannot be converted to Scalar",
+                       (long long)t->numel),
+               false;
     if (t->storage->layout && cr_make_plain(t))
         return false;
     size_t size = cr_dtype_size((cr_dtype)t->dtype);
@@ -253,7 +274,8 @@ int64_t cr_item_int(const cr_tensor *tensor)
     if (cr_dtype_is_floating((cr_dtype)tensor->dtype)) {
         double value = cr_element_f(bytes, (cr_dtype)tensor->dtype);
         if (isnan(value) || isinf(value)) {
-            cr_fail("cr_item_int: cannot convert %s to an integer", isnan(value) ? "NaN" : "infinity");
+            cr_fail("cr_item_int: cannot convert %s to an integer",
+                    isnan(value) ? "NaN" : "infinity");
             return 0;
         }
     }
@@ -265,7 +287,8 @@ bool cr_equal(const cr_tensor *a, const cr_tensor *b)
     if (!a || !b)
         return cr_error() ? false : (cr_fail("cr_equal: %s is null", a ? "b" : "a"), false);
     if (a->storage->dev != b->storage->dev)
-        return cr_fail("cr_equal: Expected all tensors to be on the same device, but found at least two devices, %s and %s!",
+        return cr_fail("cr_equal: Expected all tensors to be on the same device, but found at "
+                       "least two devices, %s and %s!",
                        a->storage->dev->name, b->storage->dev->name),
                false;
     if (a->dim != b->dim || memcmp(a->size, b->size, (size_t)a->dim * sizeof *a->size))
@@ -294,7 +317,9 @@ static cr_tensor *move(cr_tensor *t, cr_dev *dev)
         void *memory = cr_storage_host(t->storage);
         cr_storage *shared = cr_storage_adopt(dev, memory, t->storage->bytes, release_storage,
                                               cr_storage_retain(t->storage));
-        return shared ? cr_tensor_make(shared, (cr_dtype)t->dtype, t->dim, t->size, t->stride, t->offset) : NULL;
+        return shared ? cr_tensor_make(shared, (cr_dtype)t->dtype, t->dim, t->size, t->stride,
+                                       t->offset)
+                      : NULL;
     }
     size_t size = cr_dtype_size((cr_dtype)t->dtype), bytes = (size_t)t->numel * size;
     cr_tensor *made = make_empty(dev, (cr_dtype)t->dtype, t->dim, t->size);
@@ -305,11 +330,13 @@ static cr_tensor *move(cr_tensor *t, cr_dev *dev)
         failed = cr_tensor_read(t, made->storage->buffer, bytes);
     } else if (cr_dev_is_host(from) && t->flags & CR_FLAG_CONTIGUOUS) {
         char *base = cr_storage_host(t->storage);
-        failed = !base || cr_storage_write(made->storage, 0, base + (size_t)t->offset * size, bytes);
+        failed =
+            !base || cr_storage_write(made->storage, 0, base + (size_t)t->offset * size, bytes);
     } else {
         void *bounce = malloc(bytes ? bytes : 1);
         failed = !bounce ? (cr_fail_memory("a copy between devices", bytes), -1)
-                         : (cr_tensor_read(t, bounce, bytes) || cr_storage_write(made->storage, 0, bounce, bytes));
+                         : (cr_tensor_read(t, bounce, bytes) ||
+                            cr_storage_write(made->storage, 0, bounce, bytes));
         free(bounce);
     }
     if (failed) {

@@ -1,4 +1,5 @@
-/* Inference of products, convolution, pooling, normalisation, classification losses and optimiser steps. */
+/* Inference of products, convolution, pooling, normalisation, classification losses and optimiser
+ * steps. */
 #include <string.h>
 
 #include "core/ops/functions.h"
@@ -12,8 +13,9 @@ static bool same_dtype(cr_frame *f)
         if (!first)
             first = f->in[i];
         else if (first->dtype != f->in[i]->dtype)
-            return cr_frame_fail(f, "expected all tensors to have the same dtype, but got %s and %s",
-                                 cr_dtype_name((cr_dtype)first->dtype), cr_dtype_name((cr_dtype)f->in[i]->dtype));
+            return cr_frame_fail(
+                f, "expected all tensors to have the same dtype, but got %s and %s",
+                cr_dtype_name((cr_dtype)first->dtype), cr_dtype_name((cr_dtype)f->in[i]->dtype));
     }
     return true;
 }
@@ -24,13 +26,17 @@ static bool same_dtype(cr_frame *f)
 static bool product(cr_frame *f, const cr_tensor *a, const cr_tensor *b, int rank, int64_t *sizes)
 {
     if (a->dim != rank || b->dim != rank)
-        return cr_frame_fail(f, "expected two %d-D tensors, but got %s and %s", rank, cr_describe(a), cr_describe(b));
+        return cr_frame_fail(f, "expected two %d-D tensors, but got %s and %s", rank,
+                             cr_describe(a), cr_describe(b));
     if (a->size[rank - 1] != b->size[rank - 2])
-        return cr_frame_fail(f, "inner sizes differ: %s x %s (dim %d of the first is %lld, dim %d of the second is %lld)",
+        return cr_frame_fail(f,
+                             "inner sizes differ: %s x %s (dim %d of the first is %lld, dim %d of "
+                             "the second is %lld)",
                              cr_sizes_text(rank, a->size), cr_sizes_text(rank, b->size), rank - 1,
                              (long long)a->size[rank - 1], rank - 2, (long long)b->size[rank - 2]);
     if (rank == 3 && a->size[0] != b->size[0])
-        return cr_frame_fail(f, "batch sizes differ: %s x %s", cr_sizes_text(rank, a->size), cr_sizes_text(rank, b->size));
+        return cr_frame_fail(f, "batch sizes differ: %s x %s", cr_sizes_text(rank, a->size),
+                             cr_sizes_text(rank, b->size));
     if (a->dtype == CR_B8)
         return cr_frame_fail(f, "not implemented for 'bool'");
     if (rank == 3)
@@ -43,13 +49,15 @@ static bool product(cr_frame *f, const cr_tensor *a, const cr_tensor *b, int ran
 bool cr_infer_bmm(cr_frame *f)
 {
     int64_t sizes[3];
-    return product(f, f->in[0], f->in[1], 3, sizes) && cr_frame_out(f, 0, (cr_dtype)f->in[0]->dtype, 3, sizes);
+    return product(f, f->in[0], f->in[1], 3, sizes) &&
+           cr_frame_out(f, 0, (cr_dtype)f->in[0]->dtype, 3, sizes);
 }
 
 bool cr_infer_mm(cr_frame *f)
 {
     int64_t sizes[2];
-    return product(f, f->in[0], f->in[1], 2, sizes) && cr_frame_out(f, 0, (cr_dtype)f->in[0]->dtype, 2, sizes);
+    return product(f, f->in[0], f->in[1], 2, sizes) &&
+           cr_frame_out(f, 0, (cr_dtype)f->in[0]->dtype, 2, sizes);
 }
 
 /* self, added in, is expanded to the product's sizes. */
@@ -83,8 +91,8 @@ bool cr_infer_mv(cr_frame *f)
 {
     const cr_tensor *m = f->in[0], *v = f->in[1];
     if (m->dim != 2 || v->dim != 1 || m->size[1] != v->size[0])
-        return cr_frame_fail(f, "expected a matrix and a vector of its width, got %s and %s", cr_describe(m),
-                             cr_describe(v));
+        return cr_frame_fail(f, "expected a matrix and a vector of its width, got %s and %s",
+                             cr_describe(m), cr_describe(v));
     return same_dtype(f) && cr_frame_out(f, 0, (cr_dtype)m->dtype, 1, m->size);
 }
 
@@ -92,7 +100,8 @@ bool cr_infer_dot(cr_frame *f)
 {
     const cr_tensor *a = f->in[0], *b = f->in[1];
     if (a->dim != 1 || b->dim != 1 || a->size[0] != b->size[0])
-        return cr_frame_fail(f, "1D tensors of one size expected, but got %s and %s", cr_describe(a), cr_describe(b));
+        return cr_frame_fail(f, "1D tensors of one size expected, but got %s and %s",
+                             cr_describe(a), cr_describe(b));
     return same_dtype(f) && cr_frame_out(f, 0, (cr_dtype)a->dtype, 0, NULL);
 }
 
@@ -103,12 +112,13 @@ static bool spread(cr_frame *f, int arg, int n, int64_t least, int64_t *into)
     const cr_value *v = &f->args[arg];
     const char *name = f->op->schema->args[arg].name;
     if (v->count != n && v->count != 1)
-        return cr_frame_fail(f, "%s has %lld elements; expected 1 or %d", name, (long long)v->count, n);
+        return cr_frame_fail(f, "%s has %lld elements; expected 1 or %d", name, (long long)v->count,
+                             n);
     for (int i = 0; i < n; i++) {
         into[i] = v->as.ints[v->count == 1 ? 0 : i];
         if (into[i] < least)
-            return cr_frame_fail(f, "%s %s is not supported: at least %lld is expected", name, cr_sizes_text(n, into),
-                                 (long long)least);
+            return cr_frame_fail(f, "%s %s is not supported: at least %lld is expected", name,
+                                 cr_sizes_text(n, into), (long long)least);
     }
     cr_frame_attr_ints(f, name, into, n);
     return true;
@@ -122,37 +132,48 @@ bool cr_infer_convolution(cr_frame *f)
     int64_t groups = f->args[8].as.i;
     bool transposed = f->args[6].as.i;
     if (n < 1 || n > 3)
-        return cr_frame_fail(f, "the weight must have 3, 4 or 5 dimensions, got %s", cr_describe(w));
+        return cr_frame_fail(f, "the weight must have 3, 4 or 5 dimensions, got %s",
+                             cr_describe(w));
     if (x->dim != w->dim)
-        return cr_frame_fail(f, "Expected %dD (batched) input to a %dd convolution with weight %s, but got input of size %s",
-                             w->dim, n, cr_sizes_text(w->dim, w->size), cr_sizes_text(x->dim, x->size));
+        return cr_frame_fail(f,
+                             "Expected %dD (batched) input to a %dd convolution with weight %s, "
+                             "but got input of size %s",
+                             w->dim, n, cr_sizes_text(w->dim, w->size),
+                             cr_sizes_text(x->dim, x->size));
     if (!cr_dtype_is_floating((cr_dtype)x->dtype))
-        return cr_frame_fail(f, "needs floating-point tensors, not %s", cr_dtype_name((cr_dtype)x->dtype));
+        return cr_frame_fail(f, "needs floating-point tensors, not %s",
+                             cr_dtype_name((cr_dtype)x->dtype));
     if (groups < 1)
         return cr_frame_fail(f, "non-positive groups is not supported");
     int64_t channels = transposed ? w->size[0] : w->size[1] * groups;
     int64_t outputs = transposed ? w->size[1] * groups : w->size[0];
     if (w->size[0] % groups)
-        return cr_frame_fail(f, "Given groups=%lld, expected weight to be divisible by it at dimension 0, but got weight of "
-                                "size %s",
+        return cr_frame_fail(f,
+                             "Given groups=%lld, expected weight to be divisible by it at "
+                             "dimension 0, but got weight of "
+                             "size %s",
                              (long long)groups, cr_sizes_text(w->dim, w->size));
     if (x->size[1] != channels)
         return cr_frame_fail(f,
-                             "Given groups=%lld, weight of size %s, expected input%s to have %lld channels, but got %lld "
+                             "Given groups=%lld, weight of size %s, expected input%s to have %lld "
+                             "channels, but got %lld "
                              "channels instead",
-                             (long long)groups, cr_sizes_text(w->dim, w->size), cr_sizes_text(x->dim, x->size),
-                             (long long)channels, (long long)x->size[1]);
+                             (long long)groups, cr_sizes_text(w->dim, w->size),
+                             cr_sizes_text(x->dim, x->size), (long long)channels,
+                             (long long)x->size[1]);
     if (b && (b->dim != 1 || b->size[0] != outputs))
-        return cr_frame_fail(f, "expected bias to be 1-dimensional with %lld elements, but got bias of size %s",
-                             (long long)outputs, cr_sizes_text(b->dim, b->size));
-    if (!spread(f, 3, n, 1, stride) || !spread(f, 4, n, 0, padding) || !spread(f, 5, n, 1, dilation) ||
-        !spread(f, 7, n, 0, extra) || !same_dtype(f))
+        return cr_frame_fail(
+            f, "expected bias to be 1-dimensional with %lld elements, but got bias of size %s",
+            (long long)outputs, cr_sizes_text(b->dim, b->size));
+    if (!spread(f, 3, n, 1, stride) || !spread(f, 4, n, 0, padding) ||
+        !spread(f, 5, n, 1, dilation) || !spread(f, 7, n, 0, extra) || !same_dtype(f))
         return false;
     sizes[0] = x->size[0];
     sizes[1] = outputs;
     for (int i = 0; i < n; i++) {
         int64_t in = x->size[2 + i], k = w->size[2 + i], reach, padded, out;
-        if (__builtin_mul_overflow(dilation[i], k - 1, &reach) || __builtin_mul_overflow(padding[i], 2, &padded) ||
+        if (__builtin_mul_overflow(dilation[i], k - 1, &reach) ||
+            __builtin_mul_overflow(padding[i], 2, &padded) ||
             __builtin_add_overflow(padded, in, &padded))
             return cr_frame_fail(f, "sizes overflow");
         if (transposed)
@@ -161,11 +182,13 @@ bool cr_infer_convolution(cr_frame *f)
             out = padded - reach < 1 ? 0 : (padded - reach - 1) / stride[i] + 1;
         if (!transposed && padded < reach + 1)
             return cr_frame_fail(f,
-                                 "Calculated padded input size per channel: %s. Kernel size: %s. Kernel size can't be "
+                                 "Calculated padded input size per channel: %s. Kernel size: %s. "
+                                 "Kernel size can't be "
                                  "greater than actual input size",
                                  cr_sizes_text(1, &padded), cr_sizes_text(n, w->size + 2));
         if (out < 0 || (transposed && out < 1))
-            return cr_frame_fail(f, "the output would have the size %lld along dimension %d", (long long)out, 2 + i);
+            return cr_frame_fail(f, "the output would have the size %lld along dimension %d",
+                                 (long long)out, 2 + i);
         sizes[2 + i] = out;
     }
     return cr_frame_out(f, 0, (cr_dtype)x->dtype, x->dim, sizes);
@@ -197,7 +220,9 @@ bool cr_infer_max_pool2d(cr_frame *f)
     const cr_tensor *x = f->in[0];
     int64_t kernel[6], stride[6], padding[6], dilation[6], sizes[CR_MAX_RANK];
     if ((x->dim != 3 && x->dim != 4) || (x->numel == 0 && x->size[x->dim - 3] == 0))
-        return cr_frame_fail(f, "Expected 3D or 4D (batch mode) tensor with optional 0 dim batch size for input, but got %s",
+        return cr_frame_fail(f,
+                             "Expected 3D or 4D (batch mode) tensor with optional 0 dim batch size "
+                             "for input, but got %s",
                              cr_sizes_text(x->dim, x->size));
     if (!spread(f, 1, 2, 1, kernel))
         return false;
@@ -213,21 +238,28 @@ bool cr_infer_max_pool2d(cr_frame *f)
     memcpy(sizes, x->size, sizeof x->size);
     for (int i = 0; i < 2; i++) {
         if (padding[i] > kernel[i] / 2)
-            return cr_frame_fail(f, "pad should be at most half of effective kernel size, but got pad=%lld, kernel_size=%lld "
-                                    "and dilation=%lld",
-                                 (long long)padding[i], (long long)kernel[i], (long long)dilation[i]);
+            return cr_frame_fail(f,
+                                 "pad should be at most half of effective kernel size, but got "
+                                 "pad=%lld, kernel_size=%lld "
+                                 "and dilation=%lld",
+                                 (long long)padding[i], (long long)kernel[i],
+                                 (long long)dilation[i]);
         int64_t in = x->size[x->dim - 2 + i];
         int64_t room = in + 2 * padding[i] - dilation[i] * (kernel[i] - 1) - 1;
         int64_t out = room < 0 ? 0 : (room + (ceil_mode ? stride[i] - 1 : 0)) / stride[i] + 1;
         if (ceil_mode && out && (out - 1) * stride[i] >= in + padding[i])
             out--; /* the last window must start inside of the input or its left padding */
         if (out < 1)
-            return cr_frame_fail(f, "Given input size: %s. Calculated output size is too small: the %s output size would be "
-                                    "%lld",
-                                 cr_sizes_text(3, x->size + x->dim - 3), i ? "second" : "first", (long long)out);
+            return cr_frame_fail(f,
+                                 "Given input size: %s. Calculated output size is too small: the "
+                                 "%s output size would be "
+                                 "%lld",
+                                 cr_sizes_text(3, x->size + x->dim - 3), i ? "second" : "first",
+                                 (long long)out);
         sizes[x->dim - 2 + i] = out;
     }
-    return cr_frame_out(f, 0, (cr_dtype)x->dtype, x->dim, sizes) && cr_frame_out(f, 1, CR_I64, x->dim, sizes);
+    return cr_frame_out(f, 0, (cr_dtype)x->dtype, x->dim, sizes) &&
+           cr_frame_out(f, 1, CR_I64, x->dim, sizes);
 }
 
 bool cr_infer_adaptive_max_pool2d(cr_frame *f)
@@ -235,16 +267,20 @@ bool cr_infer_adaptive_max_pool2d(cr_frame *f)
     const cr_tensor *x = f->in[0];
     int64_t out[6], sizes[CR_MAX_RANK];
     if (x->dim != 3 && x->dim != 4)
-        return cr_frame_fail(f, "Expected 3D or 4D tensor, but got %s", cr_sizes_text(x->dim, x->size));
+        return cr_frame_fail(f, "Expected 3D or 4D tensor, but got %s",
+                             cr_sizes_text(x->dim, x->size));
     if (!spread(f, 1, 2, 0, out))
         return false;
     memcpy(sizes, x->size, sizeof x->size);
     sizes[x->dim - 2] = out[0];
     sizes[x->dim - 1] = out[1];
     if (!x->size[x->dim - 1] || !x->size[x->dim - 2])
-        return cr_frame_fail(f, "Expected input to have non-zero size for non-batch dimensions, but input has sizes %s",
-                             cr_sizes_text(x->dim, x->size));
-    return cr_frame_out(f, 0, (cr_dtype)x->dtype, x->dim, sizes) && cr_frame_out(f, 1, CR_I64, x->dim, sizes);
+        return cr_frame_fail(
+            f,
+            "Expected input to have non-zero size for non-batch dimensions, but input has sizes %s",
+            cr_sizes_text(x->dim, x->size));
+    return cr_frame_out(f, 0, (cr_dtype)x->dtype, x->dim, sizes) &&
+           cr_frame_out(f, 1, CR_I64, x->dim, sizes);
 }
 
 /* Backward of something: the gradient of the second tensor. */
@@ -283,17 +319,20 @@ bool cr_infer_softmax_backward(cr_frame *f)
 static bool channels(cr_frame *f, const cr_tensor *t, const char *what, int64_t count)
 {
     return !t || (t->dim == 1 && t->size[0] == count) ||
-           cr_frame_fail(f, "%s should contain %lld elements not %lld", what, (long long)count, (long long)t->numel);
+           cr_frame_fail(f, "%s should contain %lld elements not %lld", what, (long long)count,
+                         (long long)t->numel);
 }
 
-/* Outputs: out, save_mean, save_invstd and, in training, the running statistics, written in place. */
+/* Outputs: out, save_mean, save_invstd and, in training, the running statistics, written in place.
+ */
 bool cr_infer_native_batch_norm(cr_frame *f)
 {
     const cr_tensor *x = f->in[0];
     cr_dtype dtype = (cr_dtype)x->dtype;
     bool training = f->args[5].as.i;
     if (x->dim < 2)
-        return cr_frame_fail(f, "expected an input of at least 2 dimensions, got %s", cr_describe(x));
+        return cr_frame_fail(f, "expected an input of at least 2 dimensions, got %s",
+                             cr_describe(x));
     int64_t c = x->size[1], none = 0;
     if (!channels(f, f->in[1], "weight", c) || !channels(f, f->in[2], "bias", c) ||
         !channels(f, f->in[3], "running_mean", c) || !channels(f, f->in[4], "running_var", c))
@@ -301,8 +340,9 @@ bool cr_infer_native_batch_norm(cr_frame *f)
     if (!training && (!f->in[3] || !f->in[4]))
         return cr_frame_fail(f, "running_mean and running_var are needed in evaluation");
     if (training && x->numel == c && c)
-        return cr_frame_fail(f, "Expected more than 1 value per channel when training, got input size %s",
-                             cr_sizes_text(x->dim, x->size));
+        return cr_frame_fail(
+            f, "Expected more than 1 value per channel when training, got input size %s",
+            cr_sizes_text(x->dim, x->size));
     cr_dtype stat = dtype == CR_F64 ? CR_F64 : CR_F32;
     bool running = training && f->in[3] && f->in[4];
     if (!cr_frame_out_like(f, 0, x, dtype) || !cr_frame_out(f, 1, stat, 1, training ? &c : &none) ||
@@ -347,20 +387,25 @@ bool cr_infer_native_layer_norm(cr_frame *f)
     for (int i = 0; fits && i < n; i++)
         fits = x->size[x->dim - n + i] == shape->as.ints[i];
     if (!fits)
-        return cr_frame_fail(f, "Given normalized_shape=%s, expected input with shape [*, %s, but got input of size %s",
-                             cr_sizes_text(n, shape->as.ints), cr_sizes_text(n, shape->as.ints) + 1,
-                             cr_sizes_text(x->dim, x->size));
+        return cr_frame_fail(
+            f,
+            "Given normalized_shape=%s, expected input with shape [*, %s, but got input of size %s",
+            cr_sizes_text(n, shape->as.ints), cr_sizes_text(n, shape->as.ints) + 1,
+            cr_sizes_text(x->dim, x->size));
     for (int i = 1; i <= 2; i++)
-        if (f->in[i] && (f->in[i]->dim != n || memcmp(f->in[i]->size, shape->as.ints, (size_t)n * sizeof(int64_t))))
-            return cr_frame_fail(f, "Expected %s to be of same shape as normalized_shape %s, but got %s",
-                                 i == 1 ? "weight" : "bias", cr_sizes_text(n, shape->as.ints), cr_describe(f->in[i]));
+        if (f->in[i] && (f->in[i]->dim != n ||
+                         memcmp(f->in[i]->size, shape->as.ints, (size_t)n * sizeof(int64_t))))
+            return cr_frame_fail(
+                f, "Expected %s to be of same shape as normalized_shape %s, but got %s",
+                i == 1 ? "weight" : "bias", cr_sizes_text(n, shape->as.ints),
+                cr_describe(f->in[i]));
     if (!cr_dtype_is_floating((cr_dtype)x->dtype))
         return cr_frame_fail(f, "not implemented for '%s'", cr_dtype_name((cr_dtype)x->dtype));
     for (int d = 0; d < x->dim; d++)
         sizes[d] = d < x->dim - n ? x->size[d] : 1;
     cr_dtype stat = x->dtype == CR_F64 ? CR_F64 : CR_F32;
-    return cr_frame_out_like(f, 0, x, (cr_dtype)x->dtype) && cr_frame_out(f, 1, stat, x->dim, sizes) &&
-           cr_frame_out(f, 2, stat, x->dim, sizes);
+    return cr_frame_out_like(f, 0, x, (cr_dtype)x->dtype) &&
+           cr_frame_out(f, 1, stat, x->dim, sizes) && cr_frame_out(f, 2, stat, x->dim, sizes);
 }
 
 /* ---- nll ---- */
@@ -370,21 +415,27 @@ bool cr_infer_nll_loss(cr_frame *f)
     const cr_tensor *x = f->in[0], *target = f->in[1], *weight = f->in[2];
     int64_t reduction = f->args[3].as.i;
     if (x->dim < 1 || x->dim > 2 || target->dim != x->dim - 1)
-        return cr_frame_fail(f, "expected input [N, C] or [C] and target [N] or [], got %s and %s", cr_describe(x),
-                             cr_describe(target));
+        return cr_frame_fail(f, "expected input [N, C] or [C] and target [N] or [], got %s and %s",
+                             cr_describe(x), cr_describe(target));
     if (x->dim == 2 && x->size[0] != target->size[0])
-        return cr_frame_fail(f, "Expected input batch_size (%lld) to match target batch_size (%lld).", (long long)x->size[0],
-                             (long long)target->size[0]);
+        return cr_frame_fail(f,
+                             "Expected input batch_size (%lld) to match target batch_size (%lld).",
+                             (long long)x->size[0], (long long)target->size[0]);
     if (target->dtype != CR_I64)
-        return cr_frame_fail(f, "expected target of dtype int64 but found %s", cr_dtype_name((cr_dtype)target->dtype));
+        return cr_frame_fail(f, "expected target of dtype int64 but found %s",
+                             cr_dtype_name((cr_dtype)target->dtype));
     if (!cr_dtype_is_floating((cr_dtype)x->dtype))
         return cr_frame_fail(f, "not implemented for '%s'", cr_dtype_name((cr_dtype)x->dtype));
     if (weight && (weight->dim != 1 || weight->size[0] != x->size[x->dim - 1]))
-        return cr_frame_fail(f, "weight tensor should be defined either for all %lld classes or no classes but got weight "
-                                "tensor of shape: %s",
-                             (long long)x->size[x->dim - 1], cr_sizes_text(weight->dim, weight->size));
+        return cr_frame_fail(f,
+                             "weight tensor should be defined either for all %lld classes or no "
+                             "classes but got weight "
+                             "tensor of shape: %s",
+                             (long long)x->size[x->dim - 1],
+                             cr_sizes_text(weight->dim, weight->size));
     if (reduction < 0 || reduction > 2)
-        return cr_frame_fail(f, "reduction %lld is not 0 (none), 1 (mean) or 2 (sum)", (long long)reduction);
+        return cr_frame_fail(f, "reduction %lld is not 0 (none), 1 (mean) or 2 (sum)",
+                             (long long)reduction);
     return cr_frame_out(f, 0, (cr_dtype)x->dtype, reduction ? 0 : target->dim, target->size) &&
            cr_frame_out(f, 1, (cr_dtype)x->dtype, 0, NULL);
 }
@@ -397,14 +448,14 @@ bool cr_infer_fused(cr_frame *f)
     int64_t n = f->args[0].count;
     for (int a = 1; a < s->nargs && s->args[a].type == CR_ARG_TENSORS; a++)
         if (f->args[a].count && f->args[a].count != n)
-            return cr_frame_fail(f, "%s has %lld tensors, self has %lld", s->args[a].name, (long long)f->args[a].count,
-                                 (long long)n);
+            return cr_frame_fail(f, "%s has %lld tensors, self has %lld", s->args[a].name,
+                                 (long long)f->args[a].count, (long long)n);
     for (uint32_t i = 0; i < f->nin; i++) {
         const cr_tensor *like = f->in[i % (uint32_t)n], *t = f->in[i];
-        if (!cr_dtype_is_floating((cr_dtype)t->dtype) || t->dtype != like->dtype || t->dim != like->dim ||
-            memcmp(t->size, like->size, (size_t)t->dim * sizeof *t->size))
-            return cr_frame_fail(f, "tensor %u (%s) does not match its parameter (%s)", i, cr_describe(t),
-                                 cr_describe(like));
+        if (!cr_dtype_is_floating((cr_dtype)t->dtype) || t->dtype != like->dtype ||
+            t->dim != like->dim || memcmp(t->size, like->size, (size_t)t->dim * sizeof *t->size))
+            return cr_frame_fail(f, "tensor %u (%s) does not match its parameter (%s)", i,
+                                 cr_describe(t), cr_describe(like));
     }
     if (!strcmp(f->op->name, "_fused_sgd_"))
         cr_frame_attr_int(f, "has_momentum", f->args[2].count > 0);

@@ -3,8 +3,8 @@
 
 #include "core/ops/functions.h"
 
-/* The dims that argument a names, as ascending numbers ≥ 0 (none named: all), and the output's sizes. The backend gets them
- * as the attribute "dim". */
+/* The dims that argument a names, as ascending numbers ≥ 0 (none named: all), and the output's
+ * sizes. The backend gets them as the attribute "dim". */
 static bool reduce_to(cr_frame *f, const cr_value *dim, bool keepdim, int64_t *sizes, int *rank)
 {
     const cr_tensor *self = f->in[0];
@@ -13,7 +13,8 @@ static bool reduce_to(cr_frame *f, const cr_value *dim, bool keepdim, int64_t *s
     int ndims = 0;
     int64_t count = dim && dim->tag == CR_INT_LIST ? dim->count : dim && dim->tag == CR_INT ? 1 : 0;
     for (int64_t i = 0; i < count; i++) {
-        int d = cr_wrap_dim(cr_frame_name(f), dim->tag == CR_INT ? dim->as.i : dim->as.ints[i], self->dim);
+        int d = cr_wrap_dim(cr_frame_name(f), dim->tag == CR_INT ? dim->as.i : dim->as.ints[i],
+                            self->dim);
         if (d < 0)
             return false;
         if (self->dim && reduced[d])
@@ -51,7 +52,8 @@ static bool reduced_is_empty(const cr_frame *f, const cr_value *dim)
 }
 
 /* sum and prod: integers and bool add up in int64 unless a dtype is asked. */
-static bool accumulate(cr_frame *f, const cr_value *dim, bool keepdim, const cr_value *dtype, bool floating)
+static bool accumulate(cr_frame *f, const cr_value *dim, bool keepdim, const cr_value *dtype,
+                       bool floating)
 {
     int64_t sizes[CR_MAX_RANK];
     int rank;
@@ -60,7 +62,9 @@ static bool accumulate(cr_frame *f, const cr_value *dim, bool keepdim, const cr_
     if (!out)
         out = floating || cr_dtype_is_floating(self) ? self : CR_I64;
     if (floating && !cr_dtype_is_floating(out))
-        return cr_frame_fail(f, "Input dtype must be either a floating point or complex dtype. Got: %s", cr_dtype_name(out));
+        return cr_frame_fail(
+            f, "Input dtype must be either a floating point or complex dtype. Got: %s",
+            cr_dtype_name(out));
     if (!reduce_to(f, dim, keepdim, sizes, &rank))
         return false;
     cr_frame_cast_all(f, out);
@@ -95,9 +99,11 @@ static bool order(cr_frame *f, const cr_value *dim, bool keepdim, bool index)
         return false;
     if (reduced_is_empty(f, dim)) {
         if (!dim)
-            return cr_frame_fail(f, "Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
+            return cr_frame_fail(f, "Expected reduction dim to be specified for input.numel() == "
+                                    "0. Specify the reduction dim "
                                     "with the 'dim' argument.");
-        return cr_frame_fail(f, "Expected reduction dim to have non-zero size (input %s)", cr_describe(f->in[0]));
+        return cr_frame_fail(f, "Expected reduction dim to have non-zero size (input %s)",
+                             cr_describe(f->in[0]));
     }
     return cr_frame_out(f, 0, (cr_dtype)f->in[0]->dtype, rank, sizes) &&
            (!index || cr_frame_out(f, 1, CR_I64, rank, sizes));
@@ -181,5 +187,6 @@ bool cr_infer_sort(cr_frame *f)
         return false;
     cr_frame_attr_drop(f, "stable");
     cr_frame_attr_int(f, "dim", d);
-    return cr_frame_out_like(f, 0, f->in[0], (cr_dtype)f->in[0]->dtype) && cr_frame_out_like(f, 1, f->in[0], CR_I64);
+    return cr_frame_out_like(f, 0, f->in[0], (cr_dtype)f->in[0]->dtype) &&
+           cr_frame_out_like(f, 1, f->in[0], CR_I64);
 }

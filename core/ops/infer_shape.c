@@ -6,7 +6,8 @@
 
 /* ---- copies and fills ---- */
 
-/* The output keeps the input's order in memory where that has no gaps (torch.preserve_format), else row-major. */
+/* The output keeps the input's order in memory where that has no gaps (torch.preserve_format), else
+ * row-major. */
 static bool copy_of(cr_frame *f, cr_dtype dtype, const cr_value *format)
 {
     if (!cr_frame_out_like(f, 0, f->in[0], dtype))
@@ -40,7 +41,8 @@ bool cr_infer_copy(cr_frame *f)
     }
     if (!fits)
         return cr_frame_fail(f, "a source of shape %s cannot be broadcast to the shape %s of self",
-                             cr_sizes_text(src->dim, src->size), cr_sizes_text(self->dim, self->size));
+                             cr_sizes_text(src->dim, src->size),
+                             cr_sizes_text(self->dim, self->size));
     f->unseen[0] = true;
     f->expand[1] = true;
     f->inplace_ok = true;
@@ -61,7 +63,8 @@ bool cr_infer_uniform(cr_frame *f)
     if (!cr_dtype_is_floating(dtype))
         return cr_frame_fail(f, "needs a floating-point tensor, not %s", cr_dtype_name(dtype));
     if (!(from <= to))
-        return cr_frame_fail(f, "expects to return a [from, to) range, but found from=%g > to=%g", from, to);
+        return cr_frame_fail(f, "expects to return a [from, to) range, but found from=%g > to=%g",
+                             from, to);
     int64_t words = dtype == CR_F64 ? 2 * f->in[0]->numel : f->in[0]->numel;
     f->draws = ((uint64_t)words + 3) / 4;
     return cr_infer_fill(f);
@@ -72,13 +75,13 @@ bool cr_infer_uniform(cr_frame *f)
 static bool sizes_of(cr_frame *f, const cr_value *list, int *rank)
 {
     if (list->tag != CR_INT_LIST || list->count > CR_MAX_RANK)
-        return cr_frame_fail(f, "%lld sizes were given; at most %d dimensions are supported", (long long)list->count,
-                             CR_MAX_RANK);
+        return cr_frame_fail(f, "%lld sizes were given; at most %d dimensions are supported",
+                             (long long)list->count, CR_MAX_RANK);
     *rank = (int)list->count;
     for (int d = 0; d < *rank; d++)
         if (list->as.ints[d] < 0)
-            return cr_frame_fail(f, "Trying to create tensor with negative dimension %lld: %s", (long long)list->as.ints[d],
-                                 cr_sizes_text(*rank, list->as.ints));
+            return cr_frame_fail(f, "Trying to create tensor with negative dimension %lld: %s",
+                                 (long long)list->as.ints[d], cr_sizes_text(*rank, list->as.ints));
     return true;
 }
 
@@ -87,7 +90,9 @@ bool cr_infer_factory(cr_frame *f)
     int rank, at = f->op->schema->args[1].type == CR_ARG_SCALAR ? 2 : 1;
     cr_dtype dtype = cr_value_dtype(&f->args[at]);
     if (!dtype && at == 2)
-        dtype = f->args[1].tag == CR_INT ? CR_I64 : f->args[1].tag == CR_BOOL ? CR_B8 : cr_default_dtype();
+        dtype = f->args[1].tag == CR_INT    ? CR_I64
+                : f->args[1].tag == CR_BOOL ? CR_B8
+                                            : cr_default_dtype();
     cr_frame_attr_drop(f, "size");
     return sizes_of(f, &f->args[0], &rank) &&
            cr_frame_out(f, 0, dtype ? dtype : cr_default_dtype(), rank, f->args[0].as.ints);
@@ -124,7 +129,8 @@ bool cr_infer_arange(cr_frame *f)
         ints = ints && f->args[a].tag != CR_FLOAT;
     if (!dtype)
         dtype = ints ? CR_I64 : cr_default_dtype();
-    double start = cr_value_float(&f->args[0]), end = cr_value_float(&f->args[1]), step = cr_value_float(&f->args[2]);
+    double start = cr_value_float(&f->args[0]), end = cr_value_float(&f->args[1]),
+           step = cr_value_float(&f->args[2]);
     if (step == 0 || isnan(step))
         return cr_frame_fail(f, "step must be nonzero");
     if (!isfinite(start) || !isfinite(end))
@@ -197,11 +203,13 @@ bool cr_infer_cat(cr_frame *f)
         if (t->dim == 1 && !t->numel)
             continue;
         if (t->dim != like->dim)
-            return cr_frame_fail(f, "Tensors must have same number of dimensions: got %d and %d", like->dim, t->dim);
+            return cr_frame_fail(f, "Tensors must have same number of dimensions: got %d and %d",
+                                 like->dim, t->dim);
         for (int e = 0; e < t->dim; e++)
             if (e != d && t->size[e] != like->size[e])
                 return cr_frame_fail(f,
-                                     "Sizes of tensors must match except in dimension %d. Expected size %lld but got size "
+                                     "Sizes of tensors must match except in dimension %d. Expected "
+                                     "size %lld but got size "
                                      "%lld for tensor number %u in the list.",
                                      d, (long long)like->size[e], (long long)t->size[e], i);
         if (__builtin_add_overflow(sizes[d], t->size[d], &sizes[d]))
@@ -217,27 +225,30 @@ bool cr_infer_cat(cr_frame *f)
 
 static bool index_dtype(cr_frame *f, const cr_tensor *index)
 {
-    return index->dtype == CR_I64 ||
-           cr_frame_fail(f, "Expected dtype int64 for index, not %s", cr_dtype_name((cr_dtype)index->dtype));
+    return index->dtype == CR_I64 || cr_frame_fail(f, "Expected dtype int64 for index, not %s",
+                                                   cr_dtype_name((cr_dtype)index->dtype));
 }
 
 /* index (and src) must not be larger than self, but along dim. */
-static bool index_fits(cr_frame *f, int d, const cr_tensor *index, const cr_tensor *self, const cr_tensor *src)
+static bool index_fits(cr_frame *f, int d, const cr_tensor *index, const cr_tensor *self,
+                       const cr_tensor *src)
 {
     int rank = self->dim ? self->dim : 1, irank = index->dim ? index->dim : 1;
     if (!index->numel)
         return true;
     if (rank != irank)
-        return cr_frame_fail(f, "Index tensor must have the same number of dimensions as self tensor (%s and %s)",
-                             cr_sizes_text(index->dim, index->size), cr_sizes_text(self->dim, self->size));
+        return cr_frame_fail(
+            f, "Index tensor must have the same number of dimensions as self tensor (%s and %s)",
+            cr_sizes_text(index->dim, index->size), cr_sizes_text(self->dim, self->size));
     for (int e = 0; e < index->dim; e++) {
         bool self_small = e != d && self->dim && index->size[e] > self->size[e];
         bool src_small = src && src->dim == index->dim && index->size[e] > src->size[e];
         if (self_small || src_small || (src && src->dim != index->dim))
-            return cr_frame_fail(f, "Expected index %s to be smaller than self %s apart from dimension %d%s%s",
-                                 cr_sizes_text(index->dim, index->size), cr_sizes_text(self->dim, self->size), d,
-                                 src ? " and to be smaller size than src " : "",
-                                 src ? cr_sizes_text(src->dim, src->size) : "");
+            return cr_frame_fail(
+                f, "Expected index %s to be smaller than self %s apart from dimension %d%s%s",
+                cr_sizes_text(index->dim, index->size), cr_sizes_text(self->dim, self->size), d,
+                src ? " and to be smaller size than src " : "",
+                src ? cr_sizes_text(src->dim, src->size) : "");
     }
     return true;
 }
@@ -262,7 +273,8 @@ bool cr_infer_scatter(cr_frame *f)
         return false;
     if (self->dtype != src->dtype)
         return cr_frame_fail(f, "Expected self.dtype to be equal to src.dtype, got %s and %s",
-                             cr_dtype_name((cr_dtype)self->dtype), cr_dtype_name((cr_dtype)src->dtype));
+                             cr_dtype_name((cr_dtype)self->dtype),
+                             cr_dtype_name((cr_dtype)src->dtype));
     cr_frame_attr_int(f, "dim", d);
     f->no_plan = !self->dim || !index->dim;
     f->inplace_ok = true;
@@ -277,7 +289,8 @@ bool cr_infer_scatter_reduce(cr_frame *f)
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         found = found || !strcmp(reduce, known[i]);
     if (!found)
-        return cr_frame_fail(f, "reduce argument must be either sum, prod, mean, amax or amin, got %s", reduce);
+        return cr_frame_fail(
+            f, "reduce argument must be either sum, prod, mean, amax or amin, got %s", reduce);
     if (!cr_infer_scatter(f))
         return false;
     if (!f->args[5].as.i || !strcmp(reduce, "mean"))
@@ -295,7 +308,8 @@ bool cr_infer_index_select(cr_frame *f)
     if (index->dim > 1)
         return cr_frame_fail(f, "Index is supposed to be a vector, got %s", cr_describe(index));
     if (index->dtype != CR_I64 && index->dtype != CR_I32)
-        return cr_frame_fail(f, "Expected dtype int32 or int64 for index, not %s", cr_dtype_name((cr_dtype)index->dtype));
+        return cr_frame_fail(f, "Expected dtype int32 or int64 for index, not %s",
+                             cr_dtype_name((cr_dtype)index->dtype));
     memcpy(sizes, self->size, sizeof sizes);
     if (self->dim)
         sizes[d] = index->numel;
@@ -312,7 +326,8 @@ bool cr_infer_embedding(cr_frame *f)
     if (weight->dim != 2)
         return cr_frame_fail(f, "'weight' must be 2-D, got %s", cr_describe(weight));
     if (indices->dtype != CR_I64 && indices->dtype != CR_I32)
-        return cr_frame_fail(f, "Expected indices of dtype int64 or int32, got %s", cr_dtype_name((cr_dtype)indices->dtype));
+        return cr_frame_fail(f, "Expected indices of dtype int64 or int32, got %s",
+                             cr_dtype_name((cr_dtype)indices->dtype));
     memcpy(sizes, indices->size, sizeof indices->size);
     sizes[indices->dim] = weight->size[1];
     f->cast[1] = indices->dtype == CR_I64 ? 0 : CR_I64;

@@ -1,5 +1,6 @@
-/* The way a number travels: an operation's arguments become a key, the key finds the plan, outputs get their memory, the
- * backend runs, autograd takes note. What happens the first time is in plan.c, the detours are in variants.c. */
+/* The way a number travels: an operation's arguments become a key, the key finds the plan, outputs
+ * get their memory, the backend runs, autograd takes note. What happens the first time is in
+ * plan.c, the detours are in variants.c. */
 #include "core/ops/invoke.h"
 
 #include <stdlib.h>
@@ -133,8 +134,9 @@ static bool add_bytes(cr_op_run *run, const void *bytes, size_t count)
     return true;
 }
 
-/* Fills the run from the arguments: inputs, numbers, key. The key has a word at least for each argument, so that two calls
- * with the same words are the same call to inference and to the backend. */
+/* Fills the run from the arguments: inputs, numbers, key. The key has a word at least for each
+ * argument, so that two calls with the same words are the same call to inference and to the
+ * backend. */
 static bool collect(cr_op_run *run)
 {
     const cr_op *op = run->op;
@@ -166,7 +168,8 @@ static bool collect(cr_op_run *run)
             if (!key_room(run, 1))
                 return false;
             run->key[run->nkey++] = (uint64_t)v->tag << 8 | 5;
-            if (CR_UNLIKELY(op->numbers_in_key) && v->tag != CR_NONE && !add_bytes(run, &v->as, sizeof v->as))
+            if (CR_UNLIKELY(op->numbers_in_key) && v->tag != CR_NONE &&
+                !add_bytes(run, &v->as, sizeof v->as))
                 return false;
             if (v->tag != CR_NONE && !add_number(run, v))
                 return false;
@@ -180,7 +183,8 @@ static bool collect(cr_op_run *run)
             run->key[run->nkey++] = (uint64_t)v->as.i;
             break;
         case CR_ARG_INTS:
-            if (v->tag == CR_NONE ? !add_bytes(run, "none", 4) : !add_bytes(run, v->as.ints, (size_t)v->count * 8))
+            if (v->tag == CR_NONE ? !add_bytes(run, "none", 4)
+                                  : !add_bytes(run, v->as.ints, (size_t)v->count * 8))
                 return false;
             break;
         case CR_ARG_BOOLS:
@@ -188,8 +192,7 @@ static bool collect(cr_op_run *run)
             if (!add_bytes(run, v->as.s, v->tag == CR_NONE ? 0 : (size_t)v->count))
                 return false;
             break;
-        default:
-            break; /* device, layout and their like say nothing to a kernel */
+        default: break; /* device, layout and their like say nothing to a kernel */
         }
     }
     run->first_input[op->nargs] = (uint16_t)run->nin;
@@ -220,7 +223,8 @@ static int check_written(cr_op_run *run, cr_tensor *self)
 {
     const cr_op *op = run->op;
     if (CR_UNLIKELY(!(self->flags & CR_FLAG_CONTIGUOUS) && cr_has_internal_overlap(self)))
-        return CR_FAIL_INT("%.*s: more than one element of the written-to tensor refers to a single memory location. Please "
+        return CR_FAIL_INT("%.*s: more than one element of the written-to tensor refers to a "
+                           "single memory location. Please "
                            "clone() the tensor before performing the operation.",
                            op->schema->bare, op->name);
     for (uint32_t i = 0; i < run->nin; i++) { /* partial overlap; exactly the same memory is fine */
@@ -232,11 +236,13 @@ static int check_written(cr_op_run *run, cr_tensor *self)
                     !memcmp(t->size, self->size, (size_t)t->dim * sizeof *t->size) &&
                     !memcmp(t->stride, self->stride, (size_t)t->dim * sizeof *t->stride);
         if (same || !cr_extent(t->dim, t->size, t->stride, t->offset, &a0, &a1) ||
-            !cr_extent(self->dim, self->size, self->stride, self->offset, &b0, &b1) || a1 < b0 || b1 < a0)
+            !cr_extent(self->dim, self->size, self->stride, self->offset, &b0, &b1) || a1 < b0 ||
+            b1 < a0)
             continue;
         if (!(t->flags & CR_FLAG_CONTIGUOUS) || !(self->flags & CR_FLAG_CONTIGUOUS))
             continue; /* may interleave without meeting; the result goes aside (plan.c) */
-        return CR_FAIL_INT("%.*s: some elements of the input tensor and the written-to tensor refer to a single memory "
+        return CR_FAIL_INT("%.*s: some elements of the input tensor and the written-to tensor "
+                           "refer to a single memory "
                            "location. Please clone() the tensor before performing the operation.",
                            op->schema->bare, op->name);
     }
@@ -245,8 +251,8 @@ static int check_written(cr_op_run *run, cr_tensor *self)
 
 /* ---- running a plan ---- */
 
-/* Results beyond the schema's (running statistics that were written in place) are not shown. The device's lock is held and
- * let go here. */
+/* Results beyond the schema's (running statistics that were written in place) are not shown. The
+ * device's lock is held and let go here. */
 static int run_plan(cr_op_run *run, cr_plan_entry *e, cr_results *results)
 {
     cr_dev *dev = run->dev;
@@ -255,13 +261,17 @@ static int run_plan(cr_op_run *run, cr_plan_entry *e, cr_results *results)
     cr_storage *workspace = NULL;
     uint32_t nin = e->nbind_inputs, nbind = 0, total = nin + e->nout + e->nwritten;
     int status = -1;
-    if (CR_UNLIKELY(total > sizeof small / sizeof *small) && !(bind = malloc(total * sizeof *bind))) {
+    if (CR_UNLIKELY(total > sizeof small / sizeof *small) &&
+        !(bind = malloc(total * sizeof *bind))) {
         cr_lock_release(&dev->lock);
         cr_fail_memory("an operation's bindings", total * sizeof *bind);
         return -1;
     }
-#define BIND(t)                                                                                                        \
-    bind[nbind++] = (cr_binding){(t)->storage->buffer, (size_t)(t)->offset * cr_dtype_size((cr_dtype)(t)->dtype)}
+#define BIND(t)                                                                        \
+    bind[nbind++] = (cr_binding)                                                       \
+    {                                                                                  \
+        (t)->storage->buffer, (size_t)(t)->offset *cr_dtype_size((cr_dtype)(t)->dtype) \
+    }
     for (uint32_t i = 0; i < nin; i++) {
         const cr_tensor *t = run->in[e->bind_inputs ? e->bind_inputs[i] : i];
         BIND(t);
@@ -283,8 +293,8 @@ static int run_plan(cr_op_run *run, cr_plan_entry *e, cr_results *results)
         if (CR_UNLIKELY(!storage))
             goto done;
         storage->layout = e->out[i].layout;
-        fresh[i] = cr_tensor_make(storage, (cr_dtype)e->out[i].dtype, e->out[i].rank, e->out[i].size,
-                                  e->own_contiguous ? NULL : e->out[i].stride, 0);
+        fresh[i] = cr_tensor_make(storage, (cr_dtype)e->out[i].dtype, e->out[i].rank,
+                                  e->out[i].size, e->own_contiguous ? NULL : e->out[i].stride, 0);
         if (CR_UNLIKELY(!fresh[i]))
             goto done;
         BIND(fresh[i]);
@@ -348,10 +358,12 @@ static int compute(cr_op_run *run, cr_results *results)
     if (CR_LIKELY(e->mode == CR_PLAN_NATIVE)) {
         bool writes_more = e->nwritten || e->alias[3] >= 0 || e->alias[4] >= 0;
         int failed = run_plan(run, e, results);
-        if (CR_UNLIKELY(writes_more) && !failed) /* e may be gone by now; what is written follows from the schema */
+        if (CR_UNLIKELY(writes_more) &&
+            !failed) /* e may be gone by now; what is written follows from the schema */
             for (int a = 0; a < run->op->nargs; a++)
                 for (int i = run->first_input[a]; i < run->first_input[a + 1]; i++)
-                    if (run->in[i] && (run->op->schema->args[a].written || !strncmp(run->op->schema->args[a].name, "running_", 8)))
+                    if (run->in[i] && (run->op->schema->args[a].written ||
+                                       !strncmp(run->op->schema->args[a].name, "running_", 8)))
                         changed(run->in[i]);
         return failed;
     }
@@ -368,7 +380,9 @@ static int compute(cr_op_run *run, cr_results *results)
     cr_lock_release(&dev->lock);
     int failed = -1;
     switch (mode) {
-    case CR_PLAN_RECAST: failed = more ? cr_run_recast(run, more, results) : (cr_fail_memory("casts", run->nin), -1); break;
+    case CR_PLAN_RECAST:
+        failed = more ? cr_run_recast(run, more, results) : (cr_fail_memory("casts", run->nin), -1);
+        break;
     case CR_PLAN_DECOMPOSE: failed = cr_run_decomposed(run, results); break;
     case CR_PLAN_FALLBACK: failed = cr_run_fallback(run, results); break;
     case CR_PLAN_INDIRECT: failed = cr_run_indirect(run, results); break;
@@ -411,14 +425,15 @@ static int invoke_kernel(const cr_op *op, const cr_value *args, cr_results *resu
     }
     run.hash = hash_words(run.key, run.nkey);
     bool records = cr_records(&run);
-    cr_tensor *written = op->variant == CR_OUT                              ? run.out
+    cr_tensor *written = op->variant == CR_OUT                          ? run.out
                          : op->variant == CR_INPLACE || op->own_inplace ? run.in[0]
                                                                         : NULL;
     if (written) {
         if (check_written(&run, written) || cr_the_recorder.check_inplace(op, written, records))
             goto done;
         if (op->variant == CR_OUT && records) {
-            cr_fail("%.*s: functions with out= arguments don't support automatic differentiation, but one of the "
+            cr_fail("%.*s: functions with out= arguments don't support automatic differentiation, "
+                    "but one of the "
                     "arguments requires grad.",
                     op->schema->bare, op->name);
             goto done;

@@ -1,4 +1,5 @@
-/* Running an operation: the call as collected, and the steps that invoke.c, plan.c and variants.c share. */
+/* Running an operation: the call as collected, and the steps that invoke.c, plan.c and variants.c
+ * share. */
 #ifndef CRESSET_CORE_OPS_INVOKE_H
 #define CRESSET_CORE_OPS_INVOKE_H
 
@@ -8,8 +9,8 @@
 
 enum { CR_CALL_INPUTS = 16, CR_CALL_KEY = 192, CR_CALL_NUMBERS = 8 };
 
-/* One call, collected from its arguments: tensors, numbers, and the key by which it may be known. The arrays are the ones
- * below unless the call has more. */
+/* One call, collected from its arguments: tensors, numbers, and the key by which it may be known.
+ * The arrays are the ones below unless the call has more. */
 typedef struct cr_op_run {
     const cr_op *op;
     const cr_value *args;
@@ -20,7 +21,7 @@ typedef struct cr_op_run {
     uint32_t nin, nkey, nnumbers;
     uint32_t in_capacity, key_capacity;
     uint16_t first_input[CR_MAX_ARGS + 1];
-    cr_tensor *out; /* of an out form */
+    cr_tensor *out;     /* of an out form */
     bool requires_grad; /* some input does */
     bool mixed_devices, private_layouts;
     uint64_t hash;
@@ -29,8 +30,9 @@ typedef struct cr_op_run {
     cr_number numbers_[CR_CALL_NUMBERS];
 } cr_op_run;
 
-/* Learns what to do with a call not seen before: infers, asks the backend, and remembers. Returns the entry with the
- * device's lock held; null, without the lock and with the error set, on failure. */
+/* Learns what to do with a call not seen before: infers, asks the backend, and remembers. Returns
+ * the entry with the device's lock held; null, without the lock and with the error set, on failure.
+ */
 cr_plan_entry *cr_plan_call(cr_op_run *run);
 
 /* The ways that are not a plan of the backend: each gives results that belong to the scope. */
@@ -43,18 +45,21 @@ int cr_run_plain(cr_op_run *run, cr_results *results);
 int cr_invoke_composite(const cr_op *op, const cr_value *args, cr_results *results);
 int cr_invoke_view(const cr_op *op, const cr_value *args, cr_results *results);
 
-/* Brings a tensor's storage from a private layout to layout 0. Returns 0, or -1 with the error set. */
+/* Brings a tensor's storage from a private layout to layout 0. Returns 0, or -1 with the error set.
+ */
 int cr_make_plain(cr_tensor *t);
 
 /* Takes n Philox blocks from the process's generator. */
 void cr_generator_take(uint64_t blocks, uint64_t *seed, uint64_t *offset);
 
-/* The autograd room, seen from here. begin looks at a call that is about to run and makes its node (saving what the
- * derivative needs), finish hangs it on the results, cancel forgets it. check_inplace says whether a tensor may be changed. */
+/* The autograd room, seen from here. begin looks at a call that is about to run and makes its node
+ * (saving what the derivative needs), finish hangs it on the results, cancel forgets it.
+ * check_inplace says whether a tensor may be changed. */
 typedef struct cr_recorder {
-    struct cr_grad_node *(*begin)(const cr_op *op, const cr_value *args, cr_tensor *const *in, uint32_t nin,
-                                  const uint16_t *first_input, bool *failed);
-    int (*finish)(struct cr_grad_node *node, const cr_op *op, cr_tensor *const *in, cr_results *results);
+    struct cr_grad_node *(*begin)(const cr_op *op, const cr_value *args, cr_tensor *const *in,
+                                  uint32_t nin, const uint16_t *first_input, bool *failed);
+    int (*finish)(struct cr_grad_node *node, const cr_op *op, cr_tensor *const *in,
+                  cr_results *results);
     void (*cancel)(struct cr_grad_node *node);
     int (*check_inplace)(const cr_op *op, cr_tensor *self, bool records);
     /* A view was made: remembers what it is a view of. */

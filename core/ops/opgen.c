@@ -1,5 +1,6 @@
-/* Writes what is generated from the table: the typed functions' header (ops.h) and code (ops_typed.c), and the table's
- * places by C name (op_index.h). Runs at build time: opgen ops.h ops_typed.c op_index.h */
+/* Writes what is generated from the table: the typed functions' header (ops.h) and code
+ * (ops_typed.c), and the table's places by C name (op_index.h). Runs at build time: opgen ops.h
+ * ops_typed.c op_index.h */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +14,8 @@ typedef struct row {
     const char *out;
 } row;
 
-#define I true
-#define N false
+#define I                                              true
+#define N                                              false
 #define OP(id, schema, inplace, out, infer, how, grad) {#id, schema, inplace, out},
 static const row rows[] = {
 #include "core/ops/ops.def"
@@ -43,8 +44,9 @@ static const char *doc_of(const char *id)
 /* Arguments that C programs have no use for. */
 static bool is_hidden(const cr_arg *a)
 {
-    return a->type == CR_ARG_LAYOUT || a->type == CR_ARG_GENERATOR || a->type == CR_ARG_MEMORY_FORMAT ||
-           !strcmp(a->name, "pin_memory") || !strcmp(a->name, "non_blocking") || !strcmp(a->name, "sparse_grad");
+    return a->type == CR_ARG_LAYOUT || a->type == CR_ARG_GENERATOR ||
+           a->type == CR_ARG_MEMORY_FORMAT || !strcmp(a->name, "pin_memory") ||
+           !strcmp(a->name, "non_blocking") || !strcmp(a->name, "sparse_grad");
 }
 
 static bool is_option(const cr_arg *a)
@@ -84,7 +86,7 @@ static const char *c_type(const cr_arg *a)
 /* ---- one function ---- */
 
 typedef struct function {
-    char id[80]; /* without cr_ */
+    char id[80];   /* without cr_ */
     char with[96]; /* the plain function's name */
     cr_schema s;
     const char *text;
@@ -177,7 +179,9 @@ static void print_header(FILE *f, const function *fn, const char *text_of_row)
         const cr_arg *a = &fn->s.args[i];
         if (is_hidden(a) || is_option(a))
             continue;
-        const char *wrap = a->type == CR_ARG_SCALAR ? "CR_S(" : a->type == CR_ARG_INTS ? "CR_I(" : "";
+        const char *wrap = a->type == CR_ARG_SCALAR ? "CR_S("
+                           : a->type == CR_ARG_INTS ? "CR_I("
+                                                    : "";
         bool last = fn->options && seen == required - 1;
         fprintf(f, "%s%s", seen ? ", " : "", wrap);
         if (last)
@@ -198,8 +202,8 @@ static void print_header(FILE *f, const function *fn, const char *text_of_row)
 static void print_value(FILE *f, const cr_arg *a, int index)
 {
     char x[64];
-    snprintf(x, sizeof x, "%s%s%s", is_option(a) ? "o->" : "", is_option(a) && is_negated(a) ? "no_" : "",
-             a->name);
+    snprintf(x, sizeof x, "%s%s%s", is_option(a) ? "o->" : "",
+             is_option(a) && is_negated(a) ? "no_" : "", a->name);
     if (is_hidden(a)) {
         if (a->type == CR_ARG_BOOL && a->fallback.tag)
             fprintf(f, "cr_v_bool(%s)", a->fallback.as.i ? "true" : "false");
@@ -208,7 +212,9 @@ static void print_value(FILE *f, const cr_arg *a, int index)
         return;
     }
     switch (a->type) {
-    case CR_ARG_TENSOR: fprintf(f, a->optional ? "cr_v_opt_tensor(%s)" : "cr_v_tensor(%s)", x); break;
+    case CR_ARG_TENSOR:
+        fprintf(f, a->optional ? "cr_v_opt_tensor(%s)" : "cr_v_tensor(%s)", x);
+        break;
     case CR_ARG_TENSORS: fprintf(f, "from_tensors(%s)", x); break;
     case CR_ARG_SCALAR:
         if (a->has_default && a->fallback.tag)
@@ -258,12 +264,15 @@ static void print_code(FILE *f, const function *fn)
         const cr_arg *a = &fn->s.args[i];
         bool value = a->fallback.tag != CR_NONE && a->type != CR_ARG_BOOL;
         bool zero_int = (a->type == CR_ARG_INT || a->type == CR_ARG_FLOAT) && !is_nonzero(a);
-        needs_fallback = needs_fallback || (is_option(a) && (a->type == CR_ARG_INTS || (value && !zero_int)));
+        needs_fallback =
+            needs_fallback || (is_option(a) && (a->type == CR_ARG_INTS || (value && !zero_int)));
     }
     if (needs_fallback)
         fprintf(f, "    const cr_arg *fallback = op->schema->args;\n");
     if (fn->options)
-        fprintf(f, "    static const cr_%s_options none = {.end_ = 0};\n    const cr_%s_options *o = options ? options : &none;\n",
+        fprintf(f,
+                "    static const cr_%s_options none = {.end_ = 0};\n    const cr_%s_options *o = "
+                "options ? options : &none;\n",
                 fn->id, fn->id);
     for (int i = 0; i < fn->s.nargs; i++) /* fixed lists given as one number are spread into here */
         if (fn->s.args[i].type == CR_ARG_INTS && !is_hidden(&fn->s.args[i])) {
@@ -305,7 +314,8 @@ static void print_code(FILE *f, const function *fn)
 
 static size_t index_;
 
-static void emit(FILE *header, FILE *code, FILE *places, const char *id, const char *suffix, const char *text)
+static void emit(FILE *header, FILE *code, FILE *places, const char *id, const char *suffix,
+                 const char *text)
 {
     static function fn;
     char why[128];
@@ -341,21 +351,31 @@ int main(int argc, char **argv)
         return 2;
     }
     fprintf(header,
-            "/* The operations on tensors, as typed functions. Generated from core/ops/ops.def: the line above each function is\n"
+            "/* The operations on tensors, as typed functions. Generated from core/ops/ops.def: "
+            "the line above each function is\n"
             " * its schema in PyTorch's notation, and it means what PyTorch means by it.\n"
             " *\n"
-            " * Required arguments come by position; those with a default are members of an options struct, written as keywords\n"
-            " * behind them: cr_sum_dim(x, 1, .keepdim = true). A member left out is the default. Numbers (Scalar) and lists\n"
-            " * (int[]) among the required arguments take plain C numbers; in options write CR_S(0.5), CR_INTS(2, 2) and, for\n"
-            " * an optional integer or float, CR_SOME(1). A bool whose default is true is written negated: .no_largest = true.\n"
+            " * Required arguments come by position; those with a default are members of an "
+            "options struct, written as keywords\n"
+            " * behind them: cr_sum_dim(x, 1, .keepdim = true). A member left out is the default. "
+            "Numbers (Scalar) and lists\n"
+            " * (int[]) among the required arguments take plain C numbers; in options write "
+            "CR_S(0.5), CR_INTS(2, 2) and, for\n"
+            " * an optional integer or float, CR_SOME(1). A bool whose default is true is written "
+            "negated: .no_largest = true.\n"
             " *\n"
-            " * Results belong to the scope. Null arguments give null; failures set cr_error. Names that end in '_' change their\n"
+            " * Results belong to the scope. Null arguments give null; failures set cr_error. "
+            "Names that end in '_' change their\n"
             " * first argument and return it; names that end in '_out' write into `out`. */\n"
-            "#ifndef CRESSET_OPS_H\n#define CRESSET_OPS_H\n\n#include <cresset/tensor.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n");
-    fprintf(code, "/* Generated from core/ops/ops.def: each typed function fills its arguments in and calls the operation. */\n"
+            "#ifndef CRESSET_OPS_H\n#define CRESSET_OPS_H\n\n#include <cresset/tensor.h>\n\n#ifdef "
+            "__cplusplus\nextern \"C\" {\n#endif\n");
+    fprintf(code, "/* Generated from core/ops/ops.def: each typed function fills its arguments in "
+                  "and calls the operation. */\n"
                   "#include <cresset/ops.h>\n\n#include \"core/ops/typed.h\"\n");
-    fprintf(places, "/* Generated from core/ops/ops.def: where each operation stands in the table. */\n"
-                    "#ifndef CRESSET_CORE_OPS_OP_INDEX_H\n#define CRESSET_CORE_OPS_OP_INDEX_H\n\nenum cr_op_index {\n");
+    fprintf(places,
+            "/* Generated from core/ops/ops.def: where each operation stands in the table. */\n"
+            "#ifndef CRESSET_CORE_OPS_OP_INDEX_H\n#define CRESSET_CORE_OPS_OP_INDEX_H\n\nenum "
+            "cr_op_index {\n");
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
         char text[512];
         emit(header, code, places, rows[r].id, "", rows[r].schema);

@@ -1,4 +1,5 @@
-/* What happens the first time a call is seen: inference, the backend's plan, and the entry that remembers both. */
+/* What happens the first time a call is seen: inference, the backend's plan, and the entry that
+ * remembers both. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,7 +29,8 @@ static bool only_primitives(void)
 static bool list_attr(cr_frame *f, const cr_arg *arg, const cr_value *v)
 {
     if (v->count > 4 * CR_MAX_RANK)
-        return cr_frame_fail(f, "%s has %lld elements, more than any operation takes", arg->name, (long long)v->count);
+        return cr_frame_fail(f, "%s has %lld elements, more than any operation takes", arg->name,
+                             (long long)v->count);
     if (arg->type == CR_ARG_BOOLS) {
         int64_t bools[8] = {0};
         for (int64_t i = 0; i < v->count && i < 8; i++)
@@ -40,7 +42,8 @@ static bool list_attr(cr_frame *f, const cr_arg *arg, const cr_value *v)
     return true;
 }
 
-/* Attributes as the arguments have them; inference changes what a backend should see in another form. */
+/* Attributes as the arguments have them; inference changes what a backend should see in another
+ * form. */
 static bool fill_attrs(cr_frame *f)
 {
     const cr_schema *s = f->op->schema;
@@ -56,7 +59,8 @@ static bool fill_attrs(cr_frame *f)
             if (!list_attr(f, arg, v))
                 return false;
         } else if (arg->type == CR_ARG_STRING) {
-            f->attrs[f->nattrs++] = (cr_attr){.name = arg->name, .kind = CR_ATTR_TEXT, .as.text = v->as.s};
+            f->attrs[f->nattrs++] =
+                (cr_attr){.name = arg->name, .kind = CR_ATTR_TEXT, .as.text = v->as.s};
         }
     }
     return true;
@@ -69,7 +73,8 @@ static void keep_strides(cr_frame *f)
     cr_meta *out = &f->out[0];
     for (uint32_t i = 0; i < f->nin; i++) {
         const cr_tensor *t = f->in[i];
-        if (!t || t->dim != out->rank || memcmp(t->size, out->size, (size_t)t->dim * sizeof *t->size))
+        if (!t || t->dim != out->rank ||
+            memcmp(t->size, out->size, (size_t)t->dim * sizeof *t->size))
             continue;
         if (t->flags & CR_FLAG_CONTIGUOUS || !cr_is_dense(t))
             return;
@@ -188,7 +193,8 @@ static cr_status ask(cr_op_run *run, cr_frame *f, cr_plan_entry *e)
         all_bytes = calloc(nwritten, sizeof *all_bytes);
     }
     cr_status status = CR_OUT_OF_MEMORY;
-    if (!values || !at || !e->bind_inputs || (nwritten && (!e->written || !all_layouts || !all_bytes)))
+    if (!values || !at || !e->bind_inputs ||
+        (nwritten && (!e->written || !all_layouts || !all_bytes)))
         goto done;
     uint32_t *node_in = at, *node_out = at + total, *graph_out = at + 2 * total;
     uint32_t nvalues = 0, n_node_in = 0, n_node_out = 0, n_graph_out = 0;
@@ -234,14 +240,18 @@ static cr_status ask(cr_op_run *run, cr_frame *f, cr_plan_entry *e)
     const char *names[CR_MAX_ARGS];
     uint32_t nnames = 0;
     for (int a = 0; a < f->op->nargs; a++)
-        if ((s->args[a].type == CR_ARG_SCALAR || s->args[a].type == CR_ARG_FLOAT) && f->args[a].tag != CR_NONE)
+        if ((s->args[a].type == CR_ARG_SCALAR || s->args[a].type == CR_ARG_FLOAT) &&
+            f->args[a].tag != CR_NONE)
             names[nnames++] = s->args[a].name;
-    cr_graph_node node = {sizeof node, backend_name(f->op), node_in, node_out, n_node_in, n_node_out,
-                          f->attrs,    f->nattrs,           nnames,  names};
-    cr_graph graph = {sizeof graph, values, &node, graph_inputs, graph_out, nvalues, 1, ninputs, n_graph_out};
+    cr_graph_node node = {
+        sizeof node, backend_name(f->op), node_in, node_out, n_node_in, n_node_out,
+        f->attrs,    f->nattrs,           nnames,  names};
+    cr_graph graph = {sizeof graph, values, &node,   graph_inputs, graph_out,
+                      nvalues,      1,      ninputs, n_graph_out};
     cr_plan_info info = {sizeof info, 0, all_layouts, all_bytes};
     cr_backend_words();
-    status = f->op->how == CR_HOW_MEMORY ? CR_OK : dev->backend->plan(dev->handle, &graph, &info, &e->plan);
+    status = f->op->how == CR_HOW_MEMORY ? CR_OK
+                                         : dev->backend->plan(dev->handle, &graph, &info, &e->plan);
     if (graph_inputs != graph_in)
         free(graph_inputs);
     if (status != CR_OK)
@@ -257,8 +267,9 @@ static cr_status ask(cr_op_run *run, cr_frame *f, cr_plan_entry *e)
         int64_t last = 0, first;
         bool any = cr_extent(f->out[i].rank, f->out[i].size, f->out[i].stride, 0, &first, &last);
         e->out_bytes[i] = any ? (size_t)(last + 1) * cr_dtype_size((cr_dtype)f->out[i].dtype) : 0;
-        e->own_contiguous = e->own_contiguous &&
-                            cr_strides_are_contiguous(f->out[i].rank, f->out[i].size, f->out[i].stride);
+        e->own_contiguous =
+            e->own_contiguous &&
+            cr_strides_are_contiguous(f->out[i].rank, f->out[i].size, f->out[i].stride);
         if (f->alias[i] == -2)
             continue;
         if (all_layouts[seen] && f->alias[i] == -1 && !run->out) {
@@ -277,8 +288,8 @@ done:
     return status;
 }
 
-/* The device cannot plan it (or, never, anybody): the op's own decomposition, else the host. A primitive's decomposition is
- * for the cases that nobody plans. */
+/* The device cannot plan it (or, never, anybody): the op's own decomposition, else the host. A
+ * primitive's decomposition is for the cases that nobody plans. */
 static cr_plan_entry *unplanned(cr_op_run *run, bool never)
 {
     const cr_op *op = run->op->functional;
@@ -287,13 +298,15 @@ static cr_plan_entry *unplanned(cr_op_run *run, bool never)
     cr_dev *host = cr_dev_fallback();
     if (host && host != run->dev) {
         if (env_is("CRESSET_FALLBACK", "error"))
-            return cr_fail("%s: %s has no plan for it, and CRESSET_FALLBACK=error forbids to run it on %s", op->name,
-                           run->dev->name, host->name);
+            return cr_fail(
+                "%s: %s has no plan for it, and CRESSET_FALLBACK=error forbids to run it on %s",
+                op->name, run->dev->name, host->name);
         cr_log_message(CR_LOG_INFO, "%s runs on %s for %s", op->name, host->name, run->dev->name);
         return remember(run, CR_PLAN_FALLBACK);
     }
     return cr_fail("%.*s: not implemented for %s on %s", op->schema->bare, op->name,
-                   run->nin && run->in[0] ? cr_dtype_name((cr_dtype)run->in[0]->dtype) : "these arguments",
+                   run->nin && run->in[0] ? cr_dtype_name((cr_dtype)run->in[0]->dtype)
+                                          : "these arguments",
                    run->dev->name);
 }
 
@@ -327,14 +340,14 @@ static cr_plan_entry *decide(cr_op_run *run, cr_frame *f)
         return only_primitives() ? unplanned(run, true) : plan_native(run, f);
     if (f->like_inputs)
         keep_strides(f);
-    cr_tensor *written = run->op->variant == CR_OUT      ? run->out
+    cr_tensor *written = run->op->variant == CR_OUT       ? run->out
                          : run->op->variant == CR_INPLACE ? run->in[0]
                                                           : NULL;
     if (written) {
         cr_dtype result = (cr_dtype)f->out[0].dtype;
         if (cr_kind_of(result) > cr_kind_of((cr_dtype)written->dtype))
-            return cr_frame_fail(f, "result type %s can't be cast to the desired output type %s", cr_dtype_name(result),
-                                 cr_dtype_name((cr_dtype)written->dtype)),
+            return cr_frame_fail(f, "result type %s can't be cast to the desired output type %s",
+                                 cr_dtype_name(result), cr_dtype_name((cr_dtype)written->dtype)),
                    NULL;
         if (run->op->variant == CR_INPLACE && !same_sizes(&f->out[0], written))
             return cr_frame_fail(f, "output with shape %s doesn't match the broadcast shape %s",
@@ -344,9 +357,11 @@ static cr_plan_entry *decide(cr_op_run *run, cr_frame *f)
         bool casts = false, aside = false;
         for (uint32_t i = 0; i < f->nin; i++) {
             casts = casts || f->cast[i];
-            aside = aside || (f->in[i] && f->in[i] != written && f->in[i]->storage == written->storage);
+            aside =
+                aside || (f->in[i] && f->in[i] != written && f->in[i]->storage == written->storage);
         }
-        if (casts || aside || result != (cr_dtype)written->dtype || !same_sizes(&f->out[0], written) ||
+        if (casts || aside || result != (cr_dtype)written->dtype ||
+            !same_sizes(&f->out[0], written) ||
             (run->op->variant == CR_INPLACE && !f->inplace_ok) || f->no_plan)
             return remember(run, CR_PLAN_INDIRECT);
         cr_meta_of(written, &f->out[0]);
@@ -357,7 +372,8 @@ static cr_plan_entry *decide(cr_op_run *run, cr_frame *f)
     for (uint32_t i = 0; i < f->nin; i++)
         if (f->cast[i])
             return remember_casts(run, f->cast);
-    if (f->no_plan || (only_primitives() && op->how == CR_HOW_KERNEL && strcmp(backend_name(op), "copy")))
+    if (f->no_plan ||
+        (only_primitives() && op->how == CR_HOW_KERNEL && strcmp(backend_name(op), "copy")))
         return written ? remember(run, CR_PLAN_INDIRECT) : unplanned(run, true);
     cr_plan_entry *e = plan_native(run, f);
     if (e && written && (e->mode == CR_PLAN_DECOMPOSE || e->mode == CR_PLAN_FALLBACK))

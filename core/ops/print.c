@@ -1,5 +1,6 @@
-/* Tensors as text, in PyTorch's form. The rules are torch._tensor_str's: one format for all elements, chosen from the finite
- * ones; integers shown as such; scientific notation when the range asks for it; summaries above a threshold. */
+/* Tensors as text, in PyTorch's form. The rules are torch._tensor_str's: one format for all
+ * elements, chosen from the finite ones; integers shown as such; scientific notation when the range
+ * asks for it; summaries above a threshold. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -231,7 +232,8 @@ char *cr_tensor_to_string(const cr_tensor *tensor)
         free(data);
         return NULL;
     }
-    printer p = {.data = data, .t = tensor, .size = size, .summarize = tensor->numel > options.threshold};
+    printer p = {
+        .data = data, .t = tensor, .size = size, .summarize = tensor->numel > options.threshold};
     cr_text_add(&p.text, "tensor(");
     char words[512];
     if (tensor->numel) {
@@ -241,7 +243,8 @@ char *cr_tensor_to_string(const cr_tensor *tensor)
         cr_text_add(&p.text, "[]");
     }
     const char *line = p.text.data ? strrchr(p.text.data, '\n') : NULL;
-    int column = p.text.data ? (int)(p.text.length - (size_t)(line ? line + 1 - p.text.data : 0)) : 0;
+    int column =
+        p.text.data ? (int)(p.text.length - (size_t)(line ? line + 1 - p.text.data : 0)) : 0;
     if (!tensor->numel && tensor->dim != 1) {
         snprintf(words, sizeof words, "size=(%s", cr_sizes_text(tensor->dim, tensor->size) + 1);
         words[strlen(words) - 1] = ')';
@@ -251,7 +254,8 @@ char *cr_tensor_to_string(const cr_tensor *tensor)
         snprintf(words, sizeof words, "device='%s'", cr_tensor_device(tensor));
         remark(&p, &column, words);
     }
-    bool plain = dtype == cr_default_dtype() || (tensor->numel && (dtype == CR_I64 || dtype == CR_B8));
+    bool plain =
+        dtype == cr_default_dtype() || (tensor->numel && (dtype == CR_I64 || dtype == CR_B8));
     if (!plain) {
         snprintf(words, sizeof words, "dtype=torch.%s", cr_dtype_name(dtype));
         remark(&p, &column, words);

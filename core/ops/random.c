@@ -1,5 +1,5 @@
-/* The process's random generator: a key and a counter for Philox4x32-10. Drawing takes blocks from the counter, so two
- * operations never see the same block and a state is two numbers. */
+/* The process's random generator: a key and a counter for Philox4x32-10. Drawing takes blocks from
+ * the counter, so two operations never see the same block and a state is two numbers. */
 #include "core/base/lock.h"
 #include "core/ops/invoke.h"
 

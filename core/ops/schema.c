@@ -1,4 +1,5 @@
-/* The schema parser: a small recursive descent over one line. It knows the types of the table and no others. */
+/* The schema parser: a small recursive descent over one line. It knows the types of the table and
+ * no others. */
 #define _GNU_SOURCE
 #include "core/ops/schema.h"
 
@@ -76,7 +77,8 @@ static const struct {
              {"MemoryFormat", CR_ARG_MEMORY_FORMAT, CR_ARG_MEMORY_FORMAT},
              {"Generator", CR_ARG_GENERATOR, CR_ARG_GENERATOR}};
 
-/* Type, alias note, '?', list: "Tensor(a!)", "int[2]?", "Tensor?[]". alias gets the note's letter, 0 without. */
+/* Type, alias note, '?', list: "Tensor(a!)", "int[2]?", "Tensor?[]". alias gets the note's letter,
+ * 0 without. */
 static void type(parser *p, cr_arg *arg, char *alias)
 {
     char name[32];
@@ -280,8 +282,8 @@ bool cr_schema_out_text(const char *text, const char *overload, char *into, size
     const char *open = strchr(text, '('), *dot = memchr(text, '.', (size_t)(open - text));
     const char *end = dot ? dot : open, *arrow = strstr(text, " -> ");
     bool star = memmem(open, (size_t)(arrow - open), "*, ", 3) != NULL;
-    int n = snprintf(into, size, "%.*s.%s%.*s%s, Tensor(a!) out) -> Tensor(a!)", (int)(end - text), text,
-                     overload, (int)(arrow - 1 - open), open, star ? "" : ", *");
+    int n = snprintf(into, size, "%.*s.%s%.*s%s, Tensor(a!) out) -> Tensor(a!)", (int)(end - text),
+                     text, overload, (int)(arrow - 1 - open), open, star ? "" : ", *");
     return n > 0 && (size_t)n < size;
 }
 

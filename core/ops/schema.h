@@ -1,4 +1,5 @@
-/* Schemas in PyTorch's notation, parsed: "add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor". */
+/* Schemas in PyTorch's notation, parsed: "add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1)
+ * -> Tensor". */
 #ifndef CRESSET_CORE_OPS_SCHEMA_H
 #define CRESSET_CORE_OPS_SCHEMA_H
 
@@ -26,13 +27,13 @@ enum { CR_MAX_ARGS = 20, CR_MAX_RETURNS = 6 };
 
 typedef struct cr_arg {
     char name[28];
-    uint8_t type;      /* cr_arg_type */
-    bool optional;     /* T? : none may be given */
+    uint8_t type;           /* cr_arg_type */
+    bool optional;          /* T? : none may be given */
     bool elements_optional; /* Tensor?[] */
-    bool keyword_only; /* after '*' */
+    bool keyword_only;      /* after '*' */
     bool has_default;
-    bool written;  /* Tensor(a!) */
-    int16_t fixed; /* int[2]: 2; a single number fills it. 0 otherwise */
+    bool written;      /* Tensor(a!) */
+    int16_t fixed;     /* int[2]: 2; a single number fills it. 0 otherwise */
     cr_value fallback; /* the default; lists point into fallback_ints */
     int64_t fallback_ints[2];
     char fallback_text[12];
@@ -55,8 +56,8 @@ typedef struct cr_schema {
 
 /* Parses text. False with a sentence in why (of `size` bytes) if it isn't a schema. */
 bool cr_schema_parse(const char *text, cr_schema *schema, char *why, size_t size);
-/* The schema of a row's in-place form ("add_.Tensor(Tensor(a!) self, …") or of its out form with that overload name. False
- * if into is too small. */
+/* The schema of a row's in-place form ("add_.Tensor(Tensor(a!) self, …") or of its out form with
+ * that overload name. False if into is too small. */
 bool cr_schema_inplace_text(const char *text, char *into, size_t size);
 bool cr_schema_out_text(const char *text, const char *overload, char *into, size_t size);
 

@@ -1,4 +1,5 @@
-/* The table, made from ops.def at the first use: rows, their in-place and out forms, and their parsed schemas. */
+/* The table, made from ops.def at the first use: rows, their in-place and out forms, and their
+ * parsed schemas. */
 #include "core/ops/table.h"
 
 #include <pthread.h>
@@ -18,16 +19,17 @@ typedef struct row {
     cr_op_function function;
 } row;
 
-#define cr_infer_any  NULL
-#define I             true
-#define N             false
-#define primitive     CR_HOW_PRIMITIVE, NULL
-#define memory        CR_HOW_MEMORY, NULL
+#define cr_infer_any     NULL
+#define I                true
+#define N                false
+#define primitive        CR_HOW_PRIMITIVE, NULL
+#define memory           CR_HOW_MEMORY, NULL
 #define primitive_or(fn) CR_HOW_PRIMITIVE, cr_decompose_##fn
-#define kernel(fn)    CR_HOW_KERNEL, cr_decompose_##fn
-#define composite(fn) CR_HOW_COMPOSITE, cr_composite_##fn
-#define view(fn)      CR_HOW_VIEW, cr_view_##fn
-#define OP(id, schema, inplace, out, infer, how, grad) {schema, inplace, out, cr_infer_##infer, how},
+#define kernel(fn)       CR_HOW_KERNEL, cr_decompose_##fn
+#define composite(fn)    CR_HOW_COMPOSITE, cr_composite_##fn
+#define view(fn)         CR_HOW_VIEW, cr_view_##fn
+#define OP(id, schema, inplace, out, infer, how, grad) \
+    {schema, inplace, out, cr_infer_##infer, how},
 
 static const row rows[] = {
 #include "core/ops/ops.def"
@@ -58,7 +60,8 @@ static cr_schema *parse(const char *text)
         cr_arg *arg = &kept->args[i];
         if (arg->fallback.tag == CR_INT_LIST) {
             if (arg->fixed > 1 && arg->fallback.count == arg->fixed && arg->fixed <= 3) {
-                /* one number for all: the second stands for the third too, through a shared static list */
+                /* one number for all: the second stands for the third too, through a shared static
+                 * list */
                 static const int64_t zeros[3] = {0, 0, 0}, ones[3] = {1, 1, 1};
                 arg->fallback.as.ints = arg->fallback_ints[0] ? ones : zeros;
             } else {
@@ -90,7 +93,8 @@ static bool add(cr_op *ops, size_t r, cr_variant variant, const char *text)
                   .function = rows[r].function};
     /* What inference makes of these depends on the numbers' values, not on their kinds alone. */
     op->numbers_in_key = op->infer == cr_infer_arange || op->infer == cr_infer_uniform ||
-                         op->infer == cr_infer_native_dropout || !strncmp(rows[r].schema, "pow.Tensor_Scalar", 17);
+                         op->infer == cr_infer_native_dropout ||
+                         !strncmp(rows[r].schema, "pow.Tensor_Scalar", 17);
     op->own_inplace = variant == CR_FUNCTIONAL && schema->nargs && schema->args[0].written &&
                       schema->args[0].type == CR_ARG_TENSOR;
     nops++;
@@ -117,7 +121,8 @@ static void make(void)
         size_t first = nops;
         well = add(ops, r, CR_FUNCTIONAL, rows[r].schema);
         if (well && rows[r].inplace)
-            well = cr_schema_inplace_text(rows[r].schema, text, sizeof text) && add(ops, r, CR_INPLACE, text);
+            well = cr_schema_inplace_text(rows[r].schema, text, sizeof text) &&
+                   add(ops, r, CR_INPLACE, text);
         if (well && rows[r].out)
             well = cr_schema_out_text(rows[r].schema, rows[r].out, text, sizeof text) &&
                    add(ops, r, CR_OUT, text);
@@ -160,7 +165,8 @@ const cr_op *cr_op_find(const char *name)
     for (size_t i = 0; i < nops; i++) {
         if (!strcmp(ops[i].name, name))
             return &ops[i];
-        if (!bare && ops[i].schema->bare == strlen(name) && !strncmp(ops[i].name, name, strlen(name)))
+        if (!bare && ops[i].schema->bare == strlen(name) &&
+            !strncmp(ops[i].name, name, strlen(name)))
             bare = &ops[i];
     }
     return bare;

@@ -1,4 +1,5 @@
-/* The table of operations as the library holds it: a row of ops.def, and the in-place and out forms made from it. */
+/* The table of operations as the library holds it: a row of ops.def, and the in-place and out forms
+ * made from it. */
 #ifndef CRESSET_CORE_OPS_TABLE_H
 #define CRESSET_CORE_OPS_TABLE_H
 
@@ -7,7 +8,8 @@
 
 typedef struct cr_frame cr_frame;
 
-/* What an operation gives back. The tensors belong to the scope. list is an array that the scope frees. */
+/* What an operation gives back. The tensors belong to the scope. list is an array that the scope
+ * frees. */
 typedef struct cr_results {
     int count;
     cr_tensor *t[CR_MAX_RETURNS];
@@ -15,10 +17,17 @@ typedef struct cr_results {
     int64_t nlist;
 } cr_results;
 
-/* A decomposition, a composite, or a view: args are complete, in the schema's order. Returns 0, or -1 with the error set. */
+/* A decomposition, a composite, or a view: args are complete, in the schema's order. Returns 0, or
+ * -1 with the error set. */
 typedef int (*cr_op_function)(const cr_op *op, const cr_value *args, cr_results *results);
 
-typedef enum cr_how { CR_HOW_PRIMITIVE, CR_HOW_MEMORY, CR_HOW_KERNEL, CR_HOW_COMPOSITE, CR_HOW_VIEW } cr_how;
+typedef enum cr_how {
+    CR_HOW_PRIMITIVE,
+    CR_HOW_MEMORY,
+    CR_HOW_KERNEL,
+    CR_HOW_COMPOSITE,
+    CR_HOW_VIEW
+} cr_how;
 
 typedef enum cr_variant { CR_FUNCTIONAL, CR_INPLACE, CR_OUT } cr_variant;
 
@@ -30,7 +39,7 @@ struct cr_op {
     uint16_t row;   /* in ops.def */
     uint8_t how;    /* cr_how */
     uint8_t variant;
-    uint8_t nargs; /* without `out` */
+    uint8_t nargs;    /* without `out` */
     bool own_inplace; /* the row itself writes its first argument: "normal_(Tensor(a!) self, …)" */
     bool numbers_in_key;
     bool (*infer)(cr_frame *frame);

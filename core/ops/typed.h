@@ -6,8 +6,10 @@
 
 #include "core/ops/table.h"
 
-/* A list argument; `fixed` copies of a single number go to spread, which lives as long as the call. */
-static inline cr_value from_ints(const cr_ints *list, int fixed, int64_t *spread, const cr_value *fallback)
+/* A list argument; `fixed` copies of a single number go to spread, which lives as long as the call.
+ */
+static inline cr_value from_ints(const cr_ints *list, int fixed, int64_t *spread,
+                                 const cr_value *fallback)
 {
     if (!list->data && !list->count) {
         if (fallback)

@@ -1,5 +1,5 @@
-/* The ways around a plan: composites and views, decompositions, casts first, results made aside and copied over, the host
- * instead of the device. */
+/* The ways around a plan: composites and views, decompositions, casts first, results made aside and
+ * copied over, the host instead of the device. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,14 +36,16 @@ static int copy_over(const cr_op *op, cr_tensor *to, cr_tensor *from, cr_results
 {
     if (!from)
         return -1;
-    if (op->variant == CR_OUT && (to->dim != from->dim || memcmp(to->size, from->size, (size_t)to->dim * 8))) {
+    if (op->variant == CR_OUT &&
+        (to->dim != from->dim || memcmp(to->size, from->size, (size_t)to->dim * 8))) {
         if (to->numel)
-            return CR_FAIL_INT("%.*s: out has the shape %s, but the result has %s; give a tensor of that shape, or an empty "
+            return CR_FAIL_INT("%.*s: out has the shape %s, but the result has %s; give a tensor "
+                               "of that shape, or an empty "
                                "one",
                                op->schema->bare, op->name, cr_sizes_text(to->dim, to->size),
                                cr_sizes_text(from->dim, from->size));
-        cr_storage *storage =
-            cr_storage_new(to->storage->dev, (size_t)from->numel * cr_dtype_size((cr_dtype)to->dtype));
+        cr_storage *storage = cr_storage_new(
+            to->storage->dev, (size_t)from->numel * cr_dtype_size((cr_dtype)to->dtype));
         if (!storage)
             return -1;
         cr_storage_release(to->storage);
@@ -70,12 +72,14 @@ int cr_invoke_composite(const cr_op *op, const cr_value *args, cr_results *resul
     cr_scope_begin();
     int failed = op->function(op->functional, args, results);
     if (!failed && op->variant != CR_FUNCTIONAL)
-        failed = copy_over(op, args[op->variant == CR_OUT ? op->nargs : 0].as.tensor, results->t[0], results);
+        failed = copy_over(op, args[op->variant == CR_OUT ? op->nargs : 0].as.tensor, results->t[0],
+                           results);
     end_keeping(results, failed);
     return failed;
 }
 
-/* The result of the functional form, then a copy. Nothing of it is recorded: the caller records the operation as a whole. */
+/* The result of the functional form, then a copy. Nothing of it is recorded: the caller records the
+ * operation as a whole. */
 int cr_run_indirect(cr_op_run *run, cr_results *results)
 {
     cr_tensor *to = run->op->variant == CR_OUT ? run->out : run->in[0];
@@ -104,7 +108,8 @@ int cr_run_decomposed(cr_op_run *run, cr_results *results)
 /* ---- other arguments, same operation ---- */
 
 /* Calls the operation again with each tensor argument exchanged by change(t, index, context). */
-static int again(cr_op_run *run, cr_results *results, cr_tensor *(*change)(cr_tensor *, uint32_t, void *), void *context)
+static int again(cr_op_run *run, cr_results *results,
+                 cr_tensor *(*change)(cr_tensor *, uint32_t, void *), void *context)
 {
     const cr_op *op = run->op;
     cr_value args[CR_MAX_ARGS];
@@ -186,7 +191,8 @@ int cr_make_plain(cr_tensor *t)
     cr_storage *workspace = NULL;
     cr_lock_acquire(&dev->lock);
     cr_status status = dev->backend->plan(dev->handle, &graph, &info, &plan);
-    if (status == CR_OK && info.workspace && !(workspace = cr_storage_new_locked(dev, info.workspace)))
+    if (status == CR_OK && info.workspace &&
+        !(workspace = cr_storage_new_locked(dev, info.workspace)))
         status = CR_OUT_OF_MEMORY;
     if (status == CR_OK) {
         const cr_binding bind[2] = {{storage->buffer, 0}, {fresh->buffer, 0}};
@@ -224,14 +230,16 @@ static cr_tensor *to_device(cr_tensor *t, uint32_t i, void *dev)
     if (t->storage->dev == dev)
         return t;
     if (t->dim)
-        return cr_fail("Expected all tensors to be on the same device, but found at least two devices, %s and %s!",
+        return cr_fail("Expected all tensors to be on the same device, but found at least two "
+                       "devices, %s and %s!",
                        ((cr_dev *)dev)->name, t->storage->dev->name);
     return cr_tensor_to(t, ((cr_dev *)dev)->name);
 }
 
 int cr_run_on_one_device(cr_op_run *run, cr_results *results)
 {
-    if (!strcmp(run->op->name, "copy_") || !strcmp(run->op->name, "copy")) { /* the one that crosses devices */
+    if (!strcmp(run->op->name, "copy_") ||
+        !strcmp(run->op->name, "copy")) { /* the one that crosses devices */
         cr_value args[3] = {run->args[0], run->args[1], run->args[2]};
         cr_scope_begin();
         args[1].as.tensor = cr_tensor_to(run->in[1], run->in[0]->storage->dev->name);
@@ -284,12 +292,14 @@ int cr_run_fallback(cr_op_run *run, cr_results *results)
     }
     failed = failed || cr_invoke(op, args, results);
     for (int a = 0; a < op->nargs && !failed; a++) {
-        bool written = op->schema->args[a].written || !strncmp(op->schema->args[a].name, "running_", 8);
+        bool written =
+            op->schema->args[a].written || !strncmp(op->schema->args[a].name, "running_", 8);
         for (int i = run->first_input[a]; written && i < run->first_input[a + 1] && !failed; i++)
             failed = run->in[i] && moved[i] != run->in[i] && !cr_copy_(run->in[i], moved[i]);
     }
     for (int i = 0; i < results->count && !failed; i++)
-        failed = results->t[i] && !(results->t[i] = cr_tensor_to(results->t[i], dev->name)) ? -1 : 0;
+        failed =
+            results->t[i] && !(results->t[i] = cr_tensor_to(results->t[i], dev->name)) ? -1 : 0;
     end_keeping(results, failed);
     set_grad_disabled(was);
     free(moved);
@@ -308,7 +318,8 @@ int cr_invoke_view(const cr_op *op, const cr_value *args, cr_results *results)
     }
     if (CR_UNLIKELY(base->storage->layout) && cr_make_plain(base))
         return -1;
-    bool records = cr_requires_grad_flag(base) && !cr_this_thread.grad_disabled && !cr_this_thread.inference_mode;
+    bool records = cr_requires_grad_flag(base) && !cr_this_thread.grad_disabled &&
+                   !cr_this_thread.inference_mode;
     struct cr_grad_node *node = NULL;
     if (records) {
         const uint16_t first[2] = {0, 1};

@@ -3,8 +3,8 @@
 
 #include "core/ops/functions.h"
 
-static int give_view(cr_results *r, const cr_tensor *t, int dim, const int64_t *sizes, const int64_t *strides,
-                     int64_t offset)
+static int give_view(cr_results *r, const cr_tensor *t, int dim, const int64_t *sizes,
+                     const int64_t *strides, int64_t offset)
 {
     return cr_give(r, cr_tensor_make_view(t, dim, sizes, strides, offset));
 }
@@ -27,13 +27,16 @@ static int wanted_sizes(const char *name, const cr_tensor *t, const cr_value *li
     int n = (int)list->count, unknown = -1;
     int64_t known = 1;
     if (list->count > CR_MAX_RANK)
-        return CR_FAIL_INT("%s: %lld dimensions are more than the %d supported", name, (long long)list->count, CR_MAX_RANK);
+        return CR_FAIL_INT("%s: %lld dimensions are more than the %d supported", name,
+                           (long long)list->count, CR_MAX_RANK);
     for (int d = 0; d < n; d++) {
         sizes[d] = list->as.ints[d];
         if (sizes[d] == -1 && unknown < 0)
             unknown = d;
         else if (sizes[d] < 0)
-            return CR_FAIL_INT(sizes[d] == -1 ? "%s: only one dimension can be inferred" : "%s: invalid shape dimension", name);
+            return CR_FAIL_INT(sizes[d] == -1 ? "%s: only one dimension can be inferred"
+                                              : "%s: invalid shape dimension",
+                               name);
         else if (__builtin_mul_overflow(known, sizes[d], &known))
             known = -1;
     }
@@ -42,17 +45,18 @@ static int wanted_sizes(const char *name, const cr_tensor *t, const cr_value *li
         return n;
     }
     if (unknown >= 0 && !known && !t->numel)
-        return CR_FAIL_INT("%s: cannot reshape tensor of 0 elements into shape %s because the unspecified dimension size -1 "
+        return CR_FAIL_INT("%s: cannot reshape tensor of 0 elements into shape %s because the "
+                           "unspecified dimension size -1 "
                            "can be any value and is ambiguous",
                            name, cr_sizes_text(n, sizes));
     if (unknown >= 0 || known != t->numel)
-        return CR_FAIL_INT("%s: shape '%s' is invalid for input of size %lld", name, cr_sizes_text(n, sizes),
-                           (long long)t->numel);
+        return CR_FAIL_INT("%s: shape '%s' is invalid for input of size %lld", name,
+                           cr_sizes_text(n, sizes), (long long)t->numel);
     return n;
 }
 
-/* Strides under which the same memory has other sizes, if there are any: each new dimension must lie within a run of old
- * dimensions that are contiguous among themselves. */
+/* Strides under which the same memory has other sizes, if there are any: each new dimension must
+ * lie within a run of old dimensions that are contiguous among themselves. */
 static bool strides_for(const cr_tensor *t, int n, const int64_t *sizes, int64_t *strides)
 {
     if (!t->numel) {
@@ -90,10 +94,12 @@ int cr_view_view(const cr_op *op, const cr_value *args, cr_results *r)
     if (n < 0)
         return -1;
     if (!strides_for(t, n, sizes, strides))
-        return CR_FAIL_INT("%s: view size is not compatible with input tensor's size and stride (at least one dimension spans "
-                           "across two contiguous subspaces). Use cr_reshape(...) instead. (sizes %s, strides %s, asked %s)",
-                           op->name, cr_sizes_text(t->dim, t->size), cr_sizes_text(t->dim, t->stride),
-                           cr_sizes_text(n, sizes));
+        return CR_FAIL_INT("%s: view size is not compatible with input tensor's size and stride "
+                           "(at least one dimension spans "
+                           "across two contiguous subspaces). Use cr_reshape(...) instead. (sizes "
+                           "%s, strides %s, asked %s)",
+                           op->name, cr_sizes_text(t->dim, t->size),
+                           cr_sizes_text(t->dim, t->stride), cr_sizes_text(n, sizes));
     return give_view(r, t, n, sizes, strides, t->offset);
 }
 
@@ -104,7 +110,8 @@ int cr_view_permute(const cr_op *op, const cr_value *args, cr_results *r)
     int64_t sizes[CR_MAX_RANK], strides[CR_MAX_RANK];
     bool seen[CR_MAX_RANK] = {false};
     if (args[1].count != t->dim)
-        return CR_FAIL_INT("permute: %lld dims were given for a tensor of %d dimensions", (long long)args[1].count, t->dim);
+        return CR_FAIL_INT("permute: %lld dims were given for a tensor of %d dimensions",
+                           (long long)args[1].count, t->dim);
     for (int d = 0; d < t->dim; d++) {
         int from = cr_wrap_dim("permute", args[1].as.ints[d], t->dim);
         if (from < 0)
@@ -147,7 +154,8 @@ int cr_view_t(const cr_op *op, const cr_value *args, cr_results *r)
     const cr_tensor *t = self_of(args);
     if (t->dim > 2)
         return CR_FAIL_INT("t: expects a tensor with <= 2 dimensions, but self is %dD", t->dim);
-    return t->dim < 2 ? give_view(r, t, t->dim, t->size, t->stride, t->offset) : swapped(t, 0, 1, r);
+    return t->dim < 2 ? give_view(r, t, t->dim, t->size, t->stride, t->offset)
+                      : swapped(t, 0, 1, r);
 }
 
 int cr_view_expand(const cr_op *op, const cr_value *args, cr_results *r)
@@ -157,7 +165,8 @@ int cr_view_expand(const cr_op *op, const cr_value *args, cr_results *r)
     int64_t sizes[CR_MAX_RANK], strides[CR_MAX_RANK];
     int n = (int)args[1].count;
     if (args[1].count > CR_MAX_RANK || n < t->dim)
-        return CR_FAIL_INT("expand: the number of sizes provided (%lld) must be greater or equal to the number of dimensions "
+        return CR_FAIL_INT("expand: the number of sizes provided (%lld) must be greater or equal "
+                           "to the number of dimensions "
                            "in the tensor (%d) and at most %d",
                            (long long)args[1].count, t->dim, CR_MAX_RANK);
     for (int d = 0; d < n; d++) {
@@ -166,12 +175,14 @@ int cr_view_expand(const cr_op *op, const cr_value *args, cr_results *r)
         if (want == -1 && from >= 0)
             want = have;
         if (want < 0)
-            return CR_FAIL_INT("expand: size %lld isn't allowed at the non-existing dimension %d", (long long)want, d);
+            return CR_FAIL_INT("expand: size %lld isn't allowed at the non-existing dimension %d",
+                               (long long)want, d);
         if (want != have && have != 1)
-            return CR_FAIL_INT("expand: The expanded size of the tensor (%lld) must match the existing size (%lld) at "
+            return CR_FAIL_INT("expand: The expanded size of the tensor (%lld) must match the "
+                               "existing size (%lld) at "
                                "non-singleton dimension %d. Target sizes: %s. Tensor sizes: %s",
-                               (long long)want, (long long)have, d, cr_sizes_text(n, args[1].as.ints),
-                               cr_sizes_text(t->dim, t->size));
+                               (long long)want, (long long)have, d,
+                               cr_sizes_text(n, args[1].as.ints), cr_sizes_text(t->dim, t->size));
         sizes[d] = want;
         strides[d] = from < 0 || (have == 1 && want != 1) ? 0 : t->stride[from];
     }
@@ -193,7 +204,8 @@ int cr_view_slice(const cr_op *op, const cr_value *args, cr_results *r)
     if (step <= 0)
         return CR_FAIL_INT("slice step must be positive");
     int64_t size = t->size[d];
-    int64_t start = args[2].tag == CR_NONE ? 0 : args[2].as.i, end = args[3].tag == CR_NONE ? size : args[3].as.i;
+    int64_t start = args[2].tag == CR_NONE ? 0 : args[2].as.i,
+            end = args[3].tag == CR_NONE ? size : args[3].as.i;
     start += start < 0 ? size : 0;
     end += end < 0 ? size : 0;
     start = start < 0 ? 0 : start > size ? size : start;
@@ -217,8 +229,9 @@ int cr_view_select(const cr_op *op, const cr_value *args, cr_results *r)
     if (d < 0)
         return -1;
     if (index < -t->size[d] || index >= t->size[d])
-        return CR_FAIL_INT("select(): index %lld out of range for tensor of size %s at dimension %d", (long long)index,
-                           cr_sizes_text(t->dim, t->size), d);
+        return CR_FAIL_INT(
+            "select(): index %lld out of range for tensor of size %s at dimension %d",
+            (long long)index, cr_sizes_text(t->dim, t->size), d);
     index += index < 0 ? t->size[d] : 0;
     for (int e = 0, to = 0; e < t->dim; e++) {
         if (e == d)
@@ -298,18 +311,21 @@ int cr_view_as_strided(const cr_op *op, const cr_value *args, cr_results *r)
     int n = (int)args[1].count;
     int64_t offset = args[3].tag == CR_NONE ? t->offset : args[3].as.i, first, last;
     if (args[1].count != args[2].count || args[1].count > CR_MAX_RANK)
-        return CR_FAIL_INT("as_strided: mismatch in length of strides and shape (%lld and %lld), or more than %d",
-                           (long long)args[2].count, (long long)args[1].count, CR_MAX_RANK);
+        return CR_FAIL_INT(
+            "as_strided: mismatch in length of strides and shape (%lld and %lld), or more than %d",
+            (long long)args[2].count, (long long)args[1].count, CR_MAX_RANK);
     for (int d = 0; d < n; d++)
         if (args[1].as.ints[d] < 0 || args[2].as.ints[d] < 0)
-            return CR_FAIL_INT("as_strided: negative sizes and strides are not supported: sizes %s, strides %s",
-                               cr_sizes_text(n, args[1].as.ints), cr_sizes_text(n, args[2].as.ints));
+            return CR_FAIL_INT(
+                "as_strided: negative sizes and strides are not supported: sizes %s, strides %s",
+                cr_sizes_text(n, args[1].as.ints), cr_sizes_text(n, args[2].as.ints));
     int64_t capacity = (int64_t)(t->storage->bytes / cr_dtype_size((cr_dtype)t->dtype));
     bool any = cr_extent(n, args[1].as.ints, args[2].as.ints, offset, &first, &last);
     if (offset < 0 || (any && last >= capacity) || cr_numel_of(n, args[1].as.ints) < 0)
-        return CR_FAIL_INT("as_strided: sizes %s, strides %s, offset %lld leave the storage of %lld elements",
-                           cr_sizes_text(n, args[1].as.ints), cr_sizes_text(n, args[2].as.ints), (long long)offset,
-                           (long long)capacity);
+        return CR_FAIL_INT(
+            "as_strided: sizes %s, strides %s, offset %lld leave the storage of %lld elements",
+            cr_sizes_text(n, args[1].as.ints), cr_sizes_text(n, args[2].as.ints), (long long)offset,
+            (long long)capacity);
     return give_view(r, t, n, args[1].as.ints, args[2].as.ints, offset);
 }
 
@@ -318,12 +334,14 @@ int cr_view_diagonal(const cr_op *op, const cr_value *args, cr_results *r)
     (void)op;
     const cr_tensor *t = self_of(args);
     int64_t sizes[CR_MAX_RANK], strides[CR_MAX_RANK], offset = args[1].as.i;
-    int a = cr_wrap_dim("diagonal", args[2].as.i, t->dim), b = a < 0 ? -1 : cr_wrap_dim("diagonal", args[3].as.i, t->dim);
+    int a = cr_wrap_dim("diagonal", args[2].as.i, t->dim),
+        b = a < 0 ? -1 : cr_wrap_dim("diagonal", args[3].as.i, t->dim);
     if (b < 0)
         return -1;
     if (a == b || t->dim < 2)
         return CR_FAIL_INT("diagonal dimensions cannot be identical %d, %d", a, b);
-    int64_t rows = t->size[a] + (offset < 0 ? offset : 0), columns = t->size[b] - (offset > 0 ? offset : 0);
+    int64_t rows = t->size[a] + (offset < 0 ? offset : 0),
+            columns = t->size[b] - (offset > 0 ? offset : 0);
     int64_t length = rows < columns ? rows : columns;
     int n = 0;
     for (int d = 0; d < t->dim; d++) {
@@ -348,8 +366,9 @@ int cr_view_unfold(const cr_op *op, const cr_value *args, cr_results *r)
         return -1;
     int64_t have = t->dim ? t->size[d] : 1;
     if (size < 0 || size > have || step <= 0 || t->dim == CR_MAX_RANK)
-        return CR_FAIL_INT("unfold: maximum size for tensor at dimension %d is %lld but size is %lld (step %lld)", d,
-                           (long long)have, (long long)size, (long long)step);
+        return CR_FAIL_INT(
+            "unfold: maximum size for tensor at dimension %d is %lld but size is %lld (step %lld)",
+            d, (long long)have, (long long)size, (long long)step);
     memcpy(sizes, t->size, sizeof sizes);
     memcpy(strides, t->stride, sizeof strides);
     int64_t stride = t->dim ? t->stride[d] : 1;

@@ -7,10 +7,9 @@
 static const struct {
     const char *name;
     size_t bytes;
-} dtypes[] = {
-    {"none", 0},
+} dtypes[] = {{"none", 0},
 #define ROW(name, number, bytes, text) {text, bytes},
-    CR_DTYPES(ROW)
+              CR_DTYPES(ROW)
 #undef ROW
 };
 #define NDTYPES (sizeof dtypes / sizeof *dtypes)
@@ -30,10 +29,10 @@ cr_dtype cr_dtype_by_name(const char *name)
     static const struct {
         const char *name;
         cr_dtype dtype;
-    } aliases[] = {{"double", CR_F64}, {"float", CR_F32}, {"half", CR_F16},  {"long", CR_I64},
-                   {"int", CR_I32},    {"short", CR_I16}, {"char", CR_I8},   {"byte", CR_U8},
-                   {"f64", CR_F64},    {"f32", CR_F32},   {"f16", CR_F16},   {"bf16", CR_BF16},
-                   {"i64", CR_I64},    {"i32", CR_I32},   {"i16", CR_I16},   {"i8", CR_I8},
+    } aliases[] = {{"double", CR_F64}, {"float", CR_F32}, {"half", CR_F16}, {"long", CR_I64},
+                   {"int", CR_I32},    {"short", CR_I16}, {"char", CR_I8},  {"byte", CR_U8},
+                   {"f64", CR_F64},    {"f32", CR_F32},   {"f16", CR_F16},  {"bf16", CR_BF16},
+                   {"i64", CR_I64},    {"i32", CR_I32},   {"i16", CR_I16},  {"i8", CR_I8},
                    {"u8", CR_U8},      {"b8", CR_B8}};
     if (!name)
         return CR_DTYPE_NONE;
@@ -58,8 +57,8 @@ bool cr_dtype_is_floating(cr_dtype dtype)
     return dtype >= CR_F64 && dtype <= CR_BF16;
 }
 
-/* PyTorch's table of torch.promote_types, by pairs: the wider of a kind; float over int over bool; f16 with bf16 gives
- * f32; u8 with a signed type gives the smallest signed type that holds both. */
+/* PyTorch's table of torch.promote_types, by pairs: the wider of a kind; float over int over bool;
+ * f16 with bf16 gives f32; u8 with a signed type gives the smallest signed type that holds both. */
 cr_dtype cr_promote_types(cr_dtype a, cr_dtype b)
 {
     if (a == b || b == CR_DTYPE_NONE)
@@ -91,7 +90,8 @@ cr_dtype cr_default_dtype(void)
 int cr_set_default_dtype(cr_dtype dtype)
 {
     if (!cr_dtype_is_floating(dtype))
-        return CR_FAIL_INT("cr_set_default_dtype: only floating-point types are supported as the default type, not %s",
+        return CR_FAIL_INT("cr_set_default_dtype: only floating-point types are supported as the "
+                           "default type, not %s",
                            cr_dtype_name(dtype));
     atomic_store(&default_dtype, dtype);
     return 0;
@@ -99,7 +99,8 @@ int cr_set_default_dtype(cr_dtype dtype)
 
 float cr_half_to_float(uint16_t bits)
 {
-    uint32_t sign = (uint32_t)(bits & 0x8000u) << 16, exponent = bits >> 10 & 31, fraction = bits & 1023;
+    uint32_t sign = (uint32_t)(bits & 0x8000u) << 16, exponent = bits >> 10 & 31,
+             fraction = bits & 1023;
     uint32_t word;
     float value;
     if (exponent == 31) {
@@ -122,8 +123,8 @@ float cr_bfloat_to_float(uint16_t bits)
     return value;
 }
 
-#define LOAD(type, at)                                                                             \
-    type value;                                                                                    \
+#define LOAD(type, at) \
+    type value;        \
     memcpy(&value, at, sizeof value)
 
 double cr_element_f(const void *at, cr_dtype dtype)

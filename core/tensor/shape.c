@@ -133,7 +133,8 @@ const char *cr_sizes_text(int dim, const int64_t *sizes)
     char *text = cr_thread_text();
     size_t length = (size_t)snprintf(text, CR_TEXT_SIZE, "[");
     for (int i = 0; i < dim && length < CR_TEXT_SIZE - 24; i++)
-        length += (size_t)snprintf(text + length, CR_TEXT_SIZE - length, i ? ", %" PRId64 : "%" PRId64, sizes[i]);
+        length += (size_t)snprintf(text + length, CR_TEXT_SIZE - length,
+                                   i ? ", %" PRId64 : "%" PRId64, sizes[i]);
     snprintf(text + length, CR_TEXT_SIZE - length, "]");
     return text;
 }
@@ -142,7 +143,8 @@ const char *cr_describe(const cr_tensor *t)
 {
     char *text = cr_thread_text();
     if (t)
-        snprintf(text, CR_TEXT_SIZE, "%s%s", cr_dtype_name((cr_dtype)t->dtype), cr_sizes_text(t->dim, t->size));
+        snprintf(text, CR_TEXT_SIZE, "%s%s", cr_dtype_name((cr_dtype)t->dtype),
+                 cr_sizes_text(t->dim, t->size));
     else
         snprintf(text, CR_TEXT_SIZE, "null");
     return text;

@@ -1,4 +1,5 @@
-/* The tensor object: making and freeing, reference counts, getters. What needs a device's help is in core/ops/host.c. */
+/* The tensor object: making and freeing, reference counts, getters. What needs a device's help is
+ * in core/ops/host.c. */
 #include "core/tensor/tensor.h"
 
 #include <stdlib.h>
@@ -6,7 +7,8 @@
 
 void (*cr_autograd_free)(cr_autograd *autograd);
 
-/* ---- free structs, kept by thread up to a bound so that producer and consumer threads don't hoard ---- */
+/* ---- free structs, kept by thread up to a bound so that producer and consumer threads don't hoard
+ * ---- */
 
 enum { KEPT = 512 };
 static CR_TLS cr_tensor *kept;

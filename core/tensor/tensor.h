@@ -1,4 +1,5 @@
-/* The tensor object and its storage, for the rooms of the core. The public face is <cresset/tensor.h>. */
+/* The tensor object and its storage, for the rooms of the core. The public face is
+ * <cresset/tensor.h>. */
 #ifndef CRESSET_CORE_TENSOR_TENSOR_H
 #define CRESSET_CORE_TENSOR_TENSOR_H
 
@@ -14,8 +15,9 @@
 typedef struct cr_dev cr_dev;           /* an open device; the dispatch room's */
 typedef struct cr_autograd cr_autograd; /* what autograd knows of a tensor; its own */
 
-/* Device memory that tensors share. `destroy` gives it back to whoever made it (the allocator, or the owner of borrowed
- * memory) and frees the struct. layout is 0, or the private layout that the backend keeps it in. */
+/* Device memory that tensors share. `destroy` gives it back to whoever made it (the allocator, or
+ * the owner of borrowed memory) and frees the struct. layout is 0, or the private layout that the
+ * backend keeps it in. */
 typedef struct cr_storage {
     atomic_int refs;
     atomic_uint version; /* counts changes in place */
@@ -63,8 +65,9 @@ static inline void cr_storage_release(cr_storage *storage)
 
 /* ---- tensors ---- */
 
-/* A tensor over storage (whose reference it takes over) with refs 1, owned by nobody's scope. strides null: row-major. No
- * checks. Null, with the error set and the storage released, without memory. */
+/* A tensor over storage (whose reference it takes over) with refs 1, owned by nobody's scope.
+ * strides null: row-major. No checks. Null, with the error set and the storage released, without
+ * memory. */
 cr_tensor *cr_tensor_make(cr_storage *storage, cr_dtype dtype, int dim, const int64_t *sizes,
                           const int64_t *strides, int64_t offset);
 /* Another tensor over t's storage. */
@@ -101,14 +104,16 @@ extern void (*cr_autograd_free)(cr_autograd *autograd);
 int64_t cr_numel_of(int dim, const int64_t *sizes);
 void cr_contiguous_strides(int dim, const int64_t *sizes, int64_t *strides);
 bool cr_strides_are_contiguous(int dim, const int64_t *sizes, const int64_t *strides);
-/* Whether the elements fill a block of memory without gaps or repeats, in some order of dimensions. */
+/* Whether the elements fill a block of memory without gaps or repeats, in some order of dimensions.
+ */
 bool cr_is_dense(const cr_tensor *t);
 /* Whether two indices may name one element (as after expand). */
 bool cr_has_internal_overlap(const cr_tensor *t);
 /* First and last element used, counted from the storage's beginning; false if there are none. */
 bool cr_extent(int dim, const int64_t *sizes, const int64_t *strides, int64_t offset,
                int64_t *first, int64_t *last);
-/* dim, wrapped from -rank…rank-1 to 0…rank-1 (rank 0 counts as 1); -1 and an error otherwise, naming `op`. */
+/* dim, wrapped from -rank…rank-1 to 0…rank-1 (rank 0 counts as 1); -1 and an error otherwise,
+ * naming `op`. */
 int cr_wrap_dim(const char *op, int64_t dim, int rank);
 void cr_meta_of(const cr_tensor *t, cr_meta *meta);
 

@@ -1,4 +1,5 @@
-/* Backends and devices as a program sees them: what was found, what was refused and why, what ran where. */
+/* Backends and devices as a program sees them: what was found, what was refused and why, what ran
+ * where. */
 #ifndef CRESSET_DISPATCH_H
 #define CRESSET_DISPATCH_H
 
@@ -10,11 +11,12 @@ extern "C" {
 #endif
 
 /* Environment (ignored in set-uid programs):
- *   CRESSET_BACKEND       a list of preferences, "vulkan:1,onednn,cpu", an absolute path of a shared object, or "auto"
- *                         (the default): the device of the highest rank
- *   CRESSET_BACKEND_PATH  absolute folders, separated by ':', searched for libcresset_<name>.so before the installed one
+ *   CRESSET_BACKEND       a list of preferences, "vulkan:1,onednn,cpu", an absolute path of a
+ * shared object, or "auto" (the default): the device of the highest rank CRESSET_BACKEND_PATH
+ * absolute folders, separated by ':', searched for libcresset_<name>.so before the installed one
  *   CRESSET_FALLBACK      "error": an operation that would leave its device is an error instead
- *   CRESSET_ONLY_PRIMITIVES  "1": backends are asked for primitives only, everything else is decomposed */
+ *   CRESSET_ONLY_PRIMITIVES  "1": backends are asked for primitives only, everything else is
+ * decomposed */
 
 typedef struct cr_backend_candidate {
     const char *path;    /* of the shared object */
@@ -24,32 +26,40 @@ typedef struct cr_backend_candidate {
     int device_count;
 } cr_backend_candidate;
 
-/* Looks for every backend (once), and gives the number of shared objects looked at; the i-th one. Borrowed until cr_exit. */
-CR_API size_t cr_backend_count(void);
-CR_API const cr_backend_candidate *cr_backend_get(size_t i);
+/* Looks for every backend (once), and gives the number of shared objects looked at; the i-th one.
+ * Borrowed until cr_exit. */
+CR_API
+size_t cr_backend_count(void);
+CR_API
+const cr_backend_candidate *cr_backend_get(size_t i);
 /* What the i-th candidate's device `index` is. Returns 0, or an error. */
-CR_API int cr_backend_device_info(size_t i, int index, cr_device_info *info);
+CR_API
+int cr_backend_device_info(size_t i, int index, cr_device_info *info);
 
-/* Loads one shared object by its absolute path, as CRESSET_BACKEND would. Returns its name, or null and an error. */
-CR_API const char *cr_backend_load(const char *path);
+/* Loads one shared object by its absolute path, as CRESSET_BACKEND would. Returns its name, or null
+ * and an error. */
+CR_API
+const char *cr_backend_load(const char *path);
 
-/* How often an operation ran on a device and how: as a plan of the backend, through its decomposition, or on the cpu
- * backend through host memory. */
+/* How often an operation ran on a device and how: as a plan of the backend, through its
+ * decomposition, or on the cpu backend through host memory. */
 typedef struct cr_op_counts {
     const char *op;
     uint64_t native, decomposed, fallback;
 } cr_op_counts;
 
-/* The counts of a device (null: the default one) for the operations that ran there: fills up to cap and returns how many
- * there are; SIZE_MAX and an error for an unknown device. */
-CR_API size_t cr_device_op_counts(const char *device, cr_op_counts *counts, size_t cap);
+/* The counts of a device (null: the default one) for the operations that ran there: fills up to cap
+ * and returns how many there are; SIZE_MAX and an error for an unknown device. */
+CR_API
+size_t cr_device_op_counts(const char *device, cr_op_counts *counts, size_t cap);
 
 /* The plan cache of a device. */
 typedef struct cr_plan_cache_stats {
     uint64_t hits, misses, evictions;
     size_t entries, capacity;
 } cr_plan_cache_stats;
-CR_API int cr_plan_cache_get_stats(const char *device, cr_plan_cache_stats *stats);
+CR_API
+int cr_plan_cache_get_stats(const char *device, cr_plan_cache_stats *stats);
 
 #ifdef __cplusplus
 }

@@ -1,15 +1,17 @@
 /* Layers: torch.nn's modules, with its names, options, defaults, initial values and printed forms.
  *
- * Arguments come by position in PyTorch's order or as keywords: cr_conv2d(1, 6, 5, .padding = 2, .no_bias = true). A member
- * left out, or zero, is PyTorch's default. So
+ * Arguments come by position in PyTorch's order or as keywords: cr_conv2d(1, 6, 5, .padding = 2,
+ * .no_bias = true). A member left out, or zero, is PyTorch's default. So
  *   - a bool whose default is true is written negated (no_bias),
  *   - an integer for which zero is an ordinary value is given as CR_SOME(0) (padding_idx),
  *   - a number whose default isn't zero takes CR_ZERO for a true zero (eps, momentum).
- * Where PyTorch takes an int or a tuple, there are two members: .kernel_size = 3, or .kernel_size_hw = {3, 5}.
+ * Where PyTorch takes an int or a tuple, there are two members: .kernel_size = 3, or
+ * .kernel_size_hw = {3, 5}.
  *
- * Every constructor returns a module of the scope; null, with the error set, for options that make no sense. `device` (null:
- * the default one) and `dtype` (none: the default dtype) say where parameters are made and in what. Initial values are drawn
- * from the process's generator, see cr_manual_seed and init.h. */
+ * Every constructor returns a module of the scope; null, with the error set, for options that make
+ * no sense. `device` (null: the default one) and `dtype` (none: the default dtype) say where
+ * parameters are made and in what. Initial values are drawn from the process's generator, see
+ * cr_manual_seed and init.h. */
 #ifndef CRESSET_LAYERS_H
 #define CRESSET_LAYERS_H
 
@@ -24,8 +26,8 @@ extern "C" {
 
 /* ---- linear ---- */
 
-/* y = x Aᵀ + b. x: (*, in_features), y: (*, out_features), weight: (out_features, in_features), bias: (out_features), all
- * uniform in ±1/√in_features. */
+/* y = x Aᵀ + b. x: (*, in_features), y: (*, out_features), weight: (out_features, in_features),
+ * bias: (out_features), all uniform in ±1/√in_features. */
 typedef struct cr_linear_options {
     int64_t in_features, out_features;
     bool no_bias;
@@ -33,10 +35,12 @@ typedef struct cr_linear_options {
     cr_dtype dtype;
     int end_;
 } cr_linear_options;
-CR_API cr_module *cr_linear_with(const cr_linear_options *options);
+CR_API
+cr_module *cr_linear_with(const cr_linear_options *options);
 
-/* y = x1ᵀ A x2 + b. x1: (*, in1_features), x2: (*, in2_features), y: (*, out_features), weight: (out_features, in1_features,
- * in2_features), bias: (out_features), all uniform in ±1/√in1_features. Called with two tensors. */
+/* y = x1ᵀ A x2 + b. x1: (*, in1_features), x2: (*, in2_features), y: (*, out_features), weight:
+ * (out_features, in1_features, in2_features), bias: (out_features), all uniform in
+ * ±1/√in1_features. Called with two tensors. */
 typedef struct cr_bilinear_options {
     int64_t in1_features, in2_features, out_features;
     bool no_bias;
@@ -44,17 +48,20 @@ typedef struct cr_bilinear_options {
     cr_dtype dtype;
     int end_;
 } cr_bilinear_options;
-CR_API cr_module *cr_bilinear_with(const cr_bilinear_options *options);
+CR_API
+cr_module *cr_bilinear_with(const cr_bilinear_options *options);
 
 /* y = x, whatever it is called with. */
-CR_API cr_module *cr_identity(void);
+CR_API
+cr_module *cr_identity(void);
 
 /* ---- convolution ---- */
 
-/* Cross-correlation. Conv2d: x (N, C_in, H, W) or (C_in, H, W), weight (out_channels, in_channels / groups, kH, kW),
- *   y(n, o) = bias(o) + Σ_c weight(o, c) ⋆ x(n, c),   H_out = ⌊(H + 2 padding - dilation (kH - 1) - 1) / stride + 1⌋.
- * Conv1d has only W (L), conv3d D, H, W. Weight and bias are uniform in ±1/√(in_channels / groups · kH · kW). padding_same
- * is padding='same' (y as large as x; stride 1). Errors: channels that groups doesn't divide; sizes below 1; padding below 0. */
+/* Cross-correlation. Conv2d: x (N, C_in, H, W) or (C_in, H, W), weight (out_channels, in_channels /
+ * groups, kH, kW), y(n, o) = bias(o) + Σ_c weight(o, c) ⋆ x(n, c),   H_out = ⌊(H + 2 padding -
+ * dilation (kH - 1) - 1) / stride + 1⌋. Conv1d has only W (L), conv3d D, H, W. Weight and bias are
+ * uniform in ±1/√(in_channels / groups · kH · kW). padding_same is padding='same' (y as large as x;
+ * stride 1). Errors: channels that groups doesn't divide; sizes below 1; padding below 0. */
 typedef struct cr_conv_options {
     int64_t in_channels, out_channels, kernel_size, stride, padding, dilation, groups;
     bool no_bias, padding_same;
@@ -64,32 +71,38 @@ typedef struct cr_conv_options {
     int64_t kernel_size_dhw[3], stride_dhw[3], padding_dhw[3], dilation_dhw[3]; /* conv3d */
     int end_;
 } cr_conv_options;
-CR_API cr_module *cr_conv1d_with(const cr_conv_options *options);
-CR_API cr_module *cr_conv2d_with(const cr_conv_options *options);
-CR_API cr_module *cr_conv3d_with(const cr_conv_options *options);
+CR_API
+cr_module *cr_conv1d_with(const cr_conv_options *options);
+CR_API
+cr_module *cr_conv2d_with(const cr_conv_options *options);
+CR_API
+cr_module *cr_conv3d_with(const cr_conv_options *options);
 
 /* ---- pooling ---- */
 
-/* The largest of each window. x: (N, C, H, W) or (C, H, W); H_out = ⌊(H + 2 padding - dilation (kH - 1) - 1) / stride + 1⌋,
- * rounded up with ceil_mode. stride is kernel_size unless given. With return_indices a call has a second output: each
- * maximum's place in its plane. Errors: padding above half of the kernel's size. */
+/* The largest of each window. x: (N, C, H, W) or (C, H, W); H_out = ⌊(H + 2 padding - dilation (kH
+ * - 1) - 1) / stride + 1⌋, rounded up with ceil_mode. stride is kernel_size unless given. With
+ * return_indices a call has a second output: each maximum's place in its plane. Errors: padding
+ * above half of the kernel's size. */
 typedef struct cr_max_pool2d_options {
     int64_t kernel_size, stride, padding, dilation;
     bool return_indices, ceil_mode;
     int64_t kernel_size_hw[2], stride_hw[2], padding_hw[2], dilation_hw[2];
     int end_;
 } cr_max_pool2d_options;
-CR_API cr_module *cr_max_pool2d_with(const cr_max_pool2d_options *options);
+CR_API
+cr_module *cr_max_pool2d_with(const cr_max_pool2d_options *options);
 
-/* The same with windows chosen so that the output has this size, whatever the input's. (N, C, H, W) to (N, C, output_size).
- * A size of -1 is PyTorch's None: as the input's. */
+/* The same with windows chosen so that the output has this size, whatever the input's. (N, C, H, W)
+ * to (N, C, output_size). A size of -1 is PyTorch's None: as the input's. */
 typedef struct cr_adaptive_max_pool2d_options {
     int64_t output_size;
     bool return_indices;
     int64_t output_size_hw[2];
     int end_;
 } cr_adaptive_max_pool2d_options;
-CR_API cr_module *cr_adaptive_max_pool2d_with(const cr_adaptive_max_pool2d_options *options);
+CR_API
+cr_module *cr_adaptive_max_pool2d_with(const cr_adaptive_max_pool2d_options *options);
 
 /* ---- dropout: Srivastava et al., 2014, and Tompson et al., 2015 ---- */
 
@@ -97,11 +110,13 @@ typedef struct cr_dropout_options {
     bool inplace;
     int end_;
 } cr_dropout_options;
-/* In training, zeroes each element (dropout2d: each whole channel of (N, C, H, W)) with probability p and multiplies the
- * others by 1 / (1 - p); in evaluation nothing. p is required, since 0 is a common value; PyTorch's default is 0.5. Errors:
- * p outside of 0 to 1. */
-CR_API cr_module *cr_dropout_with(double p, const cr_dropout_options *options);
-CR_API cr_module *cr_dropout2d_with(double p, const cr_dropout_options *options);
+/* In training, zeroes each element (dropout2d: each whole channel of (N, C, H, W)) with probability
+ * p and multiplies the others by 1 / (1 - p); in evaluation nothing. p is required, since 0 is a
+ * common value; PyTorch's default is 0.5. Errors: p outside of 0 to 1. */
+CR_API
+cr_module *cr_dropout_with(double p, const cr_dropout_options *options);
+CR_API
+cr_module *cr_dropout2d_with(double p, const cr_dropout_options *options);
 
 /* ---- shapes ---- */
 
@@ -111,10 +126,13 @@ typedef struct cr_flatten_layer_options {
     cr_opt_int start_dim, end_dim;
     int end_;
 } cr_flatten_layer_options;
-CR_API cr_module *cr_flatten_layer_with(const cr_flatten_layer_options *options);
+CR_API
+cr_module *cr_flatten_layer_with(const cr_flatten_layer_options *options);
 
-/* Makes dimension dim several: cr_unflatten_layer(1, CR_INTS(2, 5)) takes (N, 10) to (N, 2, 5). One size may be -1. */
-CR_API cr_module *cr_unflatten_layer_with(int64_t dim, cr_ints unflattened_size);
+/* Makes dimension dim several: cr_unflatten_layer(1, CR_INTS(2, 5)) takes (N, 10) to (N, 2, 5). One
+ * size may be -1. */
+CR_API
+cr_module *cr_unflatten_layer_with(int64_t dim, cr_ints unflattened_size);
 
 /* ---- activations, element by element ---- */
 
@@ -123,17 +141,23 @@ typedef struct cr_inplace_options {
     bool inplace; /* change the input instead of making a tensor */
     int end_;
 } cr_inplace_options;
-CR_API cr_module *cr_relu_layer_with(const cr_inplace_options *options); /* max(0, x) */
-CR_API cr_module *cr_silu_layer_with(const cr_inplace_options *options); /* x σ(x); Hendrycks and Gimpel, 2016 */
-CR_API cr_module *cr_sigmoid_layer(void);                                /* σ(x) = 1 / (1 + e⁻ˣ) */
-CR_API cr_module *cr_tanh_layer(void);                                   /* tanh x */
+CR_API
+cr_module *cr_relu_layer_with(const cr_inplace_options *options); /* max(0, x) */
+CR_API
+cr_module *cr_silu_layer_with(
+    const cr_inplace_options *options); /* x σ(x); Hendrycks and Gimpel, 2016 */
+CR_API
+cr_module *cr_sigmoid_layer(void); /* σ(x) = 1 / (1 + e⁻ˣ) */
+CR_API
+cr_module *cr_tanh_layer(void); /* tanh x */
 
 typedef struct cr_gelu_layer_options {
     int begin_;
     const char *approximate; /* "none": x Φ(x); "tanh". Hendrycks and Gimpel, 2016 */
     int end_;
 } cr_gelu_layer_options;
-CR_API cr_module *cr_gelu_layer_with(const cr_gelu_layer_options *options);
+CR_API
+cr_module *cr_gelu_layer_with(const cr_gelu_layer_options *options);
 
 typedef struct cr_leaky_relu_layer_options {
     int begin_;
@@ -141,7 +165,8 @@ typedef struct cr_leaky_relu_layer_options {
     bool inplace;
     int end_;
 } cr_leaky_relu_layer_options;
-CR_API cr_module *cr_leaky_relu_layer_with(const cr_leaky_relu_layer_options *options);
+CR_API
+cr_module *cr_leaky_relu_layer_with(const cr_leaky_relu_layer_options *options);
 
 typedef struct cr_elu_layer_options {
     int begin_;
@@ -149,7 +174,8 @@ typedef struct cr_elu_layer_options {
     bool inplace;
     int end_;
 } cr_elu_layer_options;
-CR_API cr_module *cr_elu_layer_with(const cr_elu_layer_options *options);
+CR_API
+cr_module *cr_elu_layer_with(const cr_elu_layer_options *options);
 
 typedef struct cr_softplus_layer_options {
     int begin_;
@@ -157,30 +183,38 @@ typedef struct cr_softplus_layer_options {
     double threshold; /* 20: x itself where beta x is above */
     int end_;
 } cr_softplus_layer_options;
-CR_API cr_module *cr_softplus_layer_with(const cr_softplus_layer_options *options);
+CR_API
+cr_module *cr_softplus_layer_with(const cr_softplus_layer_options *options);
 
 /* e^x_i / Σ_j e^x_j along dim, and its logarithm. */
-CR_API cr_module *cr_softmax_layer(int64_t dim);
-CR_API cr_module *cr_log_softmax_layer(int64_t dim);
+CR_API
+cr_module *cr_softmax_layer(int64_t dim);
+CR_API
+cr_module *cr_log_softmax_layer(int64_t dim);
 
 /* ---- normalisation ---- */
 
-/* y = (x - E[x]) / √(Var[x] + eps) · weight + bias, per channel. In training over the batch, and running_mean, running_var
- * (unbiased) move towards its statistics by momentum; in evaluation with these. 1d: (N, C) or (N, C, L); 2d: (N, C, H, W); 3d:
- * (N, C, D, H, W). weight starts as 1, bias as 0. Ioffe and Szegedy, 2015. Errors: another rank or number of channels. */
+/* y = (x - E[x]) / √(Var[x] + eps) · weight + bias, per channel. In training over the batch, and
+ * running_mean, running_var (unbiased) move towards its statistics by momentum; in evaluation with
+ * these. 1d: (N, C) or (N, C, L); 2d: (N, C, H, W); 3d: (N, C, D, H, W). weight starts as 1, bias
+ * as 0. Ioffe and Szegedy, 2015. Errors: another rank or number of channels. */
 typedef struct cr_batch_norm_options {
     int64_t num_features;
     double eps;      /* 1e-5 */
     double momentum; /* 0.1 */
-    bool no_momentum; /* momentum=None: running statistics are the average over all batches so far */
+    bool
+        no_momentum; /* momentum=None: running statistics are the average over all batches so far */
     bool no_affine, no_track_running_stats;
     const char *device;
     cr_dtype dtype;
     int end_;
 } cr_batch_norm_options;
-CR_API cr_module *cr_batch_norm1d_with(const cr_batch_norm_options *options);
-CR_API cr_module *cr_batch_norm2d_with(const cr_batch_norm_options *options);
-CR_API cr_module *cr_batch_norm3d_with(const cr_batch_norm_options *options);
+CR_API
+cr_module *cr_batch_norm1d_with(const cr_batch_norm_options *options);
+CR_API
+cr_module *cr_batch_norm2d_with(const cr_batch_norm_options *options);
+CR_API
+cr_module *cr_batch_norm3d_with(const cr_batch_norm_options *options);
 
 typedef struct cr_layer_norm_options {
     double eps; /* 1e-5 */
@@ -189,14 +223,16 @@ typedef struct cr_layer_norm_options {
     cr_dtype dtype;
     int end_;
 } cr_layer_norm_options;
-/* The same formula over the last dimensions, which must have these sizes: cr_layer_norm(64), cr_layer_norm(CR_INTS(8, 8)). Ba
- * et al., 2016. */
-CR_API cr_module *cr_layer_norm_with(cr_ints normalized_shape, const cr_layer_norm_options *options);
+/* The same formula over the last dimensions, which must have these sizes: cr_layer_norm(64),
+ * cr_layer_norm(CR_INTS(8, 8)). Ba et al., 2016. */
+CR_API
+cr_module *cr_layer_norm_with(cr_ints normalized_shape, const cr_layer_norm_options *options);
 
 /* ---- embedding ---- */
 
-/* y = weight[x]. x: integers (*), y: (*, embedding_dim), weight: (num_embeddings, embedding_dim), drawn from N(0, 1). The row
- * padding_idx (negative: from the end) starts as zeros and gets no gradient. */
+/* y = weight[x]. x: integers (*), y: (*, embedding_dim), weight: (num_embeddings, embedding_dim),
+ * drawn from N(0, 1). The row padding_idx (negative: from the end) starts as zeros and gets no
+ * gradient. */
 typedef struct cr_embedding_options {
     int64_t num_embeddings, embedding_dim;
     cr_opt_int padding_idx;
@@ -205,50 +241,47 @@ typedef struct cr_embedding_options {
     cr_dtype dtype;
     int end_;
 } cr_embedding_options;
-CR_API cr_module *cr_embedding_with(const cr_embedding_options *options);
+CR_API
+cr_module *cr_embedding_with(const cr_embedding_options *options);
 
 #ifndef __cplusplus
-#define cr_linear(...)        cr_linear_with(&(const cr_linear_options){__VA_ARGS__, .end_ = 0})
-#define cr_bilinear(...)      cr_bilinear_with(&(const cr_bilinear_options){__VA_ARGS__, .end_ = 0})
-#define cr_conv1d(...)        cr_conv1d_with(&(const cr_conv_options){__VA_ARGS__, .end_ = 0})
-#define cr_conv2d(...)        cr_conv2d_with(&(const cr_conv_options){__VA_ARGS__, .end_ = 0})
-#define cr_conv3d(...)        cr_conv3d_with(&(const cr_conv_options){__VA_ARGS__, .end_ = 0})
-#define cr_max_pool2d(...)                                                                         \
+#define cr_linear(...)   cr_linear_with(&(const cr_linear_options){__VA_ARGS__, .end_ = 0})
+#define cr_bilinear(...) cr_bilinear_with(&(const cr_bilinear_options){__VA_ARGS__, .end_ = 0})
+#define cr_conv1d(...)   cr_conv1d_with(&(const cr_conv_options){__VA_ARGS__, .end_ = 0})
+#define cr_conv2d(...)   cr_conv2d_with(&(const cr_conv_options){__VA_ARGS__, .end_ = 0})
+#define cr_conv3d(...)   cr_conv3d_with(&(const cr_conv_options){__VA_ARGS__, .end_ = 0})
+#define cr_max_pool2d(...) \
     cr_max_pool2d_with(&(const cr_max_pool2d_options){__VA_ARGS__, .end_ = 0})
-#define cr_adaptive_max_pool2d(...)                                                                \
+#define cr_adaptive_max_pool2d(...) \
     cr_adaptive_max_pool2d_with(&(const cr_adaptive_max_pool2d_options){__VA_ARGS__, .end_ = 0})
-#define cr_dropout(...)                                                                            \
-    cr_dropout_with(CR_FIRST_(__VA_ARGS__, 0),                                                     \
+#define cr_dropout(...)                        \
+    cr_dropout_with(CR_FIRST_(__VA_ARGS__, 0), \
                     &(const cr_dropout_options){CR_REST_(__VA_ARGS__, .end_ = 0)})
-#define cr_dropout2d(...)                                                                          \
-    cr_dropout2d_with(CR_FIRST_(__VA_ARGS__, 0),                                                   \
+#define cr_dropout2d(...)                        \
+    cr_dropout2d_with(CR_FIRST_(__VA_ARGS__, 0), \
                       &(const cr_dropout_options){CR_REST_(__VA_ARGS__, .end_ = 0)})
-#define cr_flatten_layer(...)                                                                      \
+#define cr_flatten_layer(...) \
     cr_flatten_layer_with(&(const cr_flatten_layer_options){.begin_ = 0, __VA_ARGS__})
 #define cr_unflatten_layer(dim, sizes) cr_unflatten_layer_with(dim, CR_I(sizes))
-#define cr_relu_layer(...)                                                                         \
-    cr_relu_layer_with(&(const cr_inplace_options){.begin_ = 0, __VA_ARGS__})
-#define cr_silu_layer(...)                                                                         \
-    cr_silu_layer_with(&(const cr_inplace_options){.begin_ = 0, __VA_ARGS__})
-#define cr_gelu_layer(...)                                                                         \
+#define cr_relu_layer(...)             cr_relu_layer_with(&(const cr_inplace_options){.begin_ = 0, __VA_ARGS__})
+#define cr_silu_layer(...)             cr_silu_layer_with(&(const cr_inplace_options){.begin_ = 0, __VA_ARGS__})
+#define cr_gelu_layer(...) \
     cr_gelu_layer_with(&(const cr_gelu_layer_options){.begin_ = 0, __VA_ARGS__})
-#define cr_leaky_relu_layer(...)                                                                   \
+#define cr_leaky_relu_layer(...) \
     cr_leaky_relu_layer_with(&(const cr_leaky_relu_layer_options){.begin_ = 0, __VA_ARGS__})
-#define cr_elu_layer(...)                                                                          \
-    cr_elu_layer_with(&(const cr_elu_layer_options){.begin_ = 0, __VA_ARGS__})
-#define cr_softplus_layer(...)                                                                     \
+#define cr_elu_layer(...) cr_elu_layer_with(&(const cr_elu_layer_options){.begin_ = 0, __VA_ARGS__})
+#define cr_softplus_layer(...) \
     cr_softplus_layer_with(&(const cr_softplus_layer_options){.begin_ = 0, __VA_ARGS__})
-#define cr_batch_norm1d(...)                                                                       \
+#define cr_batch_norm1d(...) \
     cr_batch_norm1d_with(&(const cr_batch_norm_options){__VA_ARGS__, .end_ = 0})
-#define cr_batch_norm2d(...)                                                                       \
+#define cr_batch_norm2d(...) \
     cr_batch_norm2d_with(&(const cr_batch_norm_options){__VA_ARGS__, .end_ = 0})
-#define cr_batch_norm3d(...)                                                                       \
+#define cr_batch_norm3d(...) \
     cr_batch_norm3d_with(&(const cr_batch_norm_options){__VA_ARGS__, .end_ = 0})
-#define cr_layer_norm(...)                                                                         \
-    cr_layer_norm_with(CR_I(CR_FIRST_(__VA_ARGS__, 0)),                                            \
+#define cr_layer_norm(...)                              \
+    cr_layer_norm_with(CR_I(CR_FIRST_(__VA_ARGS__, 0)), \
                        &(const cr_layer_norm_options){CR_REST_(__VA_ARGS__, .end_ = 0)})
-#define cr_embedding(...)                                                                          \
-    cr_embedding_with(&(const cr_embedding_options){__VA_ARGS__, .end_ = 0})
+#define cr_embedding(...) cr_embedding_with(&(const cr_embedding_options){__VA_ARGS__, .end_ = 0})
 #endif
 
 #ifdef __cplusplus

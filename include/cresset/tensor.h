@@ -1,8 +1,9 @@
 /* Tensors: an n-dimensional view of typed memory on one device.
  *
- * A tensor has a dtype, up to CR_MAX_RANK sizes and strides (in elements), an offset, and a storage that several tensors
- * may share. The operations on tensors are in ops.h; here is what concerns the object itself. Reference counts are
- * atomic; one tensor may be read from several threads, but written only by one at a time. */
+ * A tensor has a dtype, up to CR_MAX_RANK sizes and strides (in elements), an offset, and a storage
+ * that several tensors may share. The operations on tensors are in ops.h; here is what concerns the
+ * object itself. Reference counts are atomic; one tensor may be read from several threads, but
+ * written only by one at a time. */
 #ifndef CRESSET_TENSOR_H
 #define CRESSET_TENSOR_H
 
@@ -17,18 +18,26 @@ typedef struct cr_tensor cr_tensor;
 
 /* ---- dtypes ---- */
 
-/* By PyTorch's name ("float32", also "float", "half", "long", …, with or without "torch."), or CR_DTYPE_NONE. */
-CR_API cr_dtype cr_dtype_by_name(const char *name);
+/* By PyTorch's name ("float32", also "float", "half", "long", …, with or without "torch."), or
+ * CR_DTYPE_NONE. */
+CR_API
+cr_dtype cr_dtype_by_name(const char *name);
 /* PyTorch's name: "float32". "none" for what is no dtype. */
-CR_API const char *cr_dtype_name(cr_dtype dtype);
+CR_API
+const char *cr_dtype_name(cr_dtype dtype);
 /* Bytes of one element; 0 for what is no dtype. */
-CR_API size_t cr_dtype_size(cr_dtype dtype);
-CR_API bool cr_dtype_is_floating(cr_dtype dtype);
+CR_API
+size_t cr_dtype_size(cr_dtype dtype);
+CR_API
+bool cr_dtype_is_floating(cr_dtype dtype);
 /* The dtype in which values of both can be computed, as torch.promote_types. */
-CR_API cr_dtype cr_promote_types(cr_dtype a, cr_dtype b);
+CR_API
+cr_dtype cr_promote_types(cr_dtype a, cr_dtype b);
 /* The dtype of factory functions and of integers divided: float32 unless set (a floating dtype). */
-CR_API cr_dtype cr_default_dtype(void);
-CR_API int cr_set_default_dtype(cr_dtype dtype);
+CR_API
+cr_dtype cr_default_dtype(void);
+CR_API
+int cr_set_default_dtype(cr_dtype dtype);
 
 /* ---- numbers and lists, as arguments ---- */
 
@@ -47,8 +56,8 @@ typedef enum cr_tag {
     CR_TENSOR_LIST
 } cr_tag;
 
-/* A number that remembers whether it is an int, a float or a bool, as PyTorch's Scalar: the difference decides dtypes. All
- * zero is "not given". */
+/* A number that remembers whether it is an int, a float or a bool, as PyTorch's Scalar: the
+ * difference decides dtypes. All zero is "not given". */
 typedef struct cr_scalar {
     int32_t tag; /* CR_NONE, CR_INT, CR_FLOAT, CR_BOOL */
     int32_t reserved;
@@ -81,8 +90,8 @@ static inline cr_scalar cr_same_scalar(cr_scalar value)
     return value;
 }
 
-/* A list of integers as an argument: sizes, dims, strides. data null means the one number `one`, so that CR_I(3) needs no
- * memory; data null and count 0 mean "not given". Borrowed for the call. */
+/* A list of integers as an argument: sizes, dims, strides. data null means the one number `one`, so
+ * that CR_I(3) needs no memory; data null and count 0 mean "not given". Borrowed for the call. */
 typedef struct cr_ints {
     const int64_t *data;
     int64_t count;
@@ -128,23 +137,30 @@ static inline cr_tensors cr_make_tensors(cr_tensor *const *data, size_t count)
 }
 
 #ifndef __cplusplus
-/* Any C number as a Scalar. ops.h wraps arguments in it by itself: cr_mul_scalar(x, 2) and cr_mul_scalar(x, 2.0) differ as
- * in PyTorch. In options it is written out: .alpha = CR_S(0.5). */
-#define CR_S(x)                                                                                    \
-    _Generic((x), cr_scalar: cr_same_scalar, float: cr_float_scalar, double: cr_float_scalar,      \
-        _Bool: cr_bool_scalar, default: cr_int_scalar)(x)
+/* Any C number as a Scalar. ops.h wraps arguments in it by itself: cr_mul_scalar(x, 2) and
+ * cr_mul_scalar(x, 2.0) differ as in PyTorch. In options it is written out: .alpha = CR_S(0.5). */
+#define CR_S(x)                        \
+    _Generic((x), cr_scalar            \
+             : cr_same_scalar, float   \
+             : cr_float_scalar, double \
+             : cr_float_scalar, _Bool  \
+             : cr_bool_scalar, default \
+             : cr_int_scalar)(x)
 
-/* Lists in place: cr_permute(x, CR_INTS(0, 2, 1)). CR_EMPTY is the list without elements, as the shape of a 0-d tensor.
- * CR_I takes an integer or a list; ops.h wraps with it. */
-#define CR_INTS(...)                                                                               \
-    (cr_make_ints((const int64_t[]){__VA_ARGS__},                                                  \
+/* Lists in place: cr_permute(x, CR_INTS(0, 2, 1)). CR_EMPTY is the list without elements, as the
+ * shape of a 0-d tensor. CR_I takes an integer or a list; ops.h wraps with it. */
+#define CR_INTS(...)                              \
+    (cr_make_ints((const int64_t[]){__VA_ARGS__}, \
                   sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)))
 #define CR_EMPTY (cr_make_ints((const int64_t[]){0}, 0))
-#define CR_I(x) _Generic((x), cr_ints: cr_same_ints, default: cr_one_int)(x)
-#define CR_TENSORS(...)                                                                            \
-    (cr_make_tensors((cr_tensor *const[]){__VA_ARGS__},                                            \
+#define CR_I(x)  _Generic((x), cr_ints : cr_same_ints, default : cr_one_int)(x)
+#define CR_TENSORS(...)                                 \
+    (cr_make_tensors((cr_tensor *const[]){__VA_ARGS__}, \
                      sizeof((cr_tensor *const[]){__VA_ARGS__}) / sizeof(cr_tensor *)))
-#define CR_SOME(x) {(x), true}
+#define CR_SOME(x) \
+    {              \
+        (x), true  \
+    }
 
 /* For the macros of ops.h: the first of several arguments, and the rest. */
 #define CR_FIRST_(first, ...) first
@@ -153,108 +169,153 @@ static inline cr_tensors cr_make_tensors(cr_tensor *const *data, size_t count)
 
 /* ---- making tensors from memory ---- */
 
-/* Borrows memory that the caller keeps alive as long as any tensor shares it; two calls on one storage alias. `storage` is
- * where the memory begins and `bytes` its length; sizes and strides (null: row-major) count elements, offset too. Errors:
- * a view that leaves the memory, a negative size, rank above CR_MAX_RANK, misaligned memory. On the cpu device. */
-CR_API cr_tensor *cr_tensor_from_memory(void *storage, size_t bytes, cr_dtype dtype, int dim,
-                                        const int64_t *sizes, const int64_t *strides,
-                                        int64_t offset);
+/* Borrows memory that the caller keeps alive as long as any tensor shares it; two calls on one
+ * storage alias. `storage` is where the memory begins and `bytes` its length; sizes and strides
+ * (null: row-major) count elements, offset too. Errors: a view that leaves the memory, a negative
+ * size, rank above CR_MAX_RANK, misaligned memory. On the cpu device. */
+CR_API
+cr_tensor *cr_tensor_from_memory(void *storage, size_t bytes, cr_dtype dtype, int dim,
+                                 const int64_t *sizes, const int64_t *strides, int64_t offset);
 
-/* The same, with a function that is called when the last tensor that shares the memory goes (also when the call fails). */
-CR_API cr_tensor *cr_tensor_adopt(void *storage, size_t bytes, cr_dtype dtype, int dim,
-                                  const int64_t *sizes, const int64_t *strides, int64_t offset,
-                                  void (*release)(void *context), void *context);
+/* The same, with a function that is called when the last tensor that shares the memory goes (also
+ * when the call fails). */
+CR_API
+cr_tensor *cr_tensor_adopt(void *storage, size_t bytes, cr_dtype dtype, int dim,
+                           const int64_t *sizes, const int64_t *strides, int64_t offset,
+                           void (*release)(void *context), void *context);
 
-/* Copies `data`, dense and row-major, of the given dtype, onto a device (null: the default one). torch.tensor. */
-CR_API cr_tensor *cr_tensor_copy_from(const void *data, cr_dtype dtype, int dim,
-                                      const int64_t *sizes, const char *device);
+/* Copies `data`, dense and row-major, of the given dtype, onto a device (null: the default one).
+ * torch.tensor. */
+CR_API
+cr_tensor *cr_tensor_copy_from(const void *data, cr_dtype dtype, int dim, const int64_t *sizes,
+                               const char *device);
 
 #ifndef __cplusplus
-/* torch.tensor from C literals: cr_tensor_f32(CR_INTS(2, 2), 1, 2, 3, 4), cr_tensor_i64(CR_INTS(3), 1, 2, 3). Copies. */
+/* torch.tensor from C literals: cr_tensor_f32(CR_INTS(2, 2), 1, 2, 3, 4), cr_tensor_i64(CR_INTS(3),
+ * 1, 2, 3). Copies. */
 #define cr_tensor_f32(sizes, ...)                                                                  \
     cr_tensor_literal_((const float[]){__VA_ARGS__}, sizeof((const float[]){__VA_ARGS__}), CR_F32, \
                        CR_I(sizes))
-#define cr_tensor_f64(sizes, ...)                                                                  \
-    cr_tensor_literal_((const double[]){__VA_ARGS__}, sizeof((const double[]){__VA_ARGS__}),       \
+#define cr_tensor_f64(sizes, ...)                                                            \
+    cr_tensor_literal_((const double[]){__VA_ARGS__}, sizeof((const double[]){__VA_ARGS__}), \
                        CR_F64, CR_I(sizes))
-#define cr_tensor_i64(sizes, ...)                                                                  \
-    cr_tensor_literal_((const int64_t[]){__VA_ARGS__}, sizeof((const int64_t[]){__VA_ARGS__}),     \
+#define cr_tensor_i64(sizes, ...)                                                              \
+    cr_tensor_literal_((const int64_t[]){__VA_ARGS__}, sizeof((const int64_t[]){__VA_ARGS__}), \
                        CR_I64, CR_I(sizes))
-#define cr_tensor_i32(sizes, ...)                                                                  \
-    cr_tensor_literal_((const int32_t[]){__VA_ARGS__}, sizeof((const int32_t[]){__VA_ARGS__}),     \
+#define cr_tensor_i32(sizes, ...)                                                              \
+    cr_tensor_literal_((const int32_t[]){__VA_ARGS__}, sizeof((const int32_t[]){__VA_ARGS__}), \
                        CR_I32, CR_I(sizes))
-#define cr_tensor_bool(sizes, ...)                                                                 \
-    cr_tensor_literal_((const bool[]){__VA_ARGS__}, sizeof((const bool[]){__VA_ARGS__}), CR_B8,    \
+#define cr_tensor_bool(sizes, ...)                                                              \
+    cr_tensor_literal_((const bool[]){__VA_ARGS__}, sizeof((const bool[]){__VA_ARGS__}), CR_B8, \
                        CR_I(sizes))
 #endif
-CR_API cr_tensor *cr_tensor_literal_(const void *data, size_t bytes, cr_dtype dtype, cr_ints sizes);
+CR_API
+cr_tensor *cr_tensor_literal_(const void *data, size_t bytes, cr_dtype dtype, cr_ints sizes);
 
 /* ---- looking at one ---- */
 
 /* All of these take null and failed tensors: they then give CR_DTYPE_NONE, -1, null, 0 or false. */
-CR_API cr_dtype cr_tensor_dtype(const cr_tensor *tensor);
-CR_API int cr_tensor_dim(const cr_tensor *tensor);
-CR_API const int64_t *cr_tensor_sizes(const cr_tensor *tensor);   /* borrowed from the tensor */
-CR_API const int64_t *cr_tensor_strides(const cr_tensor *tensor); /* in elements; borrowed */
-CR_API int64_t cr_tensor_size(const cr_tensor *tensor, int dim);  /* dim may be negative; -1 and an error out of range */
-CR_API int64_t cr_tensor_stride(const cr_tensor *tensor, int dim);
-CR_API int64_t cr_tensor_storage_offset(const cr_tensor *tensor); /* in elements */
-CR_API int64_t cr_tensor_numel(const cr_tensor *tensor);
-CR_API bool cr_is_contiguous(const cr_tensor *tensor);
-CR_API bool cr_is_floating_point(const cr_tensor *tensor);
-CR_API bool cr_is_same_storage(const cr_tensor *a, const cr_tensor *b);
+CR_API
+cr_dtype cr_tensor_dtype(const cr_tensor *tensor);
+CR_API
+int cr_tensor_dim(const cr_tensor *tensor);
+CR_API
+const int64_t *cr_tensor_sizes(const cr_tensor *tensor); /* borrowed from the tensor */
+CR_API
+const int64_t *cr_tensor_strides(const cr_tensor *tensor); /* in elements; borrowed */
+CR_API
+int64_t cr_tensor_size(const cr_tensor *tensor,
+                       int dim); /* dim may be negative; -1 and an error out of range */
+CR_API
+int64_t cr_tensor_stride(const cr_tensor *tensor, int dim);
+CR_API
+int64_t cr_tensor_storage_offset(const cr_tensor *tensor); /* in elements */
+CR_API
+int64_t cr_tensor_numel(const cr_tensor *tensor);
+CR_API
+bool cr_is_contiguous(const cr_tensor *tensor);
+CR_API
+bool cr_is_floating_point(const cr_tensor *tensor);
+CR_API
+bool cr_is_same_storage(const cr_tensor *a, const cr_tensor *b);
 /* "cpu", "vulkan:1". Borrowed from the library. */
-CR_API const char *cr_tensor_device(const cr_tensor *tensor);
+CR_API
+const char *cr_tensor_device(const cr_tensor *tensor);
 /* How often the memory was changed in place; views share it. */
-CR_API int64_t cr_tensor_version(const cr_tensor *tensor);
+CR_API
+int64_t cr_tensor_version(const cr_tensor *tensor);
 
-/* The first element's address where the device's memory is host memory, after waiting for the work that writes it; null
- * otherwise. Writes through it are seen by every tensor of the storage, but not by version counters. */
-CR_API void *cr_data_ptr(cr_tensor *tensor);
+/* The first element's address where the device's memory is host memory, after waiting for the work
+ * that writes it; null otherwise. Writes through it are seen by every tensor of the storage, but
+ * not by version counters. */
+CR_API
+void *cr_data_ptr(cr_tensor *tensor);
 
-/* Waits, and copies the elements, dense and row-major, in the tensor's dtype. `bytes` must be exactly numel times the
- * element's size. Returns 0, or an error. */
-CR_API int cr_tensor_read(const cr_tensor *tensor, void *to, size_t bytes);
-/* Copies such elements into the tensor, which may be a view. Counts as a change in place. Returns 0, or an error. */
-CR_API int cr_tensor_write(cr_tensor *tensor, const void *from, size_t bytes);
+/* Waits, and copies the elements, dense and row-major, in the tensor's dtype. `bytes` must be
+ * exactly numel times the element's size. Returns 0, or an error. */
+CR_API
+int cr_tensor_read(const cr_tensor *tensor, void *to, size_t bytes);
+/* Copies such elements into the tensor, which may be a view. Counts as a change in place. Returns
+ * 0, or an error. */
+CR_API
+int cr_tensor_write(cr_tensor *tensor, const void *from, size_t bytes);
 
-/* The value of a one-element tensor, as a double or an integer (truncating). Errors: more or fewer elements; NaN as int. */
-CR_API double cr_item(const cr_tensor *tensor);
-CR_API int64_t cr_item_int(const cr_tensor *tensor);
+/* The value of a one-element tensor, as a double or an integer (truncating). Errors: more or fewer
+ * elements; NaN as int. */
+CR_API
+double cr_item(const cr_tensor *tensor);
+CR_API
+int64_t cr_item_int(const cr_tensor *tensor);
 
-/* Whether sizes and all elements are equal (torch.equal; NaN is unequal). False, and an error, on different devices. */
-CR_API bool cr_equal(const cr_tensor *a, const cr_tensor *b);
+/* Whether sizes and all elements are equal (torch.equal; NaN is unequal). False, and an error, on
+ * different devices. */
+CR_API
+bool cr_equal(const cr_tensor *a, const cr_tensor *b);
 
 /* Waits for all work of the device given (null: of all devices). Returns 0, or an error. */
-CR_API int cr_synchronize(const char *device);
+CR_API
+int cr_synchronize(const char *device);
 
 /* ---- devices ---- */
 
-/* The tensor itself if it is there already, else a copy on that device; differentiable. Errors: no such device. */
-CR_API cr_tensor *cr_tensor_to(cr_tensor *tensor, const char *device);
+/* The tensor itself if it is there already, else a copy on that device; differentiable. Errors: no
+ * such device. */
+CR_API
+cr_tensor *cr_tensor_to(cr_tensor *tensor, const char *device);
 
-/* Where factory functions put new tensors: the best device found, unless set. "cpu", "vulkan:1". Null and an error where no
- * backend could be loaded. */
-CR_API const char *cr_default_device(void);
-CR_API int cr_set_default_device(const char *device);
-CR_API bool cr_device_is_available(const char *device);
+/* Where factory functions put new tensors: the best device found, unless set. "cpu", "vulkan:1".
+ * Null and an error where no backend could be loaded. */
+CR_API
+const char *cr_default_device(void);
+CR_API
+int cr_set_default_device(const char *device);
+CR_API
+bool cr_device_is_available(const char *device);
 
 /* ---- lifetimes ---- */
 
 /* One more, one fewer reference. cr_release of null does nothing. */
-CR_API cr_tensor *cr_retain(cr_tensor *tensor);
-CR_API void cr_release(cr_tensor *tensor);
+CR_API
+cr_tensor *cr_retain(cr_tensor *tensor);
+CR_API
+void cr_release(cr_tensor *tensor);
 /* Moves the scope's reference one scope out: the tensor outlives this CR_SCOPE. Returns it. */
-CR_API cr_tensor *cr_keep(cr_tensor *tensor);
-/* Gives the innermost scope's reference up at once, for results that are not needed until the scope ends. */
-CR_API void cr_drop(cr_tensor *tensor);
+CR_API
+cr_tensor *cr_keep(cr_tensor *tensor);
+/* Gives the innermost scope's reference up at once, for results that are not needed until the scope
+ * ends. */
+CR_API
+void cr_drop(cr_tensor *tensor);
 
 /* ---- printing ---- */
 
-/* PyTorch's printed form, with dtype, grad_fn and requires_grad where PyTorch shows them. Free with cr_free. */
-CR_API char *cr_tensor_to_string(const cr_tensor *tensor);
+/* PyTorch's printed form, with dtype, grad_fn and requires_grad where PyTorch shows them. Free with
+ * cr_free. */
+CR_API
+char *cr_tensor_to_string(const cr_tensor *tensor);
 /* The same to stdout, with a newline. Returns 0, or an error. */
-CR_API int cr_print(const cr_tensor *tensor);
+CR_API
+int cr_print(const cr_tensor *tensor);
 
 typedef struct cr_print_options {
     int precision;  /* digits after the point: 4 */
@@ -264,7 +325,8 @@ typedef struct cr_print_options {
     int sci_mode;   /* 0: as needed; 1: always; -1: never */
 } cr_print_options;
 /* Zero members keep the defaults. For the whole process. */
-CR_API void cr_set_print_options(const cr_print_options *options);
+CR_API
+void cr_set_print_options(const cr_print_options *options);
 
 /* ---- memory ---- */
 
@@ -273,24 +335,31 @@ typedef struct cr_memory_stats_result {
     uint64_t peak_allocated_bytes; /* the most so far */
     uint64_t reserved_bytes;       /* taken from the backend, in tensors or cached */
     uint64_t peak_reserved_bytes;
-    uint64_t allocations;   /* asked for by tensors, so far */
+    uint64_t allocations;         /* asked for by tensors, so far */
     uint64_t backend_allocations; /* passed on to the backend, so far */
     uint64_t out_of_memory_retries;
 } cr_memory_stats_result;
 /* Of a device (null: the default one). Returns 0, or an error. */
-CR_API int cr_memory_stats(const char *device, cr_memory_stats_result *stats);
-CR_API int cr_reset_peak_memory_stats(const char *device);
+CR_API
+int cr_memory_stats(const char *device, cr_memory_stats_result *stats);
+CR_API
+int cr_reset_peak_memory_stats(const char *device);
 /* Gives cached memory back to the backend. */
-CR_API int cr_empty_cache(const char *device);
+CR_API
+int cr_empty_cache(const char *device);
 
 /* ---- random numbers ---- */
 
 /* Seeds the process's generator: a Philox4x32-10 whose draws are the same on every backend. */
-CR_API void cr_manual_seed(uint64_t seed);
-CR_API uint64_t cr_initial_seed(void);
+CR_API
+void cr_manual_seed(uint64_t seed);
+CR_API
+uint64_t cr_initial_seed(void);
 /* The generator's state (seed and offset), to resume exactly. */
-CR_API void cr_get_rng_state(uint64_t state[2]);
-CR_API void cr_set_rng_state(const uint64_t state[2]);
+CR_API
+void cr_get_rng_state(uint64_t state[2]);
+CR_API
+void cr_set_rng_state(const uint64_t state[2]);
 
 #ifdef __cplusplus
 }

@@ -62,7 +62,10 @@ DERIVATIVE(pow, "PowBackward1", .in_for = {FOR_0 | FOR_1, FOR_0 | FOR_1}, .out_f
     cr_tensor *g = cr_g(c, 0), *x = cr_in(c, 0), *y = cr_in(c, 1);
     if (cr_needs(c, 0)) {
         cr_tensor *slope = cr_mul(y, cr_pow(x, cr_sub_scalar(y, 1)));
-        cr_set(c, 0, cr_mul(g, cr_masked_fill_scalar(cr_add(slope, cr_zeros_like(slope)), cr_eq_scalar(cr_add(y, cr_zeros_like(slope)), 0), 0)));
+        cr_set(
+            c, 0,
+            cr_mul(g, cr_masked_fill_scalar(cr_add(slope, cr_zeros_like(slope)),
+                                            cr_eq_scalar(cr_add(y, cr_zeros_like(slope)), 0), 0)));
     }
     if (cr_needs(c, 1)) {
         cr_tensor *flat = cr_logical_and(cr_eq_scalar(x, 0), cr_ge_scalar(y, 0));
@@ -90,7 +93,9 @@ DERIVATIVE(pow_base, "PowBackward2", .out_for = {FOR_ALL}, .in_for = {FOR_ALL})
     double base = float_arg(c, 0);
     cr_tensor *g = cr_g(c, 0);
     if (base == 0)
-        cr_set(c, 0, cr_mul(g, cr_masked_fill_scalar(cr_mul_scalar(result, -INFINITY), cr_ge_scalar(self, 0), 0)));
+        cr_set(c, 0,
+               cr_mul(g, cr_masked_fill_scalar(cr_mul_scalar(result, -INFINITY),
+                                               cr_ge_scalar(self, 0), 0)));
     else
         cr_set(c, 0, cr_mul(g, cr_mul_scalar(result, log(base))));
     return 0;
@@ -182,8 +187,10 @@ DERIVATIVE(clamp, "ClampBackward1", SAVES_SELF)
     return 0;
 }
 
-UNARY(clamp_min, "ClampMinBackward0", SAVES_SELF, cr_masked_fill_scalar(g, cr_lt_scalar(self, scalar_arg(c, 1)), 0))
-UNARY(clamp_max, "ClampMaxBackward0", SAVES_SELF, cr_masked_fill_scalar(g, cr_gt_scalar(self, scalar_arg(c, 1)), 0))
+UNARY(clamp_min, "ClampMinBackward0", SAVES_SELF,
+      cr_masked_fill_scalar(g, cr_lt_scalar(self, scalar_arg(c, 1)), 0))
+UNARY(clamp_max, "ClampMaxBackward0", SAVES_SELF,
+      cr_masked_fill_scalar(g, cr_gt_scalar(self, scalar_arg(c, 1)), 0))
 
 DERIVATIVE(addcmul, "AddcmulBackward0", .in_for = {0, FOR_2, FOR_1})
 {

@@ -1,6 +1,6 @@
-/* How a derivative is written: what it saves, and its formula over the public, differentiable operations, so that the
- * derivative of the derivative comes by itself. The engine sums gradients over broadcast dimensions and casts them to the
- * input's dtype; formulas need not. */
+/* How a derivative is written: what it saves, and its formula over the public, differentiable
+ * operations, so that the derivative of the derivative comes by itself. The engine sums gradients
+ * over broadcast dimensions and casts them to the input's dtype; formulas need not. */
 #ifndef CRESSET_CORE_AUTOGRAD_DERIVATIVE_H
 #define CRESSET_CORE_AUTOGRAD_DERIVATIVE_H
 
@@ -14,19 +14,19 @@
 enum { FOR_0 = 1, FOR_1 = 2, FOR_2 = 4, FOR_3 = 8, FOR_ALL = 0xffff };
 
 /* DERIVATIVE(id, "NameBackward0", .in_for = {…}, .out_for = {…}) { formula; return 0; } */
-#define DERIVATIVE(id, label, ...)                                                                 \
-    static int grad_##id(cr_grad_context *c);                                                      \
-    extern const cr_derivative cr_grad_##id;                                                       \
-    const cr_derivative cr_grad_##id = {.name = label, .apply = grad_##id, __VA_ARGS__};           \
+#define DERIVATIVE(id, label, ...)                                                       \
+    static int grad_##id(cr_grad_context *c);                                            \
+    extern const cr_derivative cr_grad_##id;                                             \
+    const cr_derivative cr_grad_##id = {.name = label, .apply = grad_##id, __VA_ARGS__}; \
     static int grad_##id(cr_grad_context *c)
 
 /* A formula of one line for the one input's gradient. */
-#define UNARY(id, label, saves, formula)                                                           \
-    DERIVATIVE(id, label, saves)                                                                   \
-    {                                                                                              \
-        cr_tensor *g = cr_g(c, 0);                                                                 \
-        cr_set(c, 0, formula);                                                                     \
-        return 0;                                                                                  \
+#define UNARY(id, label, saves, formula) \
+    DERIVATIVE(id, label, saves)         \
+    {                                    \
+        cr_tensor *g = cr_g(c, 0);       \
+        cr_set(c, 0, formula);           \
+        return 0;                        \
     }
 #define SAVES_SELF   .in_for = {FOR_ALL}
 #define SAVES_RESULT .out_for = {FOR_ALL}

@@ -74,50 +74,55 @@ DERIVATIVE(dot, "DotBackward0", .in_for = {FOR_1, FOR_0})
 DERIVATIVE(convolution, "ConvolutionBackward0", .in_for = {FOR_ALL, FOR_ALL})
 {
     const uint8_t mask[3] = {cr_needs(c, 0), cr_needs(c, 1), cr_needs(c, 2)};
-    cr_convolution_backward_result r =
-        cr_convolution_backward(cr_g(c, 0), cr_in(c, 0), cr_in(c, 1), (cr_ints){0}, ints_arg(c, 3), ints_arg(c, 4),
-                                ints_arg(c, 5), int_arg(c, 6), ints_arg(c, 7), int_arg(c, 8), mask);
+    cr_convolution_backward_result r = cr_convolution_backward(
+        cr_g(c, 0), cr_in(c, 0), cr_in(c, 1), (cr_ints){0}, ints_arg(c, 3), ints_arg(c, 4),
+        ints_arg(c, 5), int_arg(c, 6), ints_arg(c, 7), int_arg(c, 8), mask);
     cr_set(c, 0, r.output0);
     cr_set(c, 1, r.output1);
     cr_set(c, 2, r.output2);
     return 0;
 }
 
-/* Gradients of (grad_input, grad_weight, grad_bias) with respect to (grad_output, input, weight). All three are linear in
- * grad_output and in one of the others, and are convolutions themselves. */
-DERIVATIVE(convolution_backward, "ConvolutionBackwardBackward0", .in_for = {FOR_ALL, FOR_ALL, FOR_ALL})
+/* Gradients of (grad_input, grad_weight, grad_bias) with respect to (grad_output, input, weight).
+ * All three are linear in grad_output and in one of the others, and are convolutions themselves. */
+DERIVATIVE(convolution_backward, "ConvolutionBackwardBackward0",
+           .in_for = {FOR_ALL, FOR_ALL, FOR_ALL})
 {
     cr_tensor *gi = cr_g(c, 0), *gw = cr_g(c, 1), *gb = cr_g(c, 2);
     cr_tensor *go = cr_in(c, 0), *x = cr_in(c, 1), *w = cr_in(c, 2);
-    cr_ints stride = ints_arg(c, 4), padding = ints_arg(c, 5), dilation = ints_arg(c, 6), extra = ints_arg(c, 8);
+    cr_ints stride = ints_arg(c, 4), padding = ints_arg(c, 5), dilation = ints_arg(c, 6),
+            extra = ints_arg(c, 8);
     bool transposed = int_arg(c, 7);
     int64_t groups = int_arg(c, 9);
     cr_tensor *sum = NULL;
 #define ADD(to, t) to = to ? cr_add(to, t) : (t)
     if (cr_needs(c, 0)) {
         if (gi)
-            ADD(sum, cr_convolution(gi, w, NULL, stride, padding, dilation, transposed, extra, groups));
+            ADD(sum,
+                cr_convolution(gi, w, NULL, stride, padding, dilation, transposed, extra, groups));
         if (gw)
-            ADD(sum, cr_convolution(x, gw, NULL, stride, padding, dilation, transposed, extra, groups));
+            ADD(sum,
+                cr_convolution(x, gw, NULL, stride, padding, dilation, transposed, extra, groups));
         if (gb) {
             int64_t shape[CR_MAX_RANK] = {1, -1, 1, 1, 1, 1, 1, 1};
-            cr_tensor *wide = cr_expand_as(cr_reshape(gb, cr_make_ints(shape, (size_t)cr_tensor_dim(go))), go);
+            cr_tensor *wide =
+                cr_expand_as(cr_reshape(gb, cr_make_ints(shape, (size_t)cr_tensor_dim(go))), go);
             ADD(sum, wide);
         }
         cr_set(c, 0, sum ? sum : cr_zeros_like(go));
     }
     if (cr_needs(c, 1)) {
         const uint8_t mask[3] = {1, 0, 0};
-        cr_tensor *dx = gw ? cr_convolution_backward(go, x, gw, (cr_ints){0}, stride, padding, dilation, transposed, extra,
-                                                     groups, mask)
+        cr_tensor *dx = gw ? cr_convolution_backward(go, x, gw, (cr_ints){0}, stride, padding,
+                                                     dilation, transposed, extra, groups, mask)
                                  .output0
                            : cr_zeros_like(x);
         cr_set(c, 1, dx);
     }
     if (cr_needs(c, 2)) {
         const uint8_t mask[3] = {0, 1, 0};
-        cr_tensor *dw = gi ? cr_convolution_backward(go, gi, w, (cr_ints){0}, stride, padding, dilation, transposed, extra,
-                                                     groups, mask)
+        cr_tensor *dw = gi ? cr_convolution_backward(go, gi, w, (cr_ints){0}, stride, padding,
+                                                     dilation, transposed, extra, groups, mask)
                                  .output1
                            : cr_zeros_like(w);
         cr_set(c, 2, dw);
@@ -127,29 +132,37 @@ DERIVATIVE(convolution_backward, "ConvolutionBackwardBackward0", .in_for = {FOR_
 
 /* ---- pooling ---- */
 
-DERIVATIVE(max_pool2d_with_indices, "MaxPool2DWithIndicesBackward0", .in_for = {FOR_ALL}, .out_for = {0, FOR_ALL})
+DERIVATIVE(max_pool2d_with_indices, "MaxPool2DWithIndicesBackward0", .in_for = {FOR_ALL},
+           .out_for = {0, FOR_ALL})
 {
-    cr_set(c, 0, cr_max_pool2d_with_indices_backward(cr_g(c, 0), self, ints_arg(c, 1), ints_arg(c, 2), ints_arg(c, 3),
-                                                     ints_arg(c, 4), int_arg(c, 5), cr_out(c, 1)));
+    cr_set(c, 0,
+           cr_max_pool2d_with_indices_backward(cr_g(c, 0), self, ints_arg(c, 1), ints_arg(c, 2),
+                                               ints_arg(c, 3), ints_arg(c, 4), int_arg(c, 5),
+                                               cr_out(c, 1)));
     return 0;
 }
 
-/* What the indices chose: gathers the planes' elements. indices [.., oh, ow] into planes [.., h, w]. */
+/* What the indices chose: gathers the planes' elements. indices [.., oh, ow] into planes [.., h,
+ * w]. */
 static cr_tensor *chosen(cr_tensor *planes, cr_tensor *indices)
 {
     cr_tensor *flat = cr_flatten(planes, .start_dim = -2);
     return cr_view_as(cr_gather(flat, -1, cr_flatten(indices, .start_dim = -2)), indices);
 }
 
-DERIVATIVE(max_pool2d_with_indices_backward, "MaxPool2DWithIndicesBackwardBackward0", .in_for = {0, 0, FOR_0})
+DERIVATIVE(max_pool2d_with_indices_backward, "MaxPool2DWithIndicesBackwardBackward0",
+           .in_for = {0, 0, FOR_0})
 {
     cr_set(c, 0, chosen(cr_g(c, 0), cr_in(c, 2)));
     if (cr_needs(c, 1))
-        cr_set(c, 1, cr_zeros(cr_in_sizes(c, 1), .dtype = cr_in_dtype(c, 1), .device = cr_in_device(c, 1)));
+        cr_set(
+            c, 1,
+            cr_zeros(cr_in_sizes(c, 1), .dtype = cr_in_dtype(c, 1), .device = cr_in_device(c, 1)));
     return 0;
 }
 
-DERIVATIVE(adaptive_max_pool2d, "AdaptiveMaxPool2DBackward0", .in_for = {FOR_ALL}, .out_for = {0, FOR_ALL})
+DERIVATIVE(adaptive_max_pool2d, "AdaptiveMaxPool2DBackward0", .in_for = {FOR_ALL},
+           .out_for = {0, FOR_ALL})
 {
     cr_set(c, 0, cr_adaptive_max_pool2d_backward(cr_g(c, 0), self, cr_out(c, 1)));
     return 0;
@@ -170,7 +183,8 @@ DERIVATIVE(softmax_backward_data, "SoftmaxBackwardBackward0", .in_for = {FOR_1, 
     cr_set(c, 0, cr_softmax_backward_data(gg, y, dim, cr_in_dtype(c, 0)));
     if (cr_needs(c, 1)) {
         cr_tensor *g = cr_in(c, 0);
-        cr_tensor *gy = cr_sum_dim(cr_mul(g, y), dim, .keepdim = true), *ggy = cr_sum_dim(cr_mul(gg, y), dim, .keepdim = true);
+        cr_tensor *gy = cr_sum_dim(cr_mul(g, y), dim, .keepdim = true),
+                  *ggy = cr_sum_dim(cr_mul(gg, y), dim, .keepdim = true);
         cr_set(c, 1, cr_sub(cr_sub(cr_mul(gg, g), cr_mul(gg, gy)), cr_mul(g, ggy)));
     }
     return 0;
@@ -190,10 +204,12 @@ DERIVATIVE(log_softmax_backward_data, "LogSoftmaxBackwardBackward0", .in_for = {
 
 /* ---- normalisation ---- */
 
-/* dx of y = (x - mean)·rstd over `dims` with statistics of x itself: rstd·(h - mean(h) - xh·mean(h·xh)), h = g·weight. */
+/* dx of y = (x - mean)·rstd over `dims` with statistics of x itself: rstd·(h - mean(h) -
+ * xh·mean(h·xh)), h = g·weight. */
 static cr_tensor *normalised_back(cr_tensor *h, cr_tensor *xh, cr_tensor *rstd, cr_ints dims)
 {
-    cr_tensor *a = cr_mean_dim(h, dims, .keepdim = true), *b = cr_mean_dim(cr_mul(h, xh), dims, .keepdim = true);
+    cr_tensor *a = cr_mean_dim(h, dims, .keepdim = true),
+              *b = cr_mean_dim(cr_mul(h, xh), dims, .keepdim = true);
     return cr_mul(rstd, cr_sub(cr_sub(h, a), cr_mul(xh, b)));
 }
 
@@ -205,7 +221,8 @@ static cr_tensor *standardised(cr_tensor *x, cr_ints dims, double eps, cr_tensor
     return cr_mul(centred, *rstd);
 }
 
-DERIVATIVE(native_batch_norm, "NativeBatchNormBackward0", .in_for = {FOR_ALL, FOR_ALL, 0, FOR_ALL, FOR_ALL}, .out_for = {0, FOR_ALL, FOR_ALL})
+DERIVATIVE(native_batch_norm, "NativeBatchNormBackward0",
+           .in_for = {FOR_ALL, FOR_ALL, 0, FOR_ALL, FOR_ALL}, .out_for = {0, FOR_ALL, FOR_ALL})
 {
     cr_tensor *g = cr_g(c, 0), *x = cr_in(c, 0), *weight = cr_in(c, 1);
     bool training = int_arg(c, 5);
@@ -243,14 +260,15 @@ DERIVATIVE(native_batch_norm, "NativeBatchNormBackward0", .in_for = {FOR_ALL, FO
     return 0;
 }
 
-DERIVATIVE(native_layer_norm, "NativeLayerNormBackward0", .in_for = {FOR_ALL, FOR_ALL, FOR_ALL}, .out_for = {0, FOR_ALL, FOR_ALL})
+DERIVATIVE(native_layer_norm, "NativeLayerNormBackward0", .in_for = {FOR_ALL, FOR_ALL, FOR_ALL},
+           .out_for = {0, FOR_ALL, FOR_ALL})
 {
     cr_tensor *g = cr_g(c, 0), *x = cr_in(c, 0), *weight = cr_in(c, 1), *bias = cr_in(c, 2);
     cr_ints shape = ints_arg(c, 1);
     if (!cr_grad_enabled()) {
         const uint8_t mask[3] = {cr_needs(c, 0), cr_needs(c, 1), cr_needs(c, 2)};
-        cr_native_layer_norm_backward_result r =
-            cr_native_layer_norm_backward(g, x, shape, cr_out(c, 1), cr_out(c, 2), weight, bias, mask);
+        cr_native_layer_norm_backward_result r = cr_native_layer_norm_backward(
+            g, x, shape, cr_out(c, 1), cr_out(c, 2), weight, bias, mask);
         cr_set(c, 0, r.output0);
         cr_set(c, 1, r.output1);
         cr_set(c, 2, r.output2);
@@ -283,10 +301,12 @@ DERIVATIVE(native_dropout, "NativeDropoutBackward0", .out_for = {0, FOR_ALL})
 
 /* ---- losses ---- */
 
-DERIVATIVE(nll_loss, "NllLossBackward0", .in_for = {FOR_ALL, FOR_ALL, FOR_ALL}, .out_for = {0, FOR_ALL})
+DERIVATIVE(nll_loss, "NllLossBackward0", .in_for = {FOR_ALL, FOR_ALL, FOR_ALL},
+           .out_for = {0, FOR_ALL})
 {
-    cr_set(c, 0, cr_nll_loss_backward(cr_g(c, 0), self, cr_in(c, 1), cr_in(c, 2), int_arg(c, 3), int_arg(c, 4),
-                                      cr_out(c, 1)));
+    cr_set(c, 0,
+           cr_nll_loss_backward(cr_g(c, 0), self, cr_in(c, 1), cr_in(c, 2), int_arg(c, 3),
+                                int_arg(c, 4), cr_out(c, 1)));
     return 0;
 }
 
@@ -294,7 +314,10 @@ DERIVATIVE(nll_loss, "NllLossBackward0", .in_for = {FOR_ALL, FOR_ALL, FOR_ALL}, 
 DERIVATIVE(nll_loss_backward, "NllLossBackwardBackward0", .in_for = {0, 0, FOR_0, FOR_0})
 {
     if (cr_needs(c, 0))
-        cr_set(c, 0, cr_nll_loss_forward(cr_g(c, 0), cr_in(c, 2), cr_in(c, 3), int_arg(c, 4), int_arg(c, 5)).output);
+        cr_set(
+            c, 0,
+            cr_nll_loss_forward(cr_g(c, 0), cr_in(c, 2), cr_in(c, 3), int_arg(c, 4), int_arg(c, 5))
+                .output);
     if (cr_needs(c, 1))
         cr_set(c, 1, cr_zeros_like(cr_g(c, 0)));
     return 0;
@@ -325,13 +348,15 @@ DERIVATIVE(mse_loss_backward, "MseLossBackwardBackward0", .in_for = {FOR_1 | FOR
     return 0;
 }
 
-DERIVATIVE(binary_cross_entropy, "BinaryCrossEntropyBackward0", .in_for = {FOR_ALL, FOR_ALL, FOR_ALL})
+DERIVATIVE(binary_cross_entropy, "BinaryCrossEntropyBackward0",
+           .in_for = {FOR_ALL, FOR_ALL, FOR_ALL})
 {
     cr_tensor *g = cr_g(c, 0), *x = cr_in(c, 0), *t = cr_in(c, 1), *weight = cr_in(c, 2);
     int64_t reduction = int_arg(c, 3);
     if (!cr_grad_enabled()) {
-        cr_set(c, 0, cr_binary_cross_entropy_backward(g, x, t, .weight = weight,
-                                                      .reduction = {reduction, true}));
+        cr_set(c, 0,
+               cr_binary_cross_entropy_backward(g, x, t, .weight = weight,
+                                                .reduction = {reduction, true}));
     } else if (cr_needs(c, 0)) {
         cr_tensor *d = cr_div(cr_sub(x, t), cr_clamp_min(cr_mul(cr_rsub_scalar(x, 1), x), 1e-12));
         d = cr_mul(g, weight ? cr_mul(d, weight) : d);
@@ -346,19 +371,24 @@ DERIVATIVE(binary_cross_entropy, "BinaryCrossEntropyBackward0", .in_for = {FOR_A
 }
 
 /* d/dx = weight·(σ(x)·(1 + (p - 1)·t) - p·t), p the positive weight. */
-DERIVATIVE(binary_cross_entropy_with_logits, "BinaryCrossEntropyWithLogitsBackward0", .in_for = {FOR_ALL, FOR_ALL, FOR_ALL, FOR_ALL})
+DERIVATIVE(binary_cross_entropy_with_logits, "BinaryCrossEntropyWithLogitsBackward0",
+           .in_for = {FOR_ALL, FOR_ALL, FOR_ALL, FOR_ALL})
 {
-    cr_tensor *g = cr_g(c, 0), *x = cr_in(c, 0), *t = cr_in(c, 1), *weight = cr_in(c, 2), *positive = cr_in(c, 3);
+    cr_tensor *g = cr_g(c, 0), *x = cr_in(c, 0), *t = cr_in(c, 1), *weight = cr_in(c, 2),
+              *positive = cr_in(c, 3);
     int64_t reduction = int_arg(c, 4);
     double over = reduction == 1 ? 1.0 / (double)cr_tensor_numel(x) : 1.0;
     if (cr_needs(c, 0)) {
         cr_tensor *pt = positive ? cr_mul(positive, t) : t, *s = cr_sigmoid(x);
-        cr_tensor *d = positive ? cr_sub(cr_mul(s, cr_sub(cr_add_scalar(pt, 1), t)), pt) : cr_sub(s, t);
+        cr_tensor *d =
+            positive ? cr_sub(cr_mul(s, cr_sub(cr_add_scalar(pt, 1), t)), pt) : cr_sub(s, t);
         d = cr_mul(g, weight ? cr_mul(d, weight) : d);
         cr_set(c, 0, over == 1 ? d : cr_mul_scalar(d, over));
     }
     if (cr_needs(c, 1)) {
-        cr_tensor *d = positive ? cr_sub(cr_log_sigmoid(cr_neg(x)), cr_mul(positive, cr_log_sigmoid(x))) : cr_neg(x);
+        cr_tensor *d = positive
+                           ? cr_sub(cr_log_sigmoid(cr_neg(x)), cr_mul(positive, cr_log_sigmoid(x)))
+                           : cr_neg(x);
         d = cr_mul(g, weight ? cr_mul(d, weight) : d);
         cr_set(c, 1, over == 1 ? d : cr_mul_scalar(d, over));
     }

@@ -1,7 +1,8 @@
 /* Derivatives of reductions, scans and sorting. */
 #include "core/autograd/derivatives/derivative.h"
 
-/* A reduced tensor with its reduced dims put back as 1 (unless they were kept). dims none: all were reduced. */
+/* A reduced tensor with its reduced dims put back as 1 (unless they were kept). dims none: all were
+ * reduced. */
 static cr_tensor *restored(cr_grad_context *c, cr_tensor *t, const cr_value *dims, bool kept)
 {
     if (kept || !t)
@@ -35,18 +36,22 @@ static cr_tensor *spread(cr_grad_context *c, cr_tensor *g, const cr_value *dims,
 
 UNARY(sum, "SumBackward0", SAVES_NONE, spread(c, g, NULL, false))
 UNARY(sum_dim, "SumBackward1", SAVES_NONE, spread(c, g, cr_argument(c, 1), int_arg(c, 2)))
-UNARY(mean, "MeanBackward0", SAVES_NONE, cr_div_scalar(spread(c, g, NULL, false), reduced_count(c, g)))
+UNARY(mean, "MeanBackward0", SAVES_NONE,
+      cr_div_scalar(spread(c, g, NULL, false), reduced_count(c, g)))
 UNARY(mean_dim, "MeanBackward1", SAVES_NONE,
       cr_div_scalar(spread(c, g, cr_argument(c, 1), int_arg(c, 2)), reduced_count(c, g)))
 
-/* The product of all others, from running products of both sides, so that zeros do no harm. x [.., n]. */
+/* The product of all others, from running products of both sides, so that zeros do no harm. x [..,
+ * n]. */
 static cr_tensor *others_product(cr_tensor *x, int64_t dim)
 {
     int64_t n = cr_tensor_size(x, (int)dim);
     cr_tensor *ones = cr_ones_like(cr_narrow(x, dim, 0, 1));
-    cr_tensor *before = cr_cat(CR_TENSORS(ones, cr_narrow(cr_cumprod(x, dim), dim, 0, n - 1)), .dim = dim);
+    cr_tensor *before =
+        cr_cat(CR_TENSORS(ones, cr_narrow(cr_cumprod(x, dim), dim, 0, n - 1)), .dim = dim);
     cr_tensor *back = cr_flip(x, dim);
-    cr_tensor *after = cr_flip(cr_cat(CR_TENSORS(ones, cr_narrow(cr_cumprod(back, dim), dim, 0, n - 1)), .dim = dim), dim);
+    cr_tensor *after = cr_flip(
+        cr_cat(CR_TENSORS(ones, cr_narrow(cr_cumprod(back, dim), dim, 0, n - 1)), .dim = dim), dim);
     return cr_mul(before, after);
 }
 
@@ -76,9 +81,11 @@ DERIVATIVE(prod_dim, "ProdBackward1", SAVES_SELF)
 /* Elements that equal the extreme share its gradient. */
 static int share(cr_grad_context *c, const cr_value *dims, bool kept)
 {
-    cr_tensor *x = self, *extreme = restored(c, result, dims, kept), *g = restored(c, cr_g(c, 0), dims, kept);
+    cr_tensor *x = self, *extreme = restored(c, result, dims, kept),
+              *g = restored(c, cr_g(c, 0), dims, kept);
     cr_tensor *mask = cr_to_dtype(cr_eq(x, extreme), cr_tensor_dtype(g));
-    cr_tensor *count = cr_sum_to_size(mask, cr_make_ints(cr_tensor_sizes(extreme), (size_t)cr_tensor_dim(extreme)));
+    cr_tensor *count = cr_sum_to_size(
+        mask, cr_make_ints(cr_tensor_sizes(extreme), (size_t)cr_tensor_dim(extreme)));
     cr_set(c, 0, cr_mul(mask, cr_div(g, count)));
     return 0;
 }
@@ -114,7 +121,8 @@ static int to_indices(cr_grad_context *c, int64_t dim, bool kept)
         g = cr_unsqueeze(g, dim);
         indices = cr_unsqueeze(indices, dim);
     }
-    cr_tensor *zero = cr_zeros(cr_in_sizes(c, 0), .dtype = cr_tensor_dtype(g), .device = cr_in_device(c, 0));
+    cr_tensor *zero =
+        cr_zeros(cr_in_sizes(c, 0), .dtype = cr_tensor_dtype(g), .device = cr_in_device(c, 0));
     cr_set(c, 0, cr_scatter_add(zero, dim, indices, g));
     return 0;
 }
@@ -145,8 +153,9 @@ static cr_tensor *reversed_cumsum(cr_tensor *x, int64_t dim)
 
 UNARY(cumsum, "CumsumBackward0", SAVES_NONE, reversed_cumsum(g, int_arg(c, 1)))
 
-/* With zeros in it: each gradient is the sum, over later products, of the product without that element; done by writing the
- * products out as a matrix. Without zeros it would be reversed_cumsum(g·y)/x. */
+/* With zeros in it: each gradient is the sum, over later products, of the product without that
+ * element; done by writing the products out as a matrix. Without zeros it would be
+ * reversed_cumsum(g·y)/x. */
 DERIVATIVE(cumprod, "CumprodBackward0", SAVES_SELF)
 {
     cr_tensor *x = self, *g = cr_g(c, 0);
@@ -160,8 +169,10 @@ DERIVATIVE(cumprod, "CumprodBackward0", SAVES_SELF)
     cr_tensor *moved = cr_transpose(x, dim, -1), *gm = cr_transpose(g, dim, -1); /* [.., n] */
     const char *device = cr_tensor_device(x);
     cr_tensor *eye = cr_eye(n, .dtype = CR_F32, .device = device);
-    /* m[.., k, j] = x_j, but 1 where j = k: its running products along j are products without element k. */
-    cr_tensor *m = cr_where(cr_gt_scalar(eye, 0), cr_ones_like(cr_unsqueeze(moved, -2)), cr_unsqueeze(moved, -2));
+    /* m[.., k, j] = x_j, but 1 where j = k: its running products along j are products without
+     * element k. */
+    cr_tensor *m = cr_where(cr_gt_scalar(eye, 0), cr_ones_like(cr_unsqueeze(moved, -2)),
+                            cr_unsqueeze(moved, -2));
     cr_tensor *without = cr_triu(cr_cumprod(m, -1)); /* products with j ≥ k contain element k */
     cr_tensor *sum = cr_sum_dim(cr_mul(without, cr_unsqueeze(gm, -2)), -1);
     cr_set(c, 0, cr_transpose(sum, dim, -1));

@@ -13,7 +13,8 @@ UNARY(unsqueeze, "UnsqueezeBackward0", SAVES_NONE, cr_reshape(g, cr_in_sizes(c, 
 UNARY(squeeze, "SqueezeBackward0", SAVES_NONE, cr_reshape(g, cr_in_sizes(c, 0)))
 UNARY(squeeze_dim, "SqueezeBackward1", SAVES_NONE, cr_reshape(g, cr_in_sizes(c, 0)))
 UNARY(squeeze_dims, "SqueezeBackward2", SAVES_NONE, cr_reshape(g, cr_in_sizes(c, 0)))
-UNARY(select, "SelectBackward0", SAVES_NONE, cr_select_backward(g, cr_in_sizes(c, 0), int_arg(c, 1), int_arg(c, 2)))
+UNARY(select, "SelectBackward0", SAVES_NONE,
+      cr_select_backward(g, cr_in_sizes(c, 0), int_arg(c, 1), int_arg(c, 2)))
 
 /* copy(self, src): what self was is overwritten. */
 DERIVATIVE(copy, "CopyBackwards", SAVES_NONE)
@@ -38,12 +39,14 @@ DERIVATIVE(slice, "SliceBackward0", SAVES_NONE)
 {
     cr_ints sizes = cr_in_sizes(c, 0);
     int64_t dim = int_arg(c, 1), size = sizes.data[dim < 0 ? dim + sizes.count : dim];
-    int64_t start = cr_argument(c, 2)->tag ? int_arg(c, 2) : 0, end = cr_argument(c, 3)->tag ? int_arg(c, 3) : size;
+    int64_t start = cr_argument(c, 2)->tag ? int_arg(c, 2) : 0,
+            end = cr_argument(c, 3)->tag ? int_arg(c, 3) : size;
     cr_set(c, 0, cr_slice_backward(cr_g(c, 0), sizes, dim, start, end, int_arg(c, 4)));
     return 0;
 }
 
-/* Elements may be seen several times: gradients are added at the places of an index over the input's storage. */
+/* Elements may be seen several times: gradients are added at the places of an index over the
+ * input's storage. */
 static cr_tensor *scatter_back(cr_grad_context *c, cr_tensor *g, cr_tensor *index)
 {
     cr_ints sizes = cr_in_sizes(c, 0);
@@ -73,7 +76,8 @@ DERIVATIVE(as_strided, "AsStridedBackward0", SAVES_SELF)
         return -1;
     int64_t offset = cr_argument(c, 3)->tag ? int_arg(c, 3) : cr_tensor_storage_offset(x);
     if (!cr_is_contiguous(x) || cr_tensor_storage_offset(x))
-        return CR_FAIL_INT("as_strided: its derivative needs an input that is row-major from its storage's beginning");
+        return CR_FAIL_INT("as_strided: its derivative needs an input that is row-major from its "
+                           "storage's beginning");
     cr_tensor *index = cr_as_strided(cr_contiguous(numbered(c, g)), ints_arg(c, 1), ints_arg(c, 2),
                                      .storage_offset = CR_SOME(offset));
     cr_set(c, 0, scatter_back(c, g, index));
@@ -81,7 +85,9 @@ DERIVATIVE(as_strided, "AsStridedBackward0", SAVES_SELF)
 }
 
 UNARY(diagonal, "DiagonalBackward0", SAVES_NONE,
-      scatter_back(c, g, cr_diagonal(numbered(c, g), .offset = int_arg(c, 1), .dim1 = int_arg(c, 2), .dim2 = CR_SOME(int_arg(c, 3)))))
+      scatter_back(c, g,
+                   cr_diagonal(numbered(c, g), .offset = int_arg(c, 1), .dim1 = int_arg(c, 2),
+                               .dim2 = CR_SOME(int_arg(c, 3)))))
 UNARY(unfold, "UnfoldBackward0", SAVES_NONE,
       scatter_back(c, g, cr_unfold(numbered(c, g), int_arg(c, 1), int_arg(c, 2), int_arg(c, 3))))
 
@@ -90,10 +96,12 @@ DERIVATIVE(cat, "CatBackward0", SAVES_NONE)
     cr_tensor *g = cr_g(c, 0);
     int64_t dim = int_arg(c, 1), at = 0, rank = cr_tensor_dim(g);
     dim += dim < 0 ? rank : 0;
-    const int64_t *sizes = cr_argument(c, 0)->as.ints; /* of every tensor, CR_MAX_RANK numbers each */
+    const int64_t *sizes =
+        cr_argument(c, 0)->as.ints; /* of every tensor, CR_MAX_RANK numbers each */
     for (int i = 0; i < c->node->nin; i++) {
         int64_t size = sizes[i * CR_MAX_RANK + dim];
-        if (cr_needs(c, i) && cr_in_dim(c, i) != rank) { /* the empty vector that any shape lets pass */
+        if (cr_needs(c, i) &&
+            cr_in_dim(c, i) != rank) { /* the empty vector that any shape lets pass */
             cr_set(c, i, cr_zeros_like(cr_narrow(cr_reshape(g, CR_INTS(-1)), 0, 0, 0)));
             continue;
         }
@@ -108,7 +116,8 @@ DERIVATIVE(cat, "CatBackward0", SAVES_NONE)
 
 DERIVATIVE(gather, "GatherBackward0", .in_for = {0, FOR_0})
 {
-    cr_tensor *zero = cr_zeros(cr_in_sizes(c, 0), .dtype = cr_tensor_dtype(cr_g(c, 0)), .device = cr_in_device(c, 0));
+    cr_tensor *zero = cr_zeros(cr_in_sizes(c, 0), .dtype = cr_tensor_dtype(cr_g(c, 0)),
+                               .device = cr_in_device(c, 0));
     cr_set(c, 0, cr_scatter_add(zero, int_arg(c, 1), cr_in(c, 1), cr_g(c, 0)));
     return 0;
 }
@@ -131,20 +140,25 @@ DERIVATIVE(scatter_add, "ScatterAddBackward0", .in_for = {0, FOR_2})
     return 0;
 }
 
-/* sum and mean are linear; amax and amin share the gradient among those that tie; prod divides it out. */
-DERIVATIVE(scatter_reduce, "ScatterReduceBackward0", .in_for = {FOR_ALL, FOR_ALL, FOR_ALL}, .out_for = {FOR_ALL})
+/* sum and mean are linear; amax and amin share the gradient among those that tie; prod divides it
+ * out. */
+DERIVATIVE(scatter_reduce, "ScatterReduceBackward0", .in_for = {FOR_ALL, FOR_ALL, FOR_ALL},
+           .out_for = {FOR_ALL})
 {
-    cr_tensor *g = cr_g(c, 0), *x = cr_in(c, 0), *index = cr_in(c, 1), *src = cr_in(c, 2), *y = cr_out(c, 0);
+    cr_tensor *g = cr_g(c, 0), *x = cr_in(c, 0), *index = cr_in(c, 1), *src = cr_in(c, 2),
+              *y = cr_out(c, 0);
     int64_t dim = int_arg(c, 1);
     const char kind = cr_argument(c, 4)->as.s[1]; /* sUm mEan pRod aMax aMin */
     bool with_self = int_arg(c, 5);
-    cr_tensor *hits = cr_scatter_add(cr_zeros_like(y), dim, index, cr_ones_like(src)), *to_self, *to_src;
+    cr_tensor *hits = cr_scatter_add(cr_zeros_like(y), dim, index, cr_ones_like(src)), *to_self,
+              *to_src;
     if (kind == 'u') {
         to_self = with_self ? g : cr_mul(g, cr_to_dtype(cr_eq_scalar(hits, 0), cr_tensor_dtype(g)));
         to_src = cr_gather(g, dim, index);
     } else if (kind == 'e') {
         cr_tensor *count = with_self ? cr_add_scalar(hits, 1) : cr_clamp_min(hits, 1);
-        to_self = with_self ? cr_div(g, count) : cr_mul(g, cr_to_dtype(cr_eq_scalar(hits, 0), cr_tensor_dtype(g)));
+        to_self = with_self ? cr_div(g, count)
+                            : cr_mul(g, cr_to_dtype(cr_eq_scalar(hits, 0), cr_tensor_dtype(g)));
         to_src = cr_gather(cr_div(g, count), dim, index);
     } else if (kind == 'r') {
         to_self = cr_div(cr_mul(g, y), x);
@@ -167,21 +181,24 @@ DERIVATIVE(scatter_reduce, "ScatterReduceBackward0", .in_for = {FOR_ALL, FOR_ALL
 
 DERIVATIVE(index_select, "IndexSelectBackward0", .in_for = {0, FOR_0})
 {
-    cr_tensor *zero = cr_zeros(cr_in_sizes(c, 0), .dtype = cr_tensor_dtype(cr_g(c, 0)), .device = cr_in_device(c, 0));
+    cr_tensor *zero = cr_zeros(cr_in_sizes(c, 0), .dtype = cr_tensor_dtype(cr_g(c, 0)),
+                               .device = cr_in_device(c, 0));
     cr_set(c, 0, cr_index_add(zero, int_arg(c, 1), cr_in(c, 1), cr_g(c, 0)));
     return 0;
 }
 
 DERIVATIVE(embedding, "EmbeddingBackward0", .in_for = {0, FOR_0})
 {
-    cr_set(c, 0, cr_embedding_dense_backward(cr_g(c, 0), cr_in(c, 1), cr_in_sizes(c, 0).data[0], int_arg(c, 2),
-                                             int_arg(c, 3)));
+    cr_set(c, 0,
+           cr_embedding_dense_backward(cr_g(c, 0), cr_in(c, 1), cr_in_sizes(c, 0).data[0],
+                                       int_arg(c, 2), int_arg(c, 3)));
     return 0;
 }
 
 DERIVATIVE(embedding_dense_backward, "EmbeddingDenseBackwardBackward0", .in_for = {0, FOR_0})
 {
     cr_tensor *index = cr_in(c, 1), *picked = cr_f_embedding(cr_g(c, 0), index);
-    cr_set(c, 0, cr_masked_fill_scalar(picked, cr_unsqueeze(cr_eq_scalar(index, int_arg(c, 3)), -1), 0));
+    cr_set(c, 0,
+           cr_masked_fill_scalar(picked, cr_unsqueeze(cr_eq_scalar(index, int_arg(c, 3)), -1), 0));
     return 0;
 }

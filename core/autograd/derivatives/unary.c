@@ -7,20 +7,24 @@ UNARY(abs, "AbsBackward0", SAVES_SELF, cr_mul(g, cr_sign(self)))
 UNARY(neg, "NegBackward0", SAVES_NONE, cr_neg(g))
 UNARY(zero, "ZeroBackward0", SAVES_NONE, cr_zeros_like(g))
 UNARY(sqrt, "SqrtBackward0", SAVES_RESULT, cr_div(g, cr_mul_scalar(result, 2)))
-UNARY(rsqrt, "RsqrtBackward0", SAVES_RESULT, cr_mul(cr_mul_scalar(g, -0.5), cr_pow_scalar(result, 3)))
+UNARY(rsqrt, "RsqrtBackward0", SAVES_RESULT,
+      cr_mul(cr_mul_scalar(g, -0.5), cr_pow_scalar(result, 3)))
 UNARY(reciprocal, "ReciprocalBackward0", SAVES_RESULT, cr_mul(cr_neg(g), cr_mul(result, result)))
 UNARY(exp, "ExpBackward0", SAVES_RESULT, cr_mul(g, result))
-UNARY(exp2, "Exp2Backward0", SAVES_RESULT, cr_mul_scalar(cr_mul(g, result), C(0.69314718055994530942)))
+UNARY(exp2, "Exp2Backward0", SAVES_RESULT,
+      cr_mul_scalar(cr_mul(g, result), C(0.69314718055994530942)))
 UNARY(expm1, "Expm1Backward0", SAVES_RESULT, cr_mul(g, cr_add_scalar(result, 1)))
 UNARY(log, "LogBackward0", SAVES_SELF, cr_div(g, self))
 UNARY(log2, "Log2Backward0", SAVES_SELF, cr_div(g, cr_mul_scalar(self, C(0.69314718055994530942))))
-UNARY(log10, "Log10Backward0", SAVES_SELF, cr_div(g, cr_mul_scalar(self, C(2.30258509299404568402))))
+UNARY(log10, "Log10Backward0", SAVES_SELF,
+      cr_div(g, cr_mul_scalar(self, C(2.30258509299404568402))))
 UNARY(log1p, "Log1PBackward0", SAVES_SELF, cr_div(g, cr_add_scalar(self, 1)))
 UNARY(sin, "SinBackward0", SAVES_SELF, cr_mul(g, cr_cos(self)))
 UNARY(cos, "CosBackward0", SAVES_SELF, cr_neg(cr_mul(g, cr_sin(self))))
 UNARY(tan, "TanBackward0", SAVES_RESULT, cr_mul(g, cr_add_scalar(cr_square(result), 1)))
 UNARY(asin, "AsinBackward0", SAVES_SELF, cr_mul(g, cr_rsqrt(cr_rsub_scalar(cr_square(self), 1))))
-UNARY(acos, "AcosBackward0", SAVES_SELF, cr_neg(cr_mul(g, cr_rsqrt(cr_rsub_scalar(cr_square(self), 1)))))
+UNARY(acos, "AcosBackward0", SAVES_SELF,
+      cr_neg(cr_mul(g, cr_rsqrt(cr_rsub_scalar(cr_square(self), 1)))))
 UNARY(atan, "AtanBackward0", SAVES_SELF, cr_div(g, cr_add_scalar(cr_square(self), 1)))
 UNARY(sinh, "SinhBackward0", SAVES_SELF, cr_mul(g, cr_cosh(self)))
 UNARY(cosh, "CoshBackward0", SAVES_SELF, cr_mul(g, cr_sinh(self)))
@@ -70,7 +74,8 @@ DERIVATIVE(tanh_backward, "TanhBackwardBackward0", .in_for = {FOR_1, FOR_0 | FOR
     return 0;
 }
 
-UNARY(gelu, "GeluBackward0", SAVES_SELF, cr_gelu_backward(g, self, .approximate = cr_argument(c, 1)->as.s))
+UNARY(gelu, "GeluBackward0", SAVES_SELF,
+      cr_gelu_backward(g, self, .approximate = cr_argument(c, 1)->as.s))
 
 /* The formula as its decomposition has it, so that it can be differentiated again. */
 DERIVATIVE(gelu_backward, "GeluBackwardBackward0", .in_for = {FOR_1, FOR_0 | FOR_1})
@@ -122,7 +127,8 @@ DERIVATIVE(elu, "EluBackward0", SAVES_SELF)
 {
     cr_tensor *g = cr_g(c, 0), *x = self;
     double alpha = float_arg(c, 1), scale = float_arg(c, 2), input_scale = float_arg(c, 3);
-    cr_tensor *below = cr_mul_scalar(cr_exp(cr_mul_scalar(x, input_scale)), alpha * input_scale * scale);
+    cr_tensor *below =
+        cr_mul_scalar(cr_exp(cr_mul_scalar(x, input_scale)), alpha * input_scale * scale);
     cr_set(c, 0, cr_where(cr_gt_scalar(x, 0), cr_mul_scalar(g, scale), cr_mul(g, below)));
     return 0;
 }
@@ -130,6 +136,7 @@ DERIVATIVE(elu, "EluBackward0", SAVES_SELF)
 DERIVATIVE(softplus, "SoftplusBackward0", SAVES_SELF)
 {
     cr_tensor *g = cr_g(c, 0), *scaled = cr_mul_scalar(self, scalar_arg(c, 1));
-    cr_set(c, 0, cr_where(cr_gt_scalar(scaled, scalar_arg(c, 2)), g, cr_mul(g, cr_sigmoid(scaled))));
+    cr_set(c, 0,
+           cr_where(cr_gt_scalar(scaled, scalar_arg(c, 2)), g, cr_mul(g, cr_sigmoid(scaled))));
     return 0;
 }

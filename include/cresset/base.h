@@ -28,12 +28,10 @@ extern "C" {
 #endif
 
 #if defined _WIN32
-#define CR_API
-#elif defined __GNUC__
+#define CR_API #elif defined __GNUC__
 #define CR_API __attribute__((visibility("default")))
 #else
-#define CR_API
-#endif
+#define CR_API #endif
 
 #if defined __GNUC__
 #define CR_PRINTF_(words, first) __attribute__((__format__(__printf__, words, first)))
@@ -48,40 +46,33 @@ extern "C" {
 #define CR_VERSION_PATCH 0
 
 /* The library's version, "0.1.0". Static. */
-CR_API
-const char *cr_version(void);
+CR_API const char *cr_version(void);
 
 /* ---- errors ---- */
 
 /* The calling thread's first error since the last cr_clear_error, or null. Valid until the next
  * call that clears or ends the thread. One sentence: the operation, what was given, what was
  * expected. */
-CR_API
-const char *cr_error(void);
+CR_API const char *cr_error(void);
 
 /* Forgets the calling thread's error. */
-CR_API
-void cr_clear_error(void);
+CR_API void cr_clear_error(void);
 
 /* Records an error of one's own (printf's format), as a custom module or data set would; keeps the
  * first. Returns null, to be returned at once. */
-CR_API
-void *cr_fail(const char *format, ...) CR_PRINTF_(1, 2);
+CR_API void *cr_fail(const char *format, ...) CR_PRINTF_(1, 2);
 
 /* Ends the use of the library: releases all scopes of the calling thread, closes the backends and
  * returns 0; if the thread has an error, prints it to stderr and returns 1. Meant as `return
  * cr_exit();` at the end of main. */
-CR_API
-int cr_exit(void);
+CR_API int cr_exit(void);
 
 /* ---- scopes ---- */
 
 /* Opens and closes a scope of the calling thread; they nest. cr_scope_end releases what the scope
  * still owns. */
-CR_API
-void cr_scope_begin(void);
-CR_API
-void cr_scope_end(void);
+CR_API void cr_scope_begin(void);
+CR_API void cr_scope_end(void);
 
 /* A block with a scope of its own. `break` and `continue` leave the block properly; `return` and
  * `goto` out of it leave the scope to be closed by an enclosing one's end. */
@@ -91,30 +82,24 @@ void cr_scope_end(void);
 
 /* How deep the calling thread's scopes are nested: what cr_scope_unwind goes back to after a jump
  * out of CR_SCOPE. */
-CR_API
-int cr_scope_depth(void);
-CR_API
-void cr_scope_unwind(int depth);
+CR_API int cr_scope_depth(void);
+CR_API void cr_scope_unwind(int depth);
 
 /* Calls release(object) when the innermost scope ends. Returns object, or null (after releasing it)
  * without memory. */
-CR_API
-void *cr_scope_add(void *object, void (*release)(void *object));
+CR_API void *cr_scope_add(void *object, void (*release)(void *object));
 
 /* Frees a string or an array that the library handed over as the caller's own. */
-CR_API
-void cr_free(void *memory);
+CR_API void cr_free(void *memory);
 
 /* ---- threads ---- */
 
 /* How many threads a CPU backend may use: CRESSET_NUM_THREADS, else OMP_NUM_THREADS, else the
  * number of processors this process may run on. */
-CR_API
-int cr_num_threads(void);
+CR_API int cr_num_threads(void);
 
 /* Sets it, from 1 to 1024, for the whole process. Returns 0, or an error. */
-CR_API
-int cr_set_num_threads(int count);
+CR_API int cr_set_num_threads(int count);
 
 /* ---- logging ---- */
 
@@ -124,8 +109,7 @@ typedef enum cr_log_level { CR_LOG_DEBUG, CR_LOG_INFO, CR_LOG_WARNING } cr_log_l
  * warning: then to stderr. The function may be called from any thread. Null restores the default.
  */
 typedef void (*cr_log_function)(void *context, cr_log_level level, const char *message);
-CR_API
-void cr_set_log(cr_log_function function, void *context);
+CR_API void cr_set_log(cr_log_function function, void *context);
 
 #ifdef __cplusplus
 }

@@ -35,32 +35,25 @@ typedef struct cr_op cr_op; /* a row of the table; static */
 /* The table: how many rows, their names ("add.Tensor") in order, a row's schema in PyTorch's
  * notation (null if there is no such row). An exact name with overload, or a bare name whose first
  * schema is meant. All static. */
-CR_API
-size_t cr_op_count(void);
-CR_API
-const char *cr_op_name(size_t i);
-CR_API
-const char *cr_op_schema(const char *name);
+CR_API size_t cr_op_count(void);
+CR_API const char *cr_op_name(size_t i);
+CR_API const char *cr_op_schema(const char *name);
 /* A row by its exact name or, for a bare name, the first of that name; null (no error) if there is
  * none. */
-CR_API
-const cr_op *cr_op_find(const char *name);
+CR_API const cr_op *cr_op_find(const char *name);
 
 /* Calls an operation. args come in the schema's order, the rest by keyword or default. A bare name
  * takes the first schema that fits. The number of results goes to nouts (may be null); the first
  * cap of them to outs, owned by the scope. Returns 0; otherwise see cr_error, which quotes the
  * schema. */
-CR_API
-int cr_call(const char *name, const cr_value *args, size_t nargs, const cr_keyword *kw, size_t nkw,
-            cr_value *outs, size_t cap, size_t *nouts);
+CR_API int cr_call(const char *name, const cr_value *args, size_t nargs, const cr_keyword *kw,
+                   size_t nkw, cr_value *outs, size_t cap, size_t *nouts);
 /* The same for a row found before. */
-CR_API
-int cr_op_call(const cr_op *op, const cr_value *args, size_t nargs, const cr_keyword *kw,
-               size_t nkw, cr_value *outs, size_t cap, size_t *nouts);
+CR_API int cr_op_call(const cr_op *op, const cr_value *args, size_t nargs, const cr_keyword *kw,
+                      size_t nkw, cr_value *outs, size_t cap, size_t *nouts);
 
 /* Drops what an output owns, at once; without it the scope does. The value becomes none. */
-CR_API
-void cr_value_clear(cr_value *value);
+CR_API void cr_value_clear(cr_value *value);
 
 #ifdef __cplusplus
 }

@@ -65,28 +65,22 @@ typedef struct cr_dataset_class {
 } cr_dataset_class;
 
 /* A data set of one's own. `kind` must stay valid (static). On failure data is destroyed, too. */
-CR_API
-cr_dataset *cr_dataset_new(const cr_dataset_class *kind, void *data);
+CR_API cr_dataset *cr_dataset_new(const cr_dataset_class *kind, void *data);
 
 /* How many samples; -1 for null. */
-CR_API
-int64_t cr_dataset_length(const cr_dataset *dataset);
+CR_API int64_t cr_dataset_length(const cr_dataset *dataset);
 /* One sample (dataset[index]); negative indices count from the end. The tensors belong to the
  * scope. Returns 0, or an error: index out of range, or what the data set reports. */
-CR_API
-int cr_dataset_get(cr_dataset *dataset, int64_t index, cr_sample *sample);
+CR_API int cr_dataset_get(cr_dataset *dataset, int64_t index, cr_sample *sample);
 /* One more, one fewer reference. Release of null does nothing. */
-CR_API
-cr_dataset *cr_dataset_retain(cr_dataset *dataset);
-CR_API
-void cr_dataset_release(cr_dataset *dataset);
+CR_API cr_dataset *cr_dataset_retain(cr_dataset *dataset);
+CR_API void cr_dataset_release(cr_dataset *dataset);
 
 /* The rows of tensors of equal first size: sample i is (tensors[0][i], tensors[1][i], …). At most
  * CR_MAX_FIELDS. Dense tensors in host memory are used in place, others are copied to it once.
  * Samples come as copies, detached. Errors: other first sizes, a 0-d tensor.
  * cr_tensor_dataset(images, labels). */
-CR_API
-cr_dataset *cr_tensor_dataset_with(cr_tensor *const *tensors, size_t count);
+CR_API cr_dataset *cr_tensor_dataset_with(cr_tensor *const *tensors, size_t count);
 #ifndef __cplusplus
 #define cr_tensor_dataset(...)                                \
     cr_tensor_dataset_with((cr_tensor *const[]){__VA_ARGS__}, \
@@ -95,12 +89,10 @@ cr_dataset *cr_tensor_dataset_with(cr_tensor *const *tensors, size_t count);
 
 /* The samples at indices[0…count) of another data set, in that order; the indices are copied.
  * Errors: out of range. */
-CR_API
-cr_dataset *cr_subset(cr_dataset *dataset, const int64_t *indices, size_t count);
+CR_API cr_dataset *cr_subset(cr_dataset *dataset, const int64_t *indices, size_t count);
 
 /* Several data sets, one behind the other. */
-CR_API
-cr_dataset *cr_concat_dataset(cr_dataset *const *datasets, size_t count);
+CR_API cr_dataset *cr_concat_dataset(cr_dataset *const *datasets, size_t count);
 
 typedef struct cr_random_split_options {
     cr_dataset *dataset;
@@ -112,8 +104,7 @@ typedef struct cr_random_split_options {
 
 /* Splits a data set at random, without overlap: cr_random_split(set, CR_INTS(50000, 10000), parts,
  * .seed = 1). Returns 0, or an error: lengths that are negative or don't add up. */
-CR_API
-int cr_random_split_with(const cr_random_split_options *options);
+CR_API int cr_random_split_with(const cr_random_split_options *options);
 #ifndef __cplusplus
 #define cr_random_split(...) \
     cr_random_split_with(&(const cr_random_split_options){__VA_ARGS__, .end_ = 0})
@@ -138,15 +129,13 @@ typedef struct cr_fashion_mnist_options {
  * trouser, pullover, dress, coat, sandal, shirt, sneaker, bag, ankle boot). Kept in memory as bytes
  * (47 MB). cr_fashion_mnist(NULL, CR_TRAIN, .mean = 0.286, .std = 0.353). Errors: a missing folder
  * or file, files that contradict themselves or each other. */
-CR_API
-cr_dataset *cr_fashion_mnist_with(const cr_fashion_mnist_options *options);
+CR_API cr_dataset *cr_fashion_mnist_with(const cr_fashion_mnist_options *options);
 #ifndef __cplusplus
 #define cr_fashion_mnist(...) \
     cr_fashion_mnist_with(&(const cr_fashion_mnist_options){__VA_ARGS__, .end_ = 0})
 #endif
 /* "Ankle boot"; null outside of 0…9. Static. */
-CR_API
-const char *cr_fashion_mnist_class(int64_t label);
+CR_API const char *cr_fashion_mnist_class(int64_t label);
 
 /* ---- samplers: the order of an epoch ---- */
 
@@ -166,21 +155,15 @@ typedef struct cr_sampler_class {
 } cr_sampler_class;
 
 /* A sampler of one's own. `kind` must stay valid (static). On failure data is destroyed, too. */
-CR_API
-cr_sampler *cr_sampler_new(const cr_sampler_class *kind, void *data);
-CR_API
-int64_t cr_sampler_length(const cr_sampler *sampler);
+CR_API cr_sampler *cr_sampler_new(const cr_sampler_class *kind, void *data);
+CR_API int64_t cr_sampler_length(const cr_sampler *sampler);
 /* The indices of an epoch, cr_sampler_length of them. Returns 0, or an error. */
-CR_API
-int cr_sampler_draw(cr_sampler *sampler, uint64_t epoch, int64_t *indices);
-CR_API
-cr_sampler *cr_sampler_retain(cr_sampler *sampler);
-CR_API
-void cr_sampler_release(cr_sampler *sampler);
+CR_API int cr_sampler_draw(cr_sampler *sampler, uint64_t epoch, int64_t *indices);
+CR_API cr_sampler *cr_sampler_retain(cr_sampler *sampler);
+CR_API void cr_sampler_release(cr_sampler *sampler);
 
 /* 0, 1, …, length - 1. */
-CR_API
-cr_sampler *cr_sequential_sampler(int64_t length);
+CR_API cr_sampler *cr_sequential_sampler(int64_t length);
 
 typedef struct cr_random_sampler_options {
     int64_t length;      /* of the data set */
@@ -193,8 +176,7 @@ typedef struct cr_random_sampler_options {
 /* A random order, another in every epoch: the first num_samples of a permutation drawn by Fisher
  * and Yates's shuffle from Philox4x32-10 with key seed and stream epoch; the same on every machine.
  */
-CR_API
-cr_sampler *cr_random_sampler_with(const cr_random_sampler_options *options);
+CR_API cr_sampler *cr_random_sampler_with(const cr_random_sampler_options *options);
 #ifndef __cplusplus
 #define cr_random_sampler(...) \
     cr_random_sampler_with(&(const cr_random_sampler_options){__VA_ARGS__, .end_ = 0})
@@ -211,8 +193,8 @@ typedef struct cr_weighted_random_sampler_options {
 } cr_weighted_random_sampler_options;
 
 /* Indices drawn with probabilities in proportion to weights, which need not add up to 1. */
-CR_API
-cr_sampler *cr_weighted_random_sampler_with(const cr_weighted_random_sampler_options *options);
+CR_API cr_sampler *cr_weighted_random_sampler_with(
+    const cr_weighted_random_sampler_options *options);
 #ifndef __cplusplus
 #define cr_weighted_random_sampler(...) \
     cr_weighted_random_sampler_with(    \
@@ -220,8 +202,7 @@ cr_sampler *cr_weighted_random_sampler_with(const cr_weighted_random_sampler_opt
 #endif
 
 /* Another sampler's order in batches of batch_size; drop_last leaves a last, smaller one out. */
-CR_API
-cr_sampler *cr_batch_sampler(cr_sampler *sampler, int64_t batch_size, bool drop_last);
+CR_API cr_sampler *cr_batch_sampler(cr_sampler *sampler, int64_t batch_size, bool drop_last);
 
 /* ---- the loader ---- */
 
@@ -255,31 +236,23 @@ typedef struct cr_data_loader_options {
 /* A loader of batches. The order and the batches depend on seed and epoch only, not on num_workers.
  * Batches without a collate function are built in host memory that is used again for later batches
  * when their tensors are gone. Errors: an option out of range, options that exclude each other. */
-CR_API
-cr_loader *cr_data_loader_with(const cr_data_loader_options *options);
+CR_API cr_loader *cr_data_loader_with(const cr_data_loader_options *options);
 #ifndef __cplusplus
 #define cr_data_loader(...) \
     cr_data_loader_with(&(const cr_data_loader_options){__VA_ARGS__, .end_ = 0})
 #endif
 
 /* Batches of an epoch (len(loader)), and samples in them; -1 for null. */
-CR_API
-int64_t cr_loader_length(const cr_loader *loader);
-CR_API
-int64_t cr_loader_sample_count(const cr_loader *loader);
+CR_API int64_t cr_loader_length(const cr_loader *loader);
+CR_API int64_t cr_loader_sample_count(const cr_loader *loader);
 /* The data set. Borrowed from the loader. */
-CR_API
-cr_dataset *cr_loader_dataset(const cr_loader *loader);
+CR_API cr_dataset *cr_loader_dataset(const cr_loader *loader);
 /* The number that the next epoch will have: 0, then counted up with each that begins. Setting it
  * goes back to a point saved, or on. */
-CR_API
-uint64_t cr_loader_epoch(const cr_loader *loader);
-CR_API
-void cr_loader_set_epoch(cr_loader *loader, uint64_t epoch);
-CR_API
-cr_loader *cr_loader_retain(cr_loader *loader);
-CR_API
-void cr_loader_release(cr_loader *loader);
+CR_API uint64_t cr_loader_epoch(const cr_loader *loader);
+CR_API void cr_loader_set_epoch(cr_loader *loader, uint64_t epoch);
+CR_API cr_loader *cr_loader_retain(cr_loader *loader);
+CR_API void cr_loader_release(cr_loader *loader);
 
 typedef struct cr_batch {
     cr_tensor *input;  /* tensors[0] */
@@ -309,12 +282,9 @@ typedef struct cr_batch {
  * scope of the one before; and the end, which may come at any time and returns null. Used by one
  * thread. */
 typedef struct cr_batches cr_batches;
-CR_API
-cr_batches *cr_batches_begin(cr_loader *loader);
-CR_API
-bool cr_batches_next(cr_batches *batches, cr_batch *batch);
-CR_API
-cr_batches *cr_batches_end(cr_batches *batches);
+CR_API cr_batches *cr_batches_begin(cr_loader *loader);
+CR_API bool cr_batches_next(cr_batches *batches, cr_batch *batch);
+CR_API cr_batches *cr_batches_end(cr_batches *batches);
 
 #ifdef __cplusplus
 }

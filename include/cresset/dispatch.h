@@ -28,18 +28,14 @@ typedef struct cr_backend_candidate {
 
 /* Looks for every backend (once), and gives the number of shared objects looked at; the i-th one.
  * Borrowed until cr_exit. */
-CR_API
-size_t cr_backend_count(void);
-CR_API
-const cr_backend_candidate *cr_backend_get(size_t i);
+CR_API size_t cr_backend_count(void);
+CR_API const cr_backend_candidate *cr_backend_get(size_t i);
 /* What the i-th candidate's device `index` is. Returns 0, or an error. */
-CR_API
-int cr_backend_device_info(size_t i, int index, cr_device_info *info);
+CR_API int cr_backend_device_info(size_t i, int index, cr_device_info *info);
 
 /* Loads one shared object by its absolute path, as CRESSET_BACKEND would. Returns its name, or null
  * and an error. */
-CR_API
-const char *cr_backend_load(const char *path);
+CR_API const char *cr_backend_load(const char *path);
 
 /* How often an operation ran on a device and how: as a plan of the backend, through its
  * decomposition, or on the cpu backend through host memory. */
@@ -50,16 +46,14 @@ typedef struct cr_op_counts {
 
 /* The counts of a device (null: the default one) for the operations that ran there: fills up to cap
  * and returns how many there are; SIZE_MAX and an error for an unknown device. */
-CR_API
-size_t cr_device_op_counts(const char *device, cr_op_counts *counts, size_t cap);
+CR_API size_t cr_device_op_counts(const char *device, cr_op_counts *counts, size_t cap);
 
 /* The plan cache of a device. */
 typedef struct cr_plan_cache_stats {
     uint64_t hits, misses, evictions;
     size_t entries, capacity;
 } cr_plan_cache_stats;
-CR_API
-int cr_plan_cache_get_stats(const char *device, cr_plan_cache_stats *stats);
+CR_API int cr_plan_cache_get_stats(const char *device, cr_plan_cache_stats *stats);
 
 #ifdef __cplusplus
 }

@@ -15,33 +15,23 @@ extern "C" {
 
 typedef enum cr_fan { CR_FAN_IN, CR_FAN_OUT } cr_fan;
 
-CR_API
-cr_tensor *cr_init_uniform_(cr_tensor *tensor, double from, double to); /* U(from, to) */
-CR_API
-cr_tensor *cr_init_normal_(cr_tensor *tensor, double mean, double std); /* N(mean, std²) */
+CR_API cr_tensor *cr_init_uniform_(cr_tensor *tensor, double from, double to); /* U(from, to) */
+CR_API cr_tensor *cr_init_normal_(cr_tensor *tensor, double mean, double std); /* N(mean, std²) */
 /* N(mean, std²) with what lies outside of [from, to] drawn again. */
-CR_API
-cr_tensor *cr_init_trunc_normal_(cr_tensor *tensor, double mean, double std, double from,
-                                 double to);
-CR_API
-cr_tensor *cr_init_constant_(cr_tensor *tensor, double value);
-CR_API
-cr_tensor *cr_init_ones_(cr_tensor *tensor);
-CR_API
-cr_tensor *cr_init_zeros_(cr_tensor *tensor);
+CR_API cr_tensor *cr_init_trunc_normal_(cr_tensor *tensor, double mean, double std, double from,
+                                        double to);
+CR_API cr_tensor *cr_init_constant_(cr_tensor *tensor, double value);
+CR_API cr_tensor *cr_init_ones_(cr_tensor *tensor);
+CR_API cr_tensor *cr_init_zeros_(cr_tensor *tensor);
 /* The identity matrix, for a 2-d weight: inputs are passed on. Errors: another rank. */
-CR_API
-cr_tensor *cr_init_eye_(cr_tensor *tensor);
+CR_API cr_tensor *cr_init_eye_(cr_tensor *tensor);
 /* The same for a convolution's weight of rank 3 to 5, in each of `groups` groups (1 or more). */
-CR_API
-cr_tensor *cr_init_dirac_(cr_tensor *tensor, int64_t groups);
+CR_API cr_tensor *cr_init_dirac_(cr_tensor *tensor, int64_t groups);
 
 /* Glorot and Bengio, 2010: U(±gain √(6 / (fan_in + fan_out))), and N with the same variance. gain
  * is 1 if not asked for otherwise. Errors: fewer than 2 dimensions. */
-CR_API
-cr_tensor *cr_init_xavier_uniform_(cr_tensor *tensor, double gain);
-CR_API
-cr_tensor *cr_init_xavier_normal_(cr_tensor *tensor, double gain);
+CR_API cr_tensor *cr_init_xavier_uniform_(cr_tensor *tensor, double gain);
+CR_API cr_tensor *cr_init_xavier_normal_(cr_tensor *tensor, double gain);
 
 typedef struct cr_init_kaiming_options {
     double a;                 /* the slope, for "leaky_relu" */
@@ -51,10 +41,10 @@ typedef struct cr_init_kaiming_options {
 } cr_init_kaiming_options;
 /* He et al., 2015: U(±gain √(3 / fan)), and N(0, gain² / fan), with the gain of the nonlinearity.
  */
-CR_API
-cr_tensor *cr_init_kaiming_uniform_with_(cr_tensor *tensor, const cr_init_kaiming_options *options);
-CR_API
-cr_tensor *cr_init_kaiming_normal_with_(cr_tensor *tensor, const cr_init_kaiming_options *options);
+CR_API cr_tensor *cr_init_kaiming_uniform_with_(cr_tensor *tensor,
+                                                const cr_init_kaiming_options *options);
+CR_API cr_tensor *cr_init_kaiming_normal_with_(cr_tensor *tensor,
+                                               const cr_init_kaiming_options *options);
 #ifndef __cplusplus
 #define cr_init_kaiming_uniform_(...) \
     cr_init_kaiming_uniform_with_(    \
@@ -67,18 +57,15 @@ cr_tensor *cr_init_kaiming_normal_with_(cr_tensor *tensor, const cr_init_kaiming
 
 /* Saxe et al., 2013: a (semi-)orthogonal matrix, dimensions from the second on taken as one, times
  * gain. The factorisation is computed on the host. Errors: fewer than 2 dimensions. */
-CR_API
-cr_tensor *cr_init_orthogonal_(cr_tensor *tensor, double gain);
+CR_API cr_tensor *cr_init_orthogonal_(cr_tensor *tensor, double gain);
 
 /* The recommended gain: "linear", "conv1d" to "conv3d" and "sigmoid" 1, "tanh" 5/3, "relu" √2,
  * "leaky_relu" √(2 / (1 + a²)) (PyTorch's default for a is 0.01), "selu" 3/4. Another name is an
  * error, and NaN. */
-CR_API
-double cr_init_calculate_gain(const char *nonlinearity, double a);
+CR_API double cr_init_calculate_gain(const char *nonlinearity, double a);
 /* Returns 0, or an error: fewer than 2 dimensions. */
-CR_API
-int cr_init_calculate_fan_in_and_fan_out(const cr_tensor *tensor, int64_t *fan_in,
-                                         int64_t *fan_out);
+CR_API int cr_init_calculate_fan_in_and_fan_out(const cr_tensor *tensor, int64_t *fan_in,
+                                                int64_t *fan_out);
 
 #ifdef __cplusplus
 }

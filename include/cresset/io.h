@@ -26,10 +26,8 @@ extern "C" {
 /* Saves and loads a state dict as safetensors, without further metadata: cr_save("net.safetensors",
  * cr_module_state_dict(net)). cr_save returns 0, or an error; cr_load a dict of the scope, or null.
  */
-CR_API
-int cr_save(const char *path, const cr_state_dict *dict);
-CR_API
-cr_state_dict *cr_load(const char *path);
+CR_API int cr_save(const char *path, const cr_state_dict *dict);
+CR_API cr_state_dict *cr_load(const char *path);
 
 typedef struct cr_save_safetensors_options {
     const char *path;
@@ -46,8 +44,7 @@ typedef struct cr_save_safetensors_options {
  * the metadata: lr 0.05 as "cresset/param_groups.0.lr": "float 0.05". Errors: a tensor named
  * "__metadata__", a name or string that is not UTF-8, a metadata key of one's own that begins with
  * "cresset/"; the disk's. */
-CR_API
-int cr_save_safetensors_with(const cr_save_safetensors_options *options);
+CR_API int cr_save_safetensors_with(const cr_save_safetensors_options *options);
 #ifndef __cplusplus
 #define cr_save_safetensors(...) \
     cr_save_safetensors_with(&(const cr_save_safetensors_options){__VA_ARGS__, .end_ = 0})
@@ -66,8 +63,7 @@ typedef struct cr_load_safetensors_options {
  * aligned. Errors: an unreadable file; a header longer than the file or 100 MB, that is no JSON or
  * has a member that does not belong or is there twice; another dtype; offsets outside of the data,
  * that don't fit shape and dtype, overlap or leave gaps; bytes of a BOOL other than 0 and 1. */
-CR_API
-cr_state_dict *cr_load_safetensors_with(const cr_load_safetensors_options *options);
+CR_API cr_state_dict *cr_load_safetensors_with(const cr_load_safetensors_options *options);
 #ifndef __cplusplus
 #define cr_load_safetensors(...) \
     cr_load_safetensors_with(&(const cr_load_safetensors_options){__VA_ARGS__, .end_ = 0})
@@ -79,18 +75,15 @@ cr_state_dict *cr_load_safetensors_with(const cr_load_safetensors_options *optio
  * strides): f8, f4, f2, i8, i4, i2, i1, u1 and b1. Mapped where aligned and of this machine's byte
  * order. Errors: another dtype (objects and pickles are never loaded), a header that doesn't parse,
  * more or fewer bytes than the shape asks for. */
-CR_API
-cr_tensor *cr_load_npy(const char *path);
+CR_API cr_tensor *cr_load_npy(const char *path);
 /* Writes a tensor, dense and row-major, version 1.0, bytes as numpy.save's. Errors: bfloat16, which
  * NumPy doesn't have. */
-CR_API
-int cr_save_npy(const char *path, const cr_tensor *tensor);
+CR_API int cr_save_npy(const char *path, const cr_tensor *tensor);
 
 /* Reads a zip of .npy files into a dict of the scope whose names lack ".npy": stored members are
  * mapped where aligned, deflated ones inflated; checksums are checked. Zip64 is read. Errors: as
  * above, other compressions, encryption, members that overlap or are there twice. */
-CR_API
-cr_state_dict *cr_load_npz(const char *path);
+CR_API cr_state_dict *cr_load_npz(const char *path);
 
 typedef struct cr_save_npz_options {
     const char *path;
@@ -102,8 +95,7 @@ typedef struct cr_save_npz_options {
 
 /* Writes all tensors of a dict. Errors: an entry that is no tensor; bfloat16; a name that is empty
  * or has 65,000 bytes or more; the disk's. */
-CR_API
-int cr_save_npz_with(const cr_save_npz_options *options);
+CR_API int cr_save_npz_with(const cr_save_npz_options *options);
 #ifndef __cplusplus
 #define cr_save_npz(...) cr_save_npz_with(&(const cr_save_npz_options){__VA_ARGS__, .end_ = 0})
 #endif
@@ -114,8 +106,7 @@ int cr_save_npz_with(const cr_save_npz_options *options);
  * int32, float32, float64, big endian in the file. Errors: a wrong magic number or dtype, more than
  * CR_MAX_RANK dimensions, sizes that overflow, that the file can't hold, or that leave bytes over;
  * a damaged gzip stream. */
-CR_API
-cr_tensor *cr_load_idx(const char *path);
+CR_API cr_tensor *cr_load_idx(const char *path);
 
 #ifdef __cplusplus
 }

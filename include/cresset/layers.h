@@ -35,8 +35,7 @@ typedef struct cr_linear_options {
     cr_dtype dtype;
     int end_;
 } cr_linear_options;
-CR_API
-cr_module *cr_linear_with(const cr_linear_options *options);
+CR_API cr_module *cr_linear_with(const cr_linear_options *options);
 
 /* y = x1ᵀ A x2 + b. x1: (*, in1_features), x2: (*, in2_features), y: (*, out_features), weight:
  * (out_features, in1_features, in2_features), bias: (out_features), all uniform in
@@ -48,12 +47,10 @@ typedef struct cr_bilinear_options {
     cr_dtype dtype;
     int end_;
 } cr_bilinear_options;
-CR_API
-cr_module *cr_bilinear_with(const cr_bilinear_options *options);
+CR_API cr_module *cr_bilinear_with(const cr_bilinear_options *options);
 
 /* y = x, whatever it is called with. */
-CR_API
-cr_module *cr_identity(void);
+CR_API cr_module *cr_identity(void);
 
 /* ---- convolution ---- */
 
@@ -71,12 +68,9 @@ typedef struct cr_conv_options {
     int64_t kernel_size_dhw[3], stride_dhw[3], padding_dhw[3], dilation_dhw[3]; /* conv3d */
     int end_;
 } cr_conv_options;
-CR_API
-cr_module *cr_conv1d_with(const cr_conv_options *options);
-CR_API
-cr_module *cr_conv2d_with(const cr_conv_options *options);
-CR_API
-cr_module *cr_conv3d_with(const cr_conv_options *options);
+CR_API cr_module *cr_conv1d_with(const cr_conv_options *options);
+CR_API cr_module *cr_conv2d_with(const cr_conv_options *options);
+CR_API cr_module *cr_conv3d_with(const cr_conv_options *options);
 
 /* ---- pooling ---- */
 
@@ -90,8 +84,7 @@ typedef struct cr_max_pool2d_options {
     int64_t kernel_size_hw[2], stride_hw[2], padding_hw[2], dilation_hw[2];
     int end_;
 } cr_max_pool2d_options;
-CR_API
-cr_module *cr_max_pool2d_with(const cr_max_pool2d_options *options);
+CR_API cr_module *cr_max_pool2d_with(const cr_max_pool2d_options *options);
 
 /* The same with windows chosen so that the output has this size, whatever the input's. (N, C, H, W)
  * to (N, C, output_size). A size of -1 is PyTorch's None: as the input's. */
@@ -101,8 +94,7 @@ typedef struct cr_adaptive_max_pool2d_options {
     int64_t output_size_hw[2];
     int end_;
 } cr_adaptive_max_pool2d_options;
-CR_API
-cr_module *cr_adaptive_max_pool2d_with(const cr_adaptive_max_pool2d_options *options);
+CR_API cr_module *cr_adaptive_max_pool2d_with(const cr_adaptive_max_pool2d_options *options);
 
 /* ---- dropout: Srivastava et al., 2014, and Tompson et al., 2015 ---- */
 
@@ -113,10 +105,8 @@ typedef struct cr_dropout_options {
 /* In training, zeroes each element (dropout2d: each whole channel of (N, C, H, W)) with probability
  * p and multiplies the others by 1 / (1 - p); in evaluation nothing. p is required, since 0 is a
  * common value; PyTorch's default is 0.5. Errors: p outside of 0 to 1. */
-CR_API
-cr_module *cr_dropout_with(double p, const cr_dropout_options *options);
-CR_API
-cr_module *cr_dropout2d_with(double p, const cr_dropout_options *options);
+CR_API cr_module *cr_dropout_with(double p, const cr_dropout_options *options);
+CR_API cr_module *cr_dropout2d_with(double p, const cr_dropout_options *options);
 
 /* ---- shapes ---- */
 
@@ -126,13 +116,11 @@ typedef struct cr_flatten_layer_options {
     cr_opt_int start_dim, end_dim;
     int end_;
 } cr_flatten_layer_options;
-CR_API
-cr_module *cr_flatten_layer_with(const cr_flatten_layer_options *options);
+CR_API cr_module *cr_flatten_layer_with(const cr_flatten_layer_options *options);
 
 /* Makes dimension dim several: cr_unflatten_layer(1, CR_INTS(2, 5)) takes (N, 10) to (N, 2, 5). One
  * size may be -1. */
-CR_API
-cr_module *cr_unflatten_layer_with(int64_t dim, cr_ints unflattened_size);
+CR_API cr_module *cr_unflatten_layer_with(int64_t dim, cr_ints unflattened_size);
 
 /* ---- activations, element by element ---- */
 
@@ -141,23 +129,18 @@ typedef struct cr_inplace_options {
     bool inplace; /* change the input instead of making a tensor */
     int end_;
 } cr_inplace_options;
-CR_API
-cr_module *cr_relu_layer_with(const cr_inplace_options *options); /* max(0, x) */
-CR_API
-cr_module *cr_silu_layer_with(
-    const cr_inplace_options *options); /* x σ(x); Hendrycks and Gimpel, 2016 */
-CR_API
-cr_module *cr_sigmoid_layer(void); /* σ(x) = 1 / (1 + e⁻ˣ) */
-CR_API
-cr_module *cr_tanh_layer(void); /* tanh x */
+CR_API cr_module *cr_relu_layer_with(const cr_inplace_options *options); /* max(0, x) */
+CR_API cr_module *cr_silu_layer_with(
+    const cr_inplace_options *options);   /* x σ(x); Hendrycks and Gimpel, 2016 */
+CR_API cr_module *cr_sigmoid_layer(void); /* σ(x) = 1 / (1 + e⁻ˣ) */
+CR_API cr_module *cr_tanh_layer(void);    /* tanh x */
 
 typedef struct cr_gelu_layer_options {
     int begin_;
     const char *approximate; /* "none": x Φ(x); "tanh". Hendrycks and Gimpel, 2016 */
     int end_;
 } cr_gelu_layer_options;
-CR_API
-cr_module *cr_gelu_layer_with(const cr_gelu_layer_options *options);
+CR_API cr_module *cr_gelu_layer_with(const cr_gelu_layer_options *options);
 
 typedef struct cr_leaky_relu_layer_options {
     int begin_;
@@ -165,8 +148,7 @@ typedef struct cr_leaky_relu_layer_options {
     bool inplace;
     int end_;
 } cr_leaky_relu_layer_options;
-CR_API
-cr_module *cr_leaky_relu_layer_with(const cr_leaky_relu_layer_options *options);
+CR_API cr_module *cr_leaky_relu_layer_with(const cr_leaky_relu_layer_options *options);
 
 typedef struct cr_elu_layer_options {
     int begin_;
@@ -174,8 +156,7 @@ typedef struct cr_elu_layer_options {
     bool inplace;
     int end_;
 } cr_elu_layer_options;
-CR_API
-cr_module *cr_elu_layer_with(const cr_elu_layer_options *options);
+CR_API cr_module *cr_elu_layer_with(const cr_elu_layer_options *options);
 
 typedef struct cr_softplus_layer_options {
     int begin_;
@@ -183,14 +164,11 @@ typedef struct cr_softplus_layer_options {
     double threshold; /* 20: x itself where beta x is above */
     int end_;
 } cr_softplus_layer_options;
-CR_API
-cr_module *cr_softplus_layer_with(const cr_softplus_layer_options *options);
+CR_API cr_module *cr_softplus_layer_with(const cr_softplus_layer_options *options);
 
 /* e^x_i / Σ_j e^x_j along dim, and its logarithm. */
-CR_API
-cr_module *cr_softmax_layer(int64_t dim);
-CR_API
-cr_module *cr_log_softmax_layer(int64_t dim);
+CR_API cr_module *cr_softmax_layer(int64_t dim);
+CR_API cr_module *cr_log_softmax_layer(int64_t dim);
 
 /* ---- normalisation ---- */
 
@@ -209,12 +187,9 @@ typedef struct cr_batch_norm_options {
     cr_dtype dtype;
     int end_;
 } cr_batch_norm_options;
-CR_API
-cr_module *cr_batch_norm1d_with(const cr_batch_norm_options *options);
-CR_API
-cr_module *cr_batch_norm2d_with(const cr_batch_norm_options *options);
-CR_API
-cr_module *cr_batch_norm3d_with(const cr_batch_norm_options *options);
+CR_API cr_module *cr_batch_norm1d_with(const cr_batch_norm_options *options);
+CR_API cr_module *cr_batch_norm2d_with(const cr_batch_norm_options *options);
+CR_API cr_module *cr_batch_norm3d_with(const cr_batch_norm_options *options);
 
 typedef struct cr_layer_norm_options {
     double eps; /* 1e-5 */
@@ -225,8 +200,8 @@ typedef struct cr_layer_norm_options {
 } cr_layer_norm_options;
 /* The same formula over the last dimensions, which must have these sizes: cr_layer_norm(64),
  * cr_layer_norm(CR_INTS(8, 8)). Ba et al., 2016. */
-CR_API
-cr_module *cr_layer_norm_with(cr_ints normalized_shape, const cr_layer_norm_options *options);
+CR_API cr_module *cr_layer_norm_with(cr_ints normalized_shape,
+                                     const cr_layer_norm_options *options);
 
 /* ---- embedding ---- */
 
@@ -241,8 +216,7 @@ typedef struct cr_embedding_options {
     cr_dtype dtype;
     int end_;
 } cr_embedding_options;
-CR_API
-cr_module *cr_embedding_with(const cr_embedding_options *options);
+CR_API cr_module *cr_embedding_with(const cr_embedding_options *options);
 
 #ifndef __cplusplus
 #define cr_linear(...)   cr_linear_with(&(const cr_linear_options){__VA_ARGS__, .end_ = 0})

@@ -24,8 +24,7 @@ typedef struct cr_cross_entropy_loss_options {
     double label_smoothing; /* 0 to 1 */
     int end_;
 } cr_cross_entropy_loss_options;
-CR_API
-cr_module *cr_cross_entropy_loss_with(const cr_cross_entropy_loss_options *options);
+CR_API cr_module *cr_cross_entropy_loss_with(const cr_cross_entropy_loss_options *options);
 typedef struct cr_nll_loss_layer_options {
     int begin_;
     cr_tensor *weight;
@@ -33,8 +32,7 @@ typedef struct cr_nll_loss_layer_options {
     const char *reduction;
     int end_;
 } cr_nll_loss_layer_options;
-CR_API
-cr_module *cr_nll_loss_layer_with(const cr_nll_loss_layer_options *options);
+CR_API cr_module *cr_nll_loss_layer_with(const cr_nll_loss_layer_options *options);
 
 /* MSELoss: (x - target)²; L1Loss: |x - target|. Any shapes that are alike. */
 typedef struct cr_loss_options {
@@ -42,10 +40,8 @@ typedef struct cr_loss_options {
     const char *reduction;
     int end_;
 } cr_loss_options;
-CR_API
-cr_module *cr_mse_loss_layer_with(const cr_loss_options *options);
-CR_API
-cr_module *cr_l1_loss_layer_with(const cr_loss_options *options);
+CR_API cr_module *cr_mse_loss_layer_with(const cr_loss_options *options);
+CR_API cr_module *cr_l1_loss_layer_with(const cr_loss_options *options);
 
 /* BCELoss: -w (t log x + (1 - t) log(1 - x)) for x in 0 to 1, logarithms clamped at -100.
  * BCEWithLogitsLoss: the same of σ(x), computed stably; pos_weight multiplies the first term. Any
@@ -56,8 +52,7 @@ typedef struct cr_bce_loss_options {
     const char *reduction;
     int end_;
 } cr_bce_loss_options;
-CR_API
-cr_module *cr_bce_loss_with(const cr_bce_loss_options *options);
+CR_API cr_module *cr_bce_loss_with(const cr_bce_loss_options *options);
 typedef struct cr_bce_with_logits_loss_options {
     int begin_;
     cr_tensor *weight;
@@ -65,8 +60,7 @@ typedef struct cr_bce_with_logits_loss_options {
     cr_tensor *pos_weight;
     int end_;
 } cr_bce_with_logits_loss_options;
-CR_API
-cr_module *cr_bce_with_logits_loss_with(const cr_bce_with_logits_loss_options *options);
+CR_API cr_module *cr_bce_with_logits_loss_with(const cr_bce_with_logits_loss_options *options);
 
 #ifndef __cplusplus
 #define cr_cross_entropy_loss(...) \

@@ -65,12 +65,10 @@ struct cr_module {
 /* A module of this type that belongs to the scope, with its members copied from `members` (null:
  * zeros) and the type's children registered. Null, with the error set, if a child is null. Returns
  * void * as malloc does. */
-CR_API
-void *cr_module_new(const cr_module_type *type, const void *members);
+CR_API void *cr_module_new(const cr_module_type *type, const void *members);
 
 /* False, and an error, unless given == expected: for CR_FORWARD. */
-CR_API
-bool cr_module_check_inputs(const cr_module *module, size_t expected, size_t given);
+CR_API bool cr_module_check_inputs(const cr_module *module, size_t expected, size_t given);
 
 #ifndef __cplusplus
 
@@ -186,40 +184,31 @@ bool cr_module_check_inputs(const cr_module *module, size_t expected, size_t giv
  * A parameter is a floating leaf that requires grad; a tensor that is the result of operations is
  * detached first. Registering one tensor in two places shares it. A buffer is saved in the state
  * dict unless it is made non-persistent. */
-CR_API
-cr_module *cr_module_set_child(cr_module *module, const char *name, cr_module **place,
-                               cr_module *child);
-CR_API
-cr_tensor *cr_module_set_parameter(cr_module *module, const char *name, cr_tensor **place,
-                                   cr_tensor *tensor);
-CR_API
-cr_tensor *cr_module_set_buffer(cr_module *module, const char *name, cr_tensor **place,
-                                cr_tensor *tensor);
-CR_API
-cr_module *cr_register_module(cr_module *module, const char *name, cr_module *child);
-CR_API
-cr_module *cr_add_module(cr_module *module, const char *name, cr_module *child); /* the same */
-CR_API
-cr_tensor *cr_register_parameter(cr_module *module, const char *name, cr_tensor *tensor);
-CR_API
-cr_tensor *cr_register_buffer(cr_module *module, const char *name, cr_tensor *tensor,
-                              bool persistent);
+CR_API cr_module *cr_module_set_child(cr_module *module, const char *name, cr_module **place,
+                                      cr_module *child);
+CR_API cr_tensor *cr_module_set_parameter(cr_module *module, const char *name, cr_tensor **place,
+                                          cr_tensor *tensor);
+CR_API cr_tensor *cr_module_set_buffer(cr_module *module, const char *name, cr_tensor **place,
+                                       cr_tensor *tensor);
+CR_API cr_module *cr_register_module(cr_module *module, const char *name, cr_module *child);
+CR_API cr_module *cr_add_module(cr_module *module, const char *name,
+                                cr_module *child); /* the same */
+CR_API cr_tensor *cr_register_parameter(cr_module *module, const char *name, cr_tensor *tensor);
+CR_API cr_tensor *cr_register_buffer(cr_module *module, const char *name, cr_tensor *tensor,
+                                     bool persistent);
 /* Takes a child, a parameter or a buffer out. Returns 0, or an error if there is none of that name.
  */
-CR_API
-int cr_unregister(cr_module *module, const char *name);
+CR_API int cr_unregister(cr_module *module, const char *name);
 
 /* ---- calling ---- */
 
 /* Runs forward, with hooks, on n inputs and returns its first output, of the scope; null if the
  * module, the first input or the call failed. */
-CR_API
-cr_tensor *cr_forward_with(cr_module *module, cr_tensor *const *inputs, size_t n);
+CR_API cr_tensor *cr_forward_with(cr_module *module, cr_tensor *const *inputs, size_t n);
 /* The same for a module with several outputs: fills outputs[0..noutputs). Returns 0, or an error:
  * fewer outputs than asked. */
-CR_API
-int cr_forward_many_with(cr_module *module, cr_tensor *const *inputs, size_t n, cr_tensor **outputs,
-                         size_t noutputs);
+CR_API int cr_forward_many_with(cr_module *module, cr_tensor *const *inputs, size_t n,
+                                cr_tensor **outputs, size_t noutputs);
 #ifndef __cplusplus
 /* net(x), net(x, y) */
 #define cr_forward(module, ...)                                \
@@ -234,10 +223,8 @@ int cr_forward_many_with(cr_module *module, cr_tensor *const *inputs, size_t n, 
 
 /* ---- lifetimes ---- */
 
-CR_API
-cr_module *cr_module_retain(cr_module *module);
-CR_API
-void cr_module_release(cr_module *module);
+CR_API cr_module *cr_module_retain(cr_module *module);
+CR_API void cr_module_release(cr_module *module);
 
 /* ---- containers ---- */
 
@@ -245,19 +232,14 @@ void cr_module_release(cr_module *module);
  * may stand before modules; unnamed ones are numbered: cr_sequential(cr_linear(15, 20),
  * cr_relu_layer()) cr_sequential("linear1", cr_linear(15, 20), "relu1", cr_relu_layer()) The plain
  * function takes an array of both. Null if an item is null. */
-CR_API
-cr_module *cr_sequential_with(const void *const *items, size_t count);
+CR_API cr_module *cr_sequential_with(const void *const *items, size_t count);
 /* torch.nn.ModuleList and ModuleDict: hold modules (and names) for a module that calls them itself.
  */
-CR_API
-cr_module *cr_module_list_with(cr_module *const *modules, size_t count);
-CR_API
-cr_module *cr_module_dict_with(const void *const *items, size_t count);
+CR_API cr_module *cr_module_list_with(cr_module *const *modules, size_t count);
+CR_API cr_module *cr_module_dict_with(const void *const *items, size_t count);
 /* torch.nn.ParameterList and ParameterDict. */
-CR_API
-cr_module *cr_parameter_list_with(cr_tensor *const *parameters, size_t count);
-CR_API
-cr_module *cr_parameter_dict(void); /* filled with cr_register_parameter */
+CR_API cr_module *cr_parameter_list_with(cr_tensor *const *parameters, size_t count);
+CR_API cr_module *cr_parameter_dict(void); /* filled with cr_register_parameter */
 #ifndef __cplusplus
 #define cr_sequential(...)                                           \
     cr_sequential_with(&(const void *const[]){NULL, __VA_ARGS__}[1], \
@@ -275,44 +257,35 @@ cr_module *cr_parameter_dict(void); /* filled with cr_register_parameter */
 #endif
 
 /* Adds a child (a parameter) under the next number. Returns it, or null. */
-CR_API
-cr_module *cr_module_append(cr_module *container, cr_module *child);
-CR_API
-cr_tensor *cr_parameter_append(cr_module *container, cr_tensor *parameter);
+CR_API cr_module *cr_module_append(cr_module *container, cr_module *child);
+CR_API cr_tensor *cr_parameter_append(cr_module *container, cr_tensor *parameter);
 
 /* ---- looking inside ---- */
 
 /* How many children; the i-th (from the end if negative; null and an error out of range); the one
  * of that name (null and no error if there is none). Borrowed. */
-CR_API
-size_t cr_module_count(const cr_module *module);
-CR_API
-cr_module *cr_module_at(const cr_module *module, int64_t i);
-CR_API
-cr_module *cr_module_child(const cr_module *module, const char *name);
+CR_API size_t cr_module_count(const cr_module *module);
+CR_API cr_module *cr_module_at(const cr_module *module, int64_t i);
+CR_API cr_module *cr_module_child(const cr_module *module, const char *name);
 /* A parameter or buffer of the module itself, by number (parameters only) or by name. As above. */
-CR_API
-cr_tensor *cr_parameter_at(const cr_module *module, int64_t i);
-CR_API
-cr_tensor *cr_module_tensor(const cr_module *module, const char *name);
+CR_API cr_tensor *cr_parameter_at(const cr_module *module, int64_t i);
+CR_API cr_tensor *cr_module_tensor(const cr_module *module, const char *name);
 /* By path, as "layer1.0.conv" and "layer1.0.conv.weight"; "" is the module itself. Null and an
  * error if there is none. */
-CR_API
-cr_module *cr_get_submodule(cr_module *module, const char *path);
-CR_API
-cr_tensor *cr_get_parameter(cr_module *module, const char *path);
-CR_API
-cr_tensor *cr_get_buffer(cr_module *module, const char *path);
+CR_API cr_module *cr_get_submodule(cr_module *module, const char *path);
+CR_API cr_tensor *cr_get_parameter(cr_module *module, const char *path);
+CR_API cr_tensor *cr_get_buffer(cr_module *module, const char *path);
 
 /* Lazy iterators, in PyTorch's order (a module, its own things, then its children's), with names
  * that carry the path, and everything once however often it is shared. The name is valid until the
  * next step.
  *
- *     CR_FOREACH_PARAMETER (p, net)  printf("%s %d\n", p.name, cr_tensor_dim(p.tensor));     //
- * named_parameters() CR_FOREACH_BUFFER (b, net)     … // named_buffers() CR_FOREACH_MODULE (m, net)
- * printf("%s %s\n", m.name, m.module->type->name);        // named_modules(), net first
- *     CR_FOREACH_CHILD (c, net)      …                                                     //
- * named_children()
+ *     CR_FOREACH_PARAMETER (p, net)               // named_parameters()
+ *         printf("%s %d\n", p.name, cr_tensor_dim(p.tensor));
+ *     CR_FOREACH_BUFFER (b, net) …                // named_buffers()
+ *     CR_FOREACH_MODULE (m, net)                  // named_modules(), net first
+ *         printf("%s %s\n", m.name, m.module->type->name);
+ *     CR_FOREACH_CHILD (c, net) …                 // named_children()
  *
  * A loop may be left with break; what an iterator needs belongs to the scope. */
 typedef struct cr_named_tensor {
@@ -326,18 +299,12 @@ typedef struct cr_named_module {
     struct cr_walk *walk_;
 } cr_named_module;
 
-CR_API
-cr_named_tensor cr_parameters(cr_module *module);
-CR_API
-cr_named_tensor cr_buffers(cr_module *module);
-CR_API
-bool cr_next_tensor(cr_named_tensor *it);
-CR_API
-cr_named_module cr_modules(cr_module *module);
-CR_API
-cr_named_module cr_children(cr_module *module);
-CR_API
-bool cr_next_module(cr_named_module *it);
+CR_API cr_named_tensor cr_parameters(cr_module *module);
+CR_API cr_named_tensor cr_buffers(cr_module *module);
+CR_API bool cr_next_tensor(cr_named_tensor *it);
+CR_API cr_named_module cr_modules(cr_module *module);
+CR_API cr_named_module cr_children(cr_module *module);
+CR_API bool cr_next_module(cr_named_module *it);
 #define CR_FOREACH_PARAMETER(p, net) \
     for (cr_named_tensor p = cr_parameters(net); cr_next_tensor(&p);)
 #define CR_FOREACH_BUFFER(b, net) for (cr_named_tensor b = cr_buffers(net); cr_next_tensor(&b);)
@@ -345,29 +312,23 @@ bool cr_next_module(cr_named_module *it);
 #define CR_FOREACH_CHILD(c, net)  for (cr_named_module c = cr_children(net); cr_next_module(&c);)
 
 /* The number of elements in all parameters (in those that require grad), each counted once. */
-CR_API
-int64_t cr_parameter_count(cr_module *module);
-CR_API
-int64_t cr_trainable_parameter_count(cr_module *module);
+CR_API int64_t cr_parameter_count(cr_module *module);
+CR_API int64_t cr_trainable_parameter_count(cr_module *module);
 
 /* ---- changing everything inside; each returns the module ---- */
 
 /* Training and evaluation mode, which dropout and batch norm ask for; new modules train. */
-CR_API
-cr_module *cr_train(cr_module *module);
-CR_API
-cr_module *cr_eval(cr_module *module);
+CR_API cr_module *cr_train(cr_module *module);
+CR_API cr_module *cr_eval(cr_module *module);
 /* Whether parameters require grad: cr_module_requires_grad_(backbone, false) freezes. */
-CR_API
-cr_module *cr_module_requires_grad_(cr_module *module, bool on);
+CR_API cr_module *cr_module_requires_grad_(cr_module *module, bool on);
 /* Drops all parameters' gradients. (cr_zero_grad of optim.h takes modules, too.) */
-CR_API
-cr_module *cr_module_zero_grad(cr_module *module);
+CR_API cr_module *cr_module_zero_grad(cr_module *module);
 /* Calls function on every module inside, children first, and on the module itself last: to
  * initialise weights. */
-CR_API
-cr_module *cr_module_apply(cr_module *module, void (*function)(void *context, cr_module *module),
-                           void *context);
+CR_API cr_module *cr_module_apply(cr_module *module,
+                                  void (*function)(void *context, cr_module *module),
+                                  void *context);
 
 typedef struct cr_module_to_options {
     const char *device; /* null: stay */
@@ -377,8 +338,7 @@ typedef struct cr_module_to_options {
 /* Moves and casts parameters, their gradients and buffers. The tensors remain the same objects, so
  * optimisers and other holders see the change. Null, and everything as it was for what came after,
  * at the first failure. */
-CR_API
-cr_module *cr_module_to_with(cr_module *module, const cr_module_to_options *options);
+CR_API cr_module *cr_module_to_with(cr_module *module, const cr_module_to_options *options);
 #ifndef __cplusplus
 #define cr_module_to(module, ...) \
     cr_module_to_with(module, &(const cr_module_to_options){__VA_ARGS__, .end_ = 0})
@@ -388,8 +348,7 @@ cr_module *cr_module_to_with(cr_module *module, const cr_module_to_options *opti
 
 /* Parameters and persistent buffers by name, in PyTorch's order, sharing memory, outside of the
  * graph. Of the scope. */
-CR_API
-cr_state_dict *cr_module_state_dict(cr_module *module);
+CR_API cr_state_dict *cr_module_state_dict(cr_module *module);
 
 typedef struct cr_load_state_dict_options {
     bool no_strict; /* missing and unexpected names are no errors (wrong sizes always are) */
@@ -397,9 +356,8 @@ typedef struct cr_load_state_dict_options {
 } cr_load_state_dict_options;
 /* Copies a dict's values into the module's tensors. All problems are told at once, in PyTorch's
  * words; what fits is copied even then, as there. Returns 0, or an error. */
-CR_API
-int cr_module_load_state_dict_with(cr_module *module, const cr_state_dict *dict,
-                                   const cr_load_state_dict_options *options);
+CR_API int cr_module_load_state_dict_with(cr_module *module, const cr_state_dict *dict,
+                                          const cr_load_state_dict_options *options);
 #ifndef __cplusplus
 #define cr_module_load_state_dict(module, ...) \
     cr_module_load_state_dict_with(            \
@@ -423,35 +381,28 @@ typedef int (*cr_full_backward_hook)(void *context, cr_module *module, cr_tensor
                                      size_t noutputs);
 /* Hooks run in the order of their registration. Each returns a handle above 0, or 0 and an error.
  */
-CR_API
-int64_t cr_register_forward_pre_hook(cr_module *module, cr_forward_pre_hook hook, void *context);
-CR_API
-int64_t cr_register_forward_hook(cr_module *module, cr_forward_hook hook, void *context);
-CR_API
-int64_t cr_register_full_backward_hook(cr_module *module, cr_full_backward_hook hook,
-                                       void *context);
+CR_API int64_t cr_register_forward_pre_hook(cr_module *module, cr_forward_pre_hook hook,
+                                            void *context);
+CR_API int64_t cr_register_forward_hook(cr_module *module, cr_forward_hook hook, void *context);
+CR_API int64_t cr_register_full_backward_hook(cr_module *module, cr_full_backward_hook hook,
+                                              void *context);
 /* Returns 0, or an error for a handle that this module does not know. */
-CR_API
-int cr_module_remove_hook(cr_module *module, int64_t handle);
+CR_API int cr_module_remove_hook(cr_module *module, int64_t handle);
 
 /* ---- printing ---- */
 
 /* repr(net), exactly: nested, with two spaces a level. Free with cr_free. */
-CR_API
-char *cr_module_to_string(const cr_module *module);
+CR_API char *cr_module_to_string(const cr_module *module);
 /* The same to stdout, with a newline. Returns 0, or an error. */
-CR_API
-int cr_module_print(const cr_module *module);
+CR_API int cr_module_print(const cr_module *module);
 
 /* torchkeras's summary: calls the module once, in evaluation mode, without grad, on two random
  * samples of this shape (without the batch's dimension), and lists every call of a module that is
  * no container and not the net itself, in order, with its output's shape and its number of
  * parameters (of a module called twice, or shared, only the first time). Modes and the random state
  * are put back and hooks removed, also after a failure. */
-CR_API
-int cr_summary_with(cr_module *module, cr_ints input_shape); /* to stdout; 0, or an error */
-CR_API
-char *cr_summary_to_string(cr_module *module, cr_ints input_shape); /* free with cr_free */
+CR_API int cr_summary_with(cr_module *module, cr_ints input_shape); /* to stdout; 0, or an error */
+CR_API char *cr_summary_to_string(cr_module *module, cr_ints input_shape); /* free with cr_free */
 #ifndef __cplusplus
 #define cr_summary(module, shape) cr_summary_with(module, CR_I(shape))
 #endif

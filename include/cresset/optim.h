@@ -61,8 +61,7 @@ typedef struct cr_sgd_options {
     bool maximize;
     int end_;
 } cr_sgd_options;
-CR_API
-cr_optimizer *cr_sgd_with(cr_params params, const cr_sgd_options *options);
+CR_API cr_optimizer *cr_sgd_with(cr_params params, const cr_sgd_options *options);
 
 /* Adam (Kingma and Ba, 2015; amsgrad: Reddi et al., 2018):
  *   m ← β1 m + (1 - β1) g;  v ← β2 v + (1 - β2) g²;  θ ← θ - lr · m̂ / (√v̂ + eps),  m̂ = m / (1 -
@@ -77,15 +76,11 @@ typedef struct cr_adam_options {
     bool maximize;
     int end_;
 } cr_adam_options;
-CR_API
-cr_optimizer *cr_adam_with(cr_params params, const cr_adam_options *options);
-CR_API
-cr_optimizer *cr_adamw_with(cr_params params, const cr_adam_options *options);
+CR_API cr_optimizer *cr_adam_with(cr_params params, const cr_adam_options *options);
+CR_API cr_optimizer *cr_adamw_with(cr_params params, const cr_adam_options *options);
 
-CR_API
-cr_optimizer *cr_optimizer_retain(cr_optimizer *optimizer);
-CR_API
-void cr_optimizer_release(cr_optimizer *optimizer);
+CR_API cr_optimizer *cr_optimizer_retain(cr_optimizer *optimizer);
+CR_API void cr_optimizer_release(cr_optimizer *optimizer);
 
 /* ---- groups of parameters with options of their own ---- */
 
@@ -96,49 +91,39 @@ typedef struct cr_param_group_options {
     int end_;
 } cr_param_group_options;
 /* Returns 0, or an error: no parameters; one that is in a group already. */
-CR_API
-int cr_add_param_group_with(cr_optimizer *optimizer, cr_params params,
-                            const cr_param_group_options *options);
-CR_API
-size_t cr_param_group_count(const cr_optimizer *optimizer);
+CR_API int cr_add_param_group_with(cr_optimizer *optimizer, cr_params params,
+                                   const cr_param_group_options *options);
+CR_API size_t cr_param_group_count(const cr_optimizer *optimizer);
 /* A group's i-th parameter; null past the end. Borrowed. */
-CR_API
-cr_tensor *cr_param_group_tensor(const cr_optimizer *optimizer, size_t group, size_t i);
+CR_API cr_tensor *cr_param_group_tensor(const cr_optimizer *optimizer, size_t group, size_t i);
 /* A number of a group by PyTorch's name: "lr", "initial_lr", "momentum", "dampening",
  * "weight_decay", "eps", "beta1", "beta2". NaN and an error if there is none. */
-CR_API
-double cr_param_group_get(const cr_optimizer *optimizer, size_t group, const char *name);
-CR_API
-int cr_param_group_set(cr_optimizer *optimizer, size_t group, const char *name, double value);
+CR_API double cr_param_group_get(const cr_optimizer *optimizer, size_t group, const char *name);
+CR_API int cr_param_group_set(cr_optimizer *optimizer, size_t group, const char *name,
+                              double value);
 /* The first group's learning rate; sets all groups'. */
-CR_API
-double cr_get_lr(const cr_optimizer *optimizer);
-CR_API
-int cr_set_lr(cr_optimizer *optimizer, double lr);
+CR_API double cr_get_lr(const cr_optimizer *optimizer);
+CR_API int cr_set_lr(cr_optimizer *optimizer, double lr);
 
 /* ---- using one ---- */
 
 /* One step with the gradients as they are. Returns 0, or an error. */
-CR_API
-int cr_optimizer_step(cr_optimizer *optimizer);
+CR_API int cr_optimizer_step(cr_optimizer *optimizer);
 
 typedef struct cr_zero_grad_options {
     bool set_to_zero; /* fill gradients with zeros instead of dropping them */
     int end_;
 } cr_zero_grad_options;
-CR_API
-int cr_optimizer_zero_grad_with(cr_optimizer *optimizer, const cr_zero_grad_options *options);
-CR_API
-int cr_module_zero_grad_with(cr_module *module, const cr_zero_grad_options *options);
+CR_API int cr_optimizer_zero_grad_with(cr_optimizer *optimizer,
+                                       const cr_zero_grad_options *options);
+CR_API int cr_module_zero_grad_with(cr_module *module, const cr_zero_grad_options *options);
 
 /* PyTorch's two parts: "state.<number>.<name>" for every parameter that has been stepped,
  * "param_groups.<number>.<option>" and "param_groups.<number>.params". Tensors share memory. Of the
  * scope. Loading copies into the optimiser. Errors: other groups or numbers of parameters, sizes
  * that don't fit. */
-CR_API
-cr_state_dict *cr_optimizer_state_dict(const cr_optimizer *optimizer);
-CR_API
-int cr_optimizer_load_state_dict(cr_optimizer *optimizer, const cr_state_dict *dict);
+CR_API cr_state_dict *cr_optimizer_state_dict(const cr_optimizer *optimizer);
+CR_API int cr_optimizer_load_state_dict(cr_optimizer *optimizer, const cr_state_dict *dict);
 
 /* ---- clipping ---- */
 
@@ -149,12 +134,10 @@ typedef struct cr_clip_grad_norm_options {
 } cr_clip_grad_norm_options;
 /* Scales all gradients, together, so that their norm is at most max_norm: each by min(1, max_norm /
  * (norm + 1e-6)). Returns the norm that they had, 0-d, of the scope. */
-CR_API
-cr_tensor *cr_clip_grad_norm_with_(cr_params params, double max_norm,
-                                   const cr_clip_grad_norm_options *options);
+CR_API cr_tensor *cr_clip_grad_norm_with_(cr_params params, double max_norm,
+                                          const cr_clip_grad_norm_options *options);
 /* Clamps every gradient's elements to ±clip_value. Returns 0, or an error. */
-CR_API
-int cr_clip_grad_value_with_(cr_params params, double clip_value);
+CR_API int cr_clip_grad_value_with_(cr_params params, double clip_value);
 
 #ifndef __cplusplus
 #define cr_sgd(...)                                    \

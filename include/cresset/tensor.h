@@ -20,24 +20,17 @@ typedef struct cr_tensor cr_tensor;
 
 /* By PyTorch's name ("float32", also "float", "half", "long", …, with or without "torch."), or
  * CR_DTYPE_NONE. */
-CR_API
-cr_dtype cr_dtype_by_name(const char *name);
+CR_API cr_dtype cr_dtype_by_name(const char *name);
 /* PyTorch's name: "float32". "none" for what is no dtype. */
-CR_API
-const char *cr_dtype_name(cr_dtype dtype);
+CR_API const char *cr_dtype_name(cr_dtype dtype);
 /* Bytes of one element; 0 for what is no dtype. */
-CR_API
-size_t cr_dtype_size(cr_dtype dtype);
-CR_API
-bool cr_dtype_is_floating(cr_dtype dtype);
+CR_API size_t cr_dtype_size(cr_dtype dtype);
+CR_API bool cr_dtype_is_floating(cr_dtype dtype);
 /* The dtype in which values of both can be computed, as torch.promote_types. */
-CR_API
-cr_dtype cr_promote_types(cr_dtype a, cr_dtype b);
+CR_API cr_dtype cr_promote_types(cr_dtype a, cr_dtype b);
 /* The dtype of factory functions and of integers divided: float32 unless set (a floating dtype). */
-CR_API
-cr_dtype cr_default_dtype(void);
-CR_API
-int cr_set_default_dtype(cr_dtype dtype);
+CR_API cr_dtype cr_default_dtype(void);
+CR_API int cr_set_default_dtype(cr_dtype dtype);
 
 /* ---- numbers and lists, as arguments ---- */
 
@@ -173,22 +166,20 @@ static inline cr_tensors cr_make_tensors(cr_tensor *const *data, size_t count)
  * storage alias. `storage` is where the memory begins and `bytes` its length; sizes and strides
  * (null: row-major) count elements, offset too. Errors: a view that leaves the memory, a negative
  * size, rank above CR_MAX_RANK, misaligned memory. On the cpu device. */
-CR_API
-cr_tensor *cr_tensor_from_memory(void *storage, size_t bytes, cr_dtype dtype, int dim,
-                                 const int64_t *sizes, const int64_t *strides, int64_t offset);
+CR_API cr_tensor *cr_tensor_from_memory(void *storage, size_t bytes, cr_dtype dtype, int dim,
+                                        const int64_t *sizes, const int64_t *strides,
+                                        int64_t offset);
 
 /* The same, with a function that is called when the last tensor that shares the memory goes (also
  * when the call fails). */
-CR_API
-cr_tensor *cr_tensor_adopt(void *storage, size_t bytes, cr_dtype dtype, int dim,
-                           const int64_t *sizes, const int64_t *strides, int64_t offset,
-                           void (*release)(void *context), void *context);
+CR_API cr_tensor *cr_tensor_adopt(void *storage, size_t bytes, cr_dtype dtype, int dim,
+                                  const int64_t *sizes, const int64_t *strides, int64_t offset,
+                                  void (*release)(void *context), void *context);
 
 /* Copies `data`, dense and row-major, of the given dtype, onto a device (null: the default one).
  * torch.tensor. */
-CR_API
-cr_tensor *cr_tensor_copy_from(const void *data, cr_dtype dtype, int dim, const int64_t *sizes,
-                               const char *device);
+CR_API cr_tensor *cr_tensor_copy_from(const void *data, cr_dtype dtype, int dim,
+                                      const int64_t *sizes, const char *device);
 
 #ifndef __cplusplus
 /* torch.tensor from C literals: cr_tensor_f32(CR_INTS(2, 2), 1, 2, 3, 4), cr_tensor_i64(CR_INTS(3),
@@ -209,113 +200,82 @@ cr_tensor *cr_tensor_copy_from(const void *data, cr_dtype dtype, int dim, const 
     cr_tensor_literal_((const bool[]){__VA_ARGS__}, sizeof((const bool[]){__VA_ARGS__}), CR_B8, \
                        CR_I(sizes))
 #endif
-CR_API
-cr_tensor *cr_tensor_literal_(const void *data, size_t bytes, cr_dtype dtype, cr_ints sizes);
+CR_API cr_tensor *cr_tensor_literal_(const void *data, size_t bytes, cr_dtype dtype, cr_ints sizes);
 
 /* ---- looking at one ---- */
 
 /* All of these take null and failed tensors: they then give CR_DTYPE_NONE, -1, null, 0 or false. */
-CR_API
-cr_dtype cr_tensor_dtype(const cr_tensor *tensor);
-CR_API
-int cr_tensor_dim(const cr_tensor *tensor);
-CR_API
-const int64_t *cr_tensor_sizes(const cr_tensor *tensor); /* borrowed from the tensor */
-CR_API
-const int64_t *cr_tensor_strides(const cr_tensor *tensor); /* in elements; borrowed */
-CR_API
-int64_t cr_tensor_size(const cr_tensor *tensor,
-                       int dim); /* dim may be negative; -1 and an error out of range */
-CR_API
-int64_t cr_tensor_stride(const cr_tensor *tensor, int dim);
-CR_API
-int64_t cr_tensor_storage_offset(const cr_tensor *tensor); /* in elements */
-CR_API
-int64_t cr_tensor_numel(const cr_tensor *tensor);
-CR_API
-bool cr_is_contiguous(const cr_tensor *tensor);
-CR_API
-bool cr_is_floating_point(const cr_tensor *tensor);
-CR_API
-bool cr_is_same_storage(const cr_tensor *a, const cr_tensor *b);
+CR_API cr_dtype cr_tensor_dtype(const cr_tensor *tensor);
+CR_API int cr_tensor_dim(const cr_tensor *tensor);
+CR_API const int64_t *cr_tensor_sizes(const cr_tensor *tensor);   /* borrowed from the tensor */
+CR_API const int64_t *cr_tensor_strides(const cr_tensor *tensor); /* in elements; borrowed */
+CR_API int64_t cr_tensor_size(const cr_tensor *tensor,
+                              int dim); /* dim may be negative; -1 and an error out of range */
+CR_API int64_t cr_tensor_stride(const cr_tensor *tensor, int dim);
+CR_API int64_t cr_tensor_storage_offset(const cr_tensor *tensor); /* in elements */
+CR_API int64_t cr_tensor_numel(const cr_tensor *tensor);
+CR_API bool cr_is_contiguous(const cr_tensor *tensor);
+CR_API bool cr_is_floating_point(const cr_tensor *tensor);
+CR_API bool cr_is_same_storage(const cr_tensor *a, const cr_tensor *b);
 /* "cpu", "vulkan:1". Borrowed from the library. */
-CR_API
-const char *cr_tensor_device(const cr_tensor *tensor);
+CR_API const char *cr_tensor_device(const cr_tensor *tensor);
 /* How often the memory was changed in place; views share it. */
-CR_API
-int64_t cr_tensor_version(const cr_tensor *tensor);
+CR_API int64_t cr_tensor_version(const cr_tensor *tensor);
 
 /* The first element's address where the device's memory is host memory, after waiting for the work
  * that writes it; null otherwise. Writes through it are seen by every tensor of the storage, but
  * not by version counters. */
-CR_API
-void *cr_data_ptr(cr_tensor *tensor);
+CR_API void *cr_data_ptr(cr_tensor *tensor);
 
 /* Waits, and copies the elements, dense and row-major, in the tensor's dtype. `bytes` must be
  * exactly numel times the element's size. Returns 0, or an error. */
-CR_API
-int cr_tensor_read(const cr_tensor *tensor, void *to, size_t bytes);
+CR_API int cr_tensor_read(const cr_tensor *tensor, void *to, size_t bytes);
 /* Copies such elements into the tensor, which may be a view. Counts as a change in place. Returns
  * 0, or an error. */
-CR_API
-int cr_tensor_write(cr_tensor *tensor, const void *from, size_t bytes);
+CR_API int cr_tensor_write(cr_tensor *tensor, const void *from, size_t bytes);
 
 /* The value of a one-element tensor, as a double or an integer (truncating). Errors: more or fewer
  * elements; NaN as int. */
-CR_API
-double cr_item(const cr_tensor *tensor);
-CR_API
-int64_t cr_item_int(const cr_tensor *tensor);
+CR_API double cr_item(const cr_tensor *tensor);
+CR_API int64_t cr_item_int(const cr_tensor *tensor);
 
 /* Whether sizes and all elements are equal (torch.equal; NaN is unequal). False, and an error, on
  * different devices. */
-CR_API
-bool cr_equal(const cr_tensor *a, const cr_tensor *b);
+CR_API bool cr_equal(const cr_tensor *a, const cr_tensor *b);
 
 /* Waits for all work of the device given (null: of all devices). Returns 0, or an error. */
-CR_API
-int cr_synchronize(const char *device);
+CR_API int cr_synchronize(const char *device);
 
 /* ---- devices ---- */
 
 /* The tensor itself if it is there already, else a copy on that device; differentiable. Errors: no
  * such device. */
-CR_API
-cr_tensor *cr_tensor_to(cr_tensor *tensor, const char *device);
+CR_API cr_tensor *cr_tensor_to(cr_tensor *tensor, const char *device);
 
 /* Where factory functions put new tensors: the best device found, unless set. "cpu", "vulkan:1".
  * Null and an error where no backend could be loaded. */
-CR_API
-const char *cr_default_device(void);
-CR_API
-int cr_set_default_device(const char *device);
-CR_API
-bool cr_device_is_available(const char *device);
+CR_API const char *cr_default_device(void);
+CR_API int cr_set_default_device(const char *device);
+CR_API bool cr_device_is_available(const char *device);
 
 /* ---- lifetimes ---- */
 
 /* One more, one fewer reference. cr_release of null does nothing. */
-CR_API
-cr_tensor *cr_retain(cr_tensor *tensor);
-CR_API
-void cr_release(cr_tensor *tensor);
+CR_API cr_tensor *cr_retain(cr_tensor *tensor);
+CR_API void cr_release(cr_tensor *tensor);
 /* Moves the scope's reference one scope out: the tensor outlives this CR_SCOPE. Returns it. */
-CR_API
-cr_tensor *cr_keep(cr_tensor *tensor);
+CR_API cr_tensor *cr_keep(cr_tensor *tensor);
 /* Gives the innermost scope's reference up at once, for results that are not needed until the scope
  * ends. */
-CR_API
-void cr_drop(cr_tensor *tensor);
+CR_API void cr_drop(cr_tensor *tensor);
 
 /* ---- printing ---- */
 
 /* PyTorch's printed form, with dtype, grad_fn and requires_grad where PyTorch shows them. Free with
  * cr_free. */
-CR_API
-char *cr_tensor_to_string(const cr_tensor *tensor);
+CR_API char *cr_tensor_to_string(const cr_tensor *tensor);
 /* The same to stdout, with a newline. Returns 0, or an error. */
-CR_API
-int cr_print(const cr_tensor *tensor);
+CR_API int cr_print(const cr_tensor *tensor);
 
 typedef struct cr_print_options {
     int precision;  /* digits after the point: 4 */
@@ -325,8 +285,7 @@ typedef struct cr_print_options {
     int sci_mode;   /* 0: as needed; 1: always; -1: never */
 } cr_print_options;
 /* Zero members keep the defaults. For the whole process. */
-CR_API
-void cr_set_print_options(const cr_print_options *options);
+CR_API void cr_set_print_options(const cr_print_options *options);
 
 /* ---- memory ---- */
 
@@ -340,26 +299,19 @@ typedef struct cr_memory_stats_result {
     uint64_t out_of_memory_retries;
 } cr_memory_stats_result;
 /* Of a device (null: the default one). Returns 0, or an error. */
-CR_API
-int cr_memory_stats(const char *device, cr_memory_stats_result *stats);
-CR_API
-int cr_reset_peak_memory_stats(const char *device);
+CR_API int cr_memory_stats(const char *device, cr_memory_stats_result *stats);
+CR_API int cr_reset_peak_memory_stats(const char *device);
 /* Gives cached memory back to the backend. */
-CR_API
-int cr_empty_cache(const char *device);
+CR_API int cr_empty_cache(const char *device);
 
 /* ---- random numbers ---- */
 
 /* Seeds the process's generator: a Philox4x32-10 whose draws are the same on every backend. */
-CR_API
-void cr_manual_seed(uint64_t seed);
-CR_API
-uint64_t cr_initial_seed(void);
+CR_API void cr_manual_seed(uint64_t seed);
+CR_API uint64_t cr_initial_seed(void);
 /* The generator's state (seed and offset), to resume exactly. */
-CR_API
-void cr_get_rng_state(uint64_t state[2]);
-CR_API
-void cr_set_rng_state(const uint64_t state[2]);
+CR_API void cr_get_rng_state(uint64_t state[2]);
+CR_API void cr_set_rng_state(const uint64_t state[2]);
 
 #ifdef __cplusplus
 }

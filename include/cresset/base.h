@@ -28,10 +28,12 @@ extern "C" {
 #endif
 
 #if defined _WIN32
-#define CR_API #elif defined __GNUC__
+#define CR_API
+#elif defined __GNUC__
 #define CR_API __attribute__((visibility("default")))
 #else
-#define CR_API #endif
+#define CR_API
+#endif
 
 #if defined __GNUC__
 #define CR_PRINTF_(words, first) __attribute__((__format__(__printf__, words, first)))

@@ -143,7 +143,7 @@ static void print_header(FILE *f, const function *fn, const char *text_of_row)
         fprintf(f, ";\n} cr_%s_result;\n", fn->id);
     }
     if (fn->options) {
-        fprintf(f, "typedef struct cr_%s_options {\n", fn->id);
+        fprintf(f, "typedef struct cr_%s_options {\n    cr_keywords_only_ begin_;\n", fn->id);
         for (int i = 0; i < fn->s.nargs; i++) {
             const cr_arg *a = &fn->s.args[i];
             if (is_option(a))

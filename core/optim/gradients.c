@@ -83,9 +83,9 @@ cr_tensor *cr_clip_grad_norm_with_(cr_params params, double max_norm, const cr_c
     cr_tensor **norms = well ? malloc((g.count + 1) * sizeof *norms) : NULL;
     cr_scope_begin();
     for (size_t i = 0; norms && i < g.count; i++)
-        norms[i] = cr_norm(g.list[i], p);
+        norms[i] = cr_norm(g.list[i], .p = CR_S(p));
     if (norms)
-        total = g.count ? cr_norm(cr_stack(cr_make_tensors(norms, g.count)), p) : cr_zeros(CR_EMPTY);
+        total = g.count ? cr_norm(cr_stack(cr_make_tensors(norms, g.count)), .p = CR_S(p)) : cr_zeros(CR_EMPTY);
     if (total && options && options->error_if_nonfinite && !isfinite(cr_item(total)))
         total = cr_fail("The total norm of order %g for gradients from `parameters` is non-finite, so it cannot be clipped.", p);
     cr_tensor *scale =

@@ -129,6 +129,9 @@ static inline cr_tensors cr_make_tensors(cr_tensor *const *data, size_t count)
     return list;
 }
 
+/* The first member of the options in ops.h: compilers complain when an option comes without its name. */
+typedef void (*cr_keywords_only_)(cr_tensor *, cr_tensor *);
+
 #ifndef __cplusplus
 /* Any C number as a Scalar. ops.h wraps arguments in it by itself: cr_mul_scalar(x, 2) and
  * cr_mul_scalar(x, 2.0) differ as in PyTorch. In options it is written out: .alpha = CR_S(0.5). */

@@ -1,0 +1,16 @@
+/* All of Cresset but the backend interface, which stands alone in backend.h. */
+#ifndef CRESSET_H
+#define CRESSET_H
+
+#include <cresset/autograd.h>
+#include <cresset/base.h>
+#include <cresset/call.h>
+#include <cresset/data.h>
+#include <cresset/dispatch.h>
+#include <cresset/io.h>
+#include <cresset/nn.h>
+#include <cresset/ops.h>
+#include <cresset/optim.h>
+#include <cresset/tensor.h>
+
+#endif

@@ -1,0 +1,231 @@
+/* Copies between any strides and dtypes. Three ways: dense to dense, which is a stream of bytes or of conversions; a
+ * transposing copy in tiles, where the input is dense along another dimension than the output; and runs for the rest. */
+#include "convert.h"
+#include "cpu.h"
+#include "space.h"
+#include "transpose.h"
+
+#include <string.h>
+
+enum { BLOCK = 512, TILE = 64 };
+
+typedef struct copy_plan {
+    struct cr_plan base;
+    int in_at, out_at;
+    int64_t in_size, out_size; /* bytes of an element */
+    int64_t numel;
+    int rank;
+    int64_t size[CR_MAX_RANK], in_stride[CR_MAX_RANK], out_stride[CR_MAX_RANK]; /* bytes */
+    bool in_flat, out_flat, in_row, out_row, stream;
+    int cross; /* the dimension along which the input is dense, when it is not the last */
+    double cost;
+    cpu_convert convert; /* null between equal dtypes */
+} copy_plan;
+
+typedef struct copy_job {
+    const copy_plan *plan;
+    const char *in;
+    char *out;
+} copy_job;
+
+/* ---- dense to dense ---- */
+
+static void flat_range(void *context, int64_t begin, int64_t end)
+{
+    const copy_job *job = context;
+    const copy_plan *p = job->plan;
+    const char *in = job->in + begin * p->in_size;
+    char *out = job->out + begin * p->out_size;
+    if (!p->stream) {
+        if (p->convert)
+            p->convert(end - begin, in, out);
+        else
+            memmove(out, in, (size_t)((end - begin) * p->out_size));
+        return;
+    }
+    if (!p->convert) {
+        CPU_NAME(cpu_stream)((size_t)((end - begin) * p->out_size), in, out);
+        return;
+    }
+    _Alignas(64) char block[BLOCK * 8];
+    for (int64_t i = begin; i < end; i += BLOCK) {
+        int64_t n = end - i < BLOCK ? end - i : BLOCK;
+        p->convert(n, job->in + i * p->in_size, block);
+        CPU_NAME(cpu_stream)((size_t)(n * p->out_size), block, job->out + i * p->out_size);
+    }
+}
+
+/* ---- runs ---- */
+
+static void any_range(void *context, int64_t begin, int64_t end)
+{
+    const copy_job *job = context;
+    const copy_plan *p = job->plan;
+    _Alignas(64) char raw[BLOCK * 8], converted[BLOCK * 8];
+    int64_t at[CR_MAX_RANK], last = p->rank - 1;
+    cpu_locate(p->rank, p->size, begin, at);
+    for (int64_t i = begin, n; i < end; i += n) {
+        n = end - i;
+        if (p->in_row || p->out_row) /* rows that are used in place */
+            n = n < p->size[last] - at[last] ? n : p->size[last] - at[last];
+        bool whole = !p->convert && (p->in_row || p->in_flat) && (p->out_row || p->out_flat);
+        n = whole || n < BLOCK ? n : BLOCK;
+        const char *in =
+            p->in_flat ? job->in + i * p->in_size : job->in + cpu_place(p->rank, at, p->in_stride);
+        char *out = p->out_flat ? job->out + i * p->out_size
+                                : job->out + cpu_place(p->rank, at, p->out_stride);
+        bool direct = p->out_flat || p->out_row;
+        if (!p->in_flat && !p->in_row) {
+            char *to = direct && !p->convert ? out : raw;
+            CPU_NAME(cpu_gather_run)
+            (p->rank, p->size, p->in_stride, at, n, (size_t)p->in_size, job->in, to);
+            in = to;
+        }
+        if (p->convert) {
+            char *to = direct ? out : converted;
+            p->convert(n, in, to);
+            in = to;
+        }
+        if (!direct)
+            CPU_NAME(cpu_scatter_run)
+            (p->rank, p->size, p->out_stride, at, n, (size_t)p->out_size, in, job->out);
+        else if (in != out)
+            memmove(out, in, (size_t)(n * p->out_size));
+        cpu_advance(p->rank, p->size, at, n);
+    }
+}
+
+/* ---- transposing ---- */
+
+/* One tile: `rows` along the crossing dimension, where the input is dense, and `columns` along the last, where the output
+ * is. */
+static void copy_tile(const copy_plan *p, const char *in, char *out, int64_t rows, int64_t columns)
+{
+    int64_t last = p->rank - 1;
+    if (!p->convert) {
+        CPU_NAME(cpu_transpose_tile)
+        ((size_t)p->in_size, rows, columns, in, p->in_stride[last], out, p->out_stride[p->cross]);
+        return;
+    }
+    _Alignas(64) char tile[TILE * TILE * 8];
+    CPU_NAME(cpu_transpose_tile)
+    ((size_t)p->in_size, rows, columns, in, p->in_stride[last], tile, TILE * p->in_size);
+    for (int64_t r = 0; r < rows; r++)
+        p->convert(columns, tile + r * TILE * p->in_size, out + r * p->out_stride[p->cross]);
+}
+
+/* Tiles are numbered along the last dimension first, then the crossing one, then the others. */
+static void tiles_range(void *context, int64_t begin, int64_t end)
+{
+    const copy_job *job = context;
+    const copy_plan *p = job->plan;
+    int64_t last = p->rank - 1, count[CR_MAX_RANK], at[CR_MAX_RANK];
+    for (int d = 0; d < p->rank; d++)
+        count[d] = d == last || d == p->cross ? (p->size[d] + TILE - 1) / TILE : p->size[d];
+    cpu_locate(p->rank, count, begin, at);
+    for (int64_t i = begin; i < end; i++) {
+        const char *in = job->in;
+        char *out = job->out;
+        for (int d = 0; d < p->rank; d++) {
+            int64_t place = d == last || d == p->cross ? at[d] * TILE : at[d];
+            in += place * p->in_stride[d];
+            out += place * p->out_stride[d];
+        }
+        int64_t rows = p->size[p->cross] - at[p->cross] * TILE,
+                columns = p->size[last] - at[last] * TILE;
+        copy_tile(p, in, out, rows < TILE ? rows : TILE, columns < TILE ? columns : TILE);
+        cpu_advance(p->rank, count, at, 1);
+    }
+}
+
+/* ---- runs and plans ---- */
+
+static cr_status flat_run(cr_plan *plan, const cr_run *run)
+{
+    const copy_plan *p = (const copy_plan *)plan;
+    copy_job job = {p, cpu_at(run, p->in_at), cpu_at(run, p->out_at)};
+    cpu_parallel(p->numel, BLOCK, p->cost, flat_range, &job);
+    return CR_OK;
+}
+
+static cr_status any_run(cr_plan *plan, const cr_run *run)
+{
+    const copy_plan *p = (const copy_plan *)plan;
+    copy_job job = {p, cpu_at(run, p->in_at), cpu_at(run, p->out_at)};
+    if (p->numel)
+        cpu_parallel(p->numel, 1, p->cost, any_range, &job);
+    return CR_OK;
+}
+
+static cr_status tiles_run(cr_plan *plan, const cr_run *run)
+{
+    const copy_plan *p = (const copy_plan *)plan;
+    copy_job job = {p, cpu_at(run, p->in_at), cpu_at(run, p->out_at)};
+    int64_t tiles = 1;
+    for (int d = 0; d < p->rank; d++)
+        tiles *= d == p->rank - 1 || d == p->cross ? (p->size[d] + TILE - 1) / TILE : p->size[d];
+    if (p->numel)
+        cpu_parallel(tiles, 1, p->cost * (double)p->numel / (double)tiles, tiles_range, &job);
+    return CR_OK;
+}
+
+static bool is_flat(const copy_plan *p, const int64_t *stride, int64_t step)
+{
+    for (int d = p->rank - 1; d >= 0; d--) {
+        if (stride[d] != step)
+            return false;
+        step *= p->size[d];
+    }
+    return true;
+}
+
+static cr_status plan_copy(const cpu_call *call, cr_plan **plan)
+{
+    if (call->nin < 1 || call->nout != 1 || !call->in[0] || !call->out[0])
+        return CR_UNSUPPORTED;
+    const cr_meta *in = call->in[0], *out = call->out[0], *metas[2] = {out, in};
+    if (in->rank != out->rank || memcmp(in->size, out->size, (size_t)in->rank * sizeof *in->size))
+        return CR_UNSUPPORTED;
+    copy_plan *p = cpu_plan_new(sizeof *p, any_run, NULL);
+    if (!p)
+        return CR_OUT_OF_MEMORY;
+    p->in_at = call->in_at[0];
+    p->out_at = call->out_at[0];
+    p->in_size = (int64_t)cpu_dtype_size(in->dtype);
+    p->out_size = (int64_t)cpu_dtype_size(out->dtype);
+    p->numel = cpu_numel(out);
+    p->convert = in->dtype == out->dtype ? NULL : CPU_NAME(cpu_convert_loop)(in->dtype, out->dtype);
+    p->cost = 0.04 * (double)(p->in_size + p->out_size);
+    int64_t strides[2][CR_MAX_RANK];
+    p->rank = cpu_coalesce(2, metas, p->size, strides);
+    for (int d = 0; d < p->rank; d++) {
+        p->out_stride[d] = strides[0][d] * p->out_size;
+        p->in_stride[d] = strides[1][d] * p->in_size;
+    }
+    p->in_flat = is_flat(p, p->in_stride, p->in_size);
+    p->out_flat = is_flat(p, p->out_stride, p->out_size);
+    p->stream = CPU_NAME(cpu_worth_streaming)(p->numel * (p->in_size + p->out_size));
+    *plan = &p->base;
+    if (p->in_flat && p->out_flat) {
+        p->base.run = flat_run;
+        return CR_OK;
+    }
+    int last = p->rank - 1;
+    p->in_row = !p->in_flat && p->in_stride[last] == p->in_size && p->size[last] >= 32;
+    p->out_row = !p->out_flat && p->out_stride[last] == p->out_size && p->size[last] >= 32;
+    for (int d = 0; d < last; d++)
+        if (p->in_stride[d] == p->in_size && p->in_stride[last] > p->in_size &&
+            p->out_stride[last] == p->out_size && p->size[d] >= 4 && p->size[last] >= 4) {
+            p->cross = d;
+            p->cost *= 2;
+            p->base.run = tiles_run;
+        }
+    if (p->base.run == any_run && !p->in_row && !p->in_flat)
+        p->cost += 0.3;
+    return CR_OK;
+}
+
+const cpu_op CPU_NAME(cpu_family_copy)[] = {
+    {"copy", plan_copy},
+    {NULL, NULL},
+};

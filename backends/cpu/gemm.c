@@ -1,0 +1,231 @@
+/* The matrix products: bmm, mm, mv, dot and their add… forms, all brought to one: for each of the batch,
+ * out = alpha · mat1 mat2 + beta · self. Floats go to cpu_sgemm and cpu_dgemm, integers to plain loops that wrap. */
+#include "cpu.h"
+#include "gemm_f32.h"
+#include "staged.h"
+
+#include <stdlib.h>
+
+/* A value as a batch of matrices: strides in elements of what the kernel sees. */
+typedef struct matrices {
+    cpu_stage stage;
+    int64_t batch, row, col;
+} matrices;
+
+typedef struct gemm_plan {
+    struct cr_plan base;
+    int32_t dtype; /* computed in */
+    int64_t batch, m, n, k;
+    matrices a, b, self, out;
+    bool turned; /* out is column-major: out' = mat2' mat1' */
+    int alpha_at, beta_at;
+} gemm_plan;
+
+typedef struct gemm_job {
+    const gemm_plan *plan;
+    char *a, *b, *self, *out;
+    cr_number alpha, beta;
+    bool failed;
+} gemm_job;
+
+#define INTEGER_PRODUCT(name, T, U)                                                                \
+    static void product_##name(const gemm_job *job, const T *a, const T *b, const T *self, T *out) \
+    {                                                                                              \
+        const gemm_plan *p = job->plan;                                                            \
+        U alpha = (U)job->alpha.i, beta = (U)job->beta.i;                                          \
+        for (int64_t i = 0; i < p->m; i++)                                                         \
+            for (int64_t j = 0; j < p->n; j++) {                                                   \
+                U sum = 0;                                                                         \
+                for (int64_t q = 0; q < p->k; q++)                                                 \
+                    sum = (U)(sum + (U)((U)a[i * p->a.row + q * p->a.col] *                        \
+                                        (U)b[q * p->b.row + j * p->b.col]));                       \
+                sum = (U)(sum * alpha);                                                            \
+                if (beta)                                                                          \
+                    sum = (U)(sum + (U)(beta * (U)self[i * p->self.row + j * p->self.col]));       \
+                out[i * p->out.row + j * p->out.col] = (T)sum;                                     \
+            }                                                                                      \
+    }
+INTEGER_PRODUCT(i64, int64_t, uint64_t)
+INTEGER_PRODUCT(i32, int32_t, uint32_t)
+INTEGER_PRODUCT(i16, int16_t, uint32_t)
+INTEGER_PRODUCT(i8, int8_t, uint32_t)
+INTEGER_PRODUCT(u8, uint8_t, uint32_t)
+
+#define FLOAT_PRODUCT(T, kind)                                                                     \
+    (kind##_args){.m = p->m, .n = p->n, .k = p->k, .a = (const T *)a, .a_row = p->a.row,           \
+                  .a_col = p->a.col, .b = (const T *)b, .b_row = p->b.row, .b_col = p->b.col,      \
+                  .s = (const T *)self, .s_row = p->self.row, .s_col = p->self.col,                \
+                  .c = (T *)out, .c_row = p->out.row, .alpha = (T)job->alpha.f,                    \
+                  .beta = (T)(self ? job->beta.f : 0)}
+
+static void gemm_batches(void *context, int64_t begin, int64_t end)
+{
+    gemm_job *job = context;
+    const gemm_plan *p = job->plan;
+    int64_t size = (int64_t)cpu_dtype_size(p->dtype);
+    for (int64_t i = begin; i < end; i++) {
+        char *a = job->a + i * p->a.batch * size, *b = job->b + i * p->b.batch * size;
+        char *out = job->out + i * p->out.batch * size;
+        char *self = job->self ? job->self + i * p->self.batch * size : NULL;
+        bool done = true;
+        switch (p->dtype) {
+        case CR_F32: done = CPU_NAME(cpu_sgemm)(&FLOAT_PRODUCT(float, cpu_sgemm)); break;
+        case CR_F64: done = CPU_NAME(cpu_dgemm)(&FLOAT_PRODUCT(double, cpu_dgemm)); break;
+#define INTEGER(name, T)                                                                           \
+    product_##name(job, (const T *)a, (const T *)b, (const T *)self, (T *)out);                    \
+    break
+        case CR_I64: INTEGER(i64, int64_t);
+        case CR_I32: INTEGER(i32, int32_t);
+        case CR_I16: INTEGER(i16, int16_t);
+        case CR_I8: INTEGER(i8, int8_t);
+        default: INTEGER(u8, uint8_t);
+        }
+        if (!done)
+            __atomic_store_n(&job->failed, true, __ATOMIC_RELAXED);
+    }
+}
+
+static cr_status gemm_run(cr_plan *plan, const cr_run *run)
+{
+    const gemm_plan *p = (const gemm_plan *)plan;
+    gemm_job job = {.plan = p, .alpha = {1, 1}, .beta = {0, 0}};
+    if (p->alpha_at >= 0)
+        job.alpha = run->numbers[p->alpha_at];
+    if (p->self.stage.at >= 0)
+        job.beta = p->beta_at >= 0 ? run->numbers[p->beta_at] : (cr_number){1, 1};
+    job.a = cpu_stage_fetch(&p->a.stage, run);
+    job.b = cpu_stage_fetch(&p->b.stage, run);
+    job.self = cpu_stage_fetch(&p->self.stage, run);
+    job.out = cpu_stage_target(&p->out.stage, run);
+    /* One product may use all threads itself; many share them out. */
+    if (p->batch < 4) {
+        gemm_batches(&job, 0, p->batch);
+    } else {
+        double speed = cpu_is_float(p->dtype) ? 30 : 1;
+        cpu_parallel(p->batch, 1, (double)p->m * (double)p->n * (double)(p->k + 4) / speed + 30, gemm_batches,
+                     &job);
+    }
+    if (job.failed)
+        return cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY, "no memory to pack a matrix");
+    cpu_stage_put(&p->out.stage, run);
+    return CR_OK;
+}
+
+/* ---- planning --------------------------------------------------------------------------------------------------- */
+
+static void turn(matrices *x)
+{
+    int64_t row = x->row;
+    x->row = x->col;
+    x->col = row;
+}
+
+/* The strides of a value's last two dimensions and the one before; `column` says that a vector stands for a column. A
+ * matrix with fewer dimensions than [batch, rows, columns], or with size 1 where those have more, is repeated. */
+static cr_status matrices_of(matrices *x, const cr_meta *meta, int at, bool column, int64_t rows, int64_t columns,
+                             bool any_strides, cr_plan_info *info)
+{
+    if (!meta) {
+        x->stage.at = -1;
+        return CR_OK;
+    }
+    int64_t dense[CR_MAX_RANK], step = 1;
+    for (int d = meta->rank - 1; d >= 0; d--) {
+        dense[d] = step;
+        step *= meta->size[d];
+    }
+    for (bool direct = cpu_compute_dtype(meta->dtype) == meta->dtype;; direct = false) {
+        const int64_t *stride = direct ? meta->stride : dense;
+        int d = meta->rank;
+        x->batch = x->row = x->col = 0;
+        if (!column && d && meta->size[--d] != 1)
+            x->col = stride[d];
+        if (d && meta->size[--d] != 1)
+            x->row = stride[d];
+        if (d && meta->size[--d] != 1)
+            x->batch = stride[d];
+        if (x->col == 0 && columns == 1)
+            x->col = 1;
+        if (x->row == 0 && rows == 1)
+            x->row = x->col == 1 ? columns : 1;
+        if (!direct || any_strides || x->row == 1 || x->col == 1)
+            return cpu_stage_init(&x->stage, meta, at, direct, info);
+    }
+}
+
+static cr_status gemm_plan_of(const cpu_call *call, bool has_self, bool a_vector, bool b_vector, cr_plan **plan)
+{
+    const cr_meta *self = has_self ? call->in[0] : NULL, *out = call->out[0];
+    const cr_meta *a = call->in[has_self], *b = call->in[has_self + 1];
+    if (!a || !b || !out || (has_self && !self) || a->dtype != b->dtype || a->dtype != out->dtype ||
+        (self && self->dtype != a->dtype) || a->dtype == CR_B8)
+        return CR_UNSUPPORTED;
+    gemm_plan *p = cpu_plan_new(sizeof *p, gemm_run, NULL);
+    if (!p)
+        return CR_OUT_OF_MEMORY;
+    p->dtype = cpu_compute_dtype(a->dtype);
+    p->batch = a->rank == 3 ? a->size[0] : 1;
+    p->k = a->size[a->rank - 1];
+    p->m = a_vector ? 1 : a->size[a->rank - 2];
+    p->n = b_vector ? 1 : b->size[b->rank - 1];
+    p->alpha_at = has_self ? cpu_number_at(call->node, "alpha") : -1;
+    p->beta_at = has_self ? cpu_number_at(call->node, "beta") : -1;
+    const int *at = call->in_at;
+    cr_status status = matrices_of(&p->a, a, at[has_self], false, p->m, p->k, false, call->info);
+    if (status == CR_OK)
+        status = matrices_of(&p->b, b, at[has_self + 1], b_vector, p->k, p->n, false, call->info);
+    if (status == CR_OK)
+        status = matrices_of(&p->self, self, has_self ? at[0] : -1, b_vector, p->m, p->n, true, call->info);
+    if (status == CR_OK)
+        status = matrices_of(&p->out, out, call->out_at[0], b_vector, p->m, p->n, false, call->info);
+    if (status != CR_OK) {
+        free(p);
+        return status;
+    }
+    if (p->out.col != 1) {
+        p->turned = true;
+        matrices swap = p->a;
+        p->a = p->b;
+        p->b = swap;
+        int64_t m = p->m;
+        p->m = p->n;
+        p->n = m;
+        turn(&p->a);
+        turn(&p->b);
+        turn(&p->self);
+        turn(&p->out);
+    }
+    *plan = &p->base;
+    return CR_OK;
+}
+
+static cr_status plan_product(const cpu_call *call, cr_plan **plan)
+{
+    return gemm_plan_of(call, false, false, false, plan);
+}
+
+static cr_status plan_add_product(const cpu_call *call, cr_plan **plan)
+{
+    return gemm_plan_of(call, true, false, false, plan);
+}
+
+static cr_status plan_mv(const cpu_call *call, cr_plan **plan)
+{
+    return gemm_plan_of(call, false, false, true, plan);
+}
+
+static cr_status plan_addmv(const cpu_call *call, cr_plan **plan)
+{
+    return gemm_plan_of(call, true, false, true, plan);
+}
+
+static cr_status plan_dot(const cpu_call *call, cr_plan **plan)
+{
+    return gemm_plan_of(call, false, true, true, plan);
+}
+
+const cpu_op CPU_NAME(cpu_family_gemm)[] = {
+    {"bmm", plan_product}, {"mm", plan_product},         {"mv", plan_mv},
+    {"dot", plan_dot},     {"addmm", plan_add_product},  {"baddbmm", plan_add_product},
+    {"addmv", plan_addmv}, {NULL, NULL},
+};

@@ -1,0 +1,354 @@
+/* Products of f32 and f64 matrices: own kernels where OpenBLAS's start costs more than its speed brings, OpenBLAS above.
+ * Two kernels of f32 share the work: `panel_tile` runs along B's rows (dense or packed), `dot_tile` along k when both
+ * operands lie so and there are too few rows to pay for packing. cpu_dgemm's plain loops and the tests' double loops check
+ * both. */
+#include "gemm_f32.h"
+#include "cpu.h"
+#include "simd.h"
+
+#include <cblas.h>
+#include <limits.h>
+#include <omp.h>
+#include <stdlib.h>
+
+enum {
+    TILE_ROWS = 6,
+    TILE_VECTORS = 4,
+    PANEL = TILE_VECTORS * VF_LANES, /* columns that are done together */
+    DOT_ROWS = 4,
+    DOT_COLUMNS = 4,
+    PACK_ROWS = 12, /* from so many rows on, packing a B that lies along k pays */
+    STACK_FLOATS = 6144,
+    OWN_LIMIT = 3000000 /* multiplications; above, OpenBLAS wins */
+};
+
+/* ---- along B's rows --------------------------------------------------------------------------------------------- */
+
+CPU_INLINE vf read_self(const cpu_sgemm_args *g, int64_t i, int64_t j, int lanes)
+{
+    const float *s = g->s + i * g->s_row + j * g->s_col;
+    if (g->s_col == 1)
+        return lanes == VF_LANES ? vf_load(s) : vf_load_part(s, lanes);
+    if (g->s_col == 0)
+        return vf_all(*s);
+    float lane[VF_LANES] = {0};
+    for (int l = 0; l < lanes; l++)
+        lane[l] = s[l * g->s_col];
+    return vf_load(lane);
+}
+
+CPU_INLINE void write_result(const cpu_sgemm_args *g, int64_t i, int64_t j, vf sum, int lanes)
+{
+    if (g->alpha != 1.0f)
+        sum = g->alpha * sum;
+    if (g->beta != 0.0f)
+        sum = sum + g->beta * read_self(g, i, j, lanes);
+    float *c = g->c + i * g->c_row + j;
+    if (lanes == VF_LANES)
+        vf_store(c, sum);
+    else
+        vf_store_part(c, sum, lanes);
+}
+
+/* rows x vectors sums at (i, j); the last vector has `lanes` columns. b: row 0 of B at column j. */
+CPU_INLINE void panel_tile(int rows, int vectors, bool part, const cpu_sgemm_args *g, int64_t i, int64_t j,
+                           const float *b, int64_t b_row, int lanes)
+{
+    vf sum[TILE_ROWS][TILE_VECTORS];
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; v++)
+            sum[r][v] = (vf){0};
+    const float *a = g->a + i * g->a_row;
+    const int64_t a_row = g->a_row, a_col = g->a_col;
+    for (int64_t p = 0; p < g->k; p++, a += a_col, b += b_row) {
+        vf x[TILE_VECTORS];
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; v++)
+            x[v] = part && v == vectors - 1 ? vf_load_part(b + v * VF_LANES, lanes)
+                                            : vf_load(b + v * VF_LANES);
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++) {
+            vf y = vf_all(a[r * a_row]);
+#pragma GCC unroll 8
+            for (int v = 0; v < vectors; v++)
+                sum[r][v] += y * x[v];
+        }
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; v++)
+            write_result(g, i + r, j + v * VF_LANES, sum[r][v], v == vectors - 1 ? lanes : VF_LANES);
+}
+
+static void panel_tile_of(int rows, int vectors, const cpu_sgemm_args *g, int64_t i, int64_t j, const float *b,
+                          int64_t b_row, int lanes)
+{
+#define TILE(r, v)                                                                                 \
+    case r * 8 + v:                                                                                \
+        if (lanes < VF_LANES)                                                                      \
+            panel_tile(r, v, true, g, i, j, b, b_row, lanes);                                      \
+        else                                                                                       \
+            panel_tile(r, v, false, g, i, j, b, b_row, VF_LANES);                                  \
+        return;
+#define TILES(r) TILE(r, 1) TILE(r, 2) TILE(r, 3) TILE(r, 4)
+    switch (rows * 8 + vectors) {
+        TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
+    }
+#undef TILES
+#undef TILE
+}
+
+/* ---- along k ---------------------------------------------------------------------------------------------------- */
+
+/* rows x columns dot products at (i, j), where A's rows and B's columns are dense. */
+CPU_INLINE void dot_tile(int rows, int columns, const cpu_sgemm_args *g, int64_t i, int64_t j)
+{
+    vf sum[DOT_ROWS][DOT_COLUMNS];
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
+        for (int c = 0; c < columns; c++)
+            sum[r][c] = (vf){0};
+    const float *a = g->a + i * g->a_row, *b = g->b + j * g->b_col;
+    const int64_t a_row = g->a_row, b_col = g->b_col, whole = g->k - g->k % VF_LANES;
+    for (int64_t p = 0; p < whole; p += VF_LANES) {
+        vf x[DOT_COLUMNS];
+#pragma GCC unroll 8
+        for (int c = 0; c < columns; c++)
+            x[c] = vf_load(b + c * b_col + p);
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++) {
+            vf y = vf_load(a + r * a_row + p);
+#pragma GCC unroll 8
+            for (int c = 0; c < columns; c++)
+                sum[r][c] += y * x[c];
+        }
+    }
+    int rest = (int)(g->k - whole);
+    if (rest) {
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
+            for (int c = 0; c < columns; c++)
+                sum[r][c] +=
+                    vf_load_part(a + r * a_row + whole, rest) * vf_load_part(b + c * b_col + whole, rest);
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 8
+        for (int c = 0; c < columns; c++) {
+            float x = g->alpha * vf_sum(sum[r][c]);
+            if (g->beta != 0.0f)
+                x += g->beta * g->s[(i + r) * g->s_row + (j + c) * g->s_col];
+            g->c[(i + r) * g->c_row + j + c] = x;
+        }
+}
+
+static void dot_tile_of(int rows, int columns, const cpu_sgemm_args *g, int64_t i, int64_t j)
+{
+#define TILE(r, c)                                                                                 \
+    case r * 8 + c: dot_tile(r, c, g, i, j); return;
+#define TILES(r) TILE(r, 1) TILE(r, 2) TILE(r, 3) TILE(r, 4)
+    switch (rows * 8 + columns) {
+        TILES(1) TILES(2) TILES(3) TILES(4)
+    }
+#undef TILES
+#undef TILE
+}
+
+/* ---- the whole product ------------------------------------------------------------------------------------------ */
+
+typedef struct product {
+    const cpu_sgemm_args *g;
+    const float *packed; /* B by panels of [k][PANEL], or null: B's own rows are dense */
+    float *pack_to;
+    int64_t row_blocks, column_blocks;
+} product;
+
+/* Pieces count row blocks, panel after panel, so that a panel stays in the cache while it is used. */
+static void panel_pieces(void *context, int64_t begin, int64_t end)
+{
+    const product *p = context;
+    const cpu_sgemm_args *g = p->g;
+    for (int64_t piece = begin; piece < end; piece++) {
+        int64_t i = piece % p->row_blocks * TILE_ROWS, j = piece / p->row_blocks * PANEL;
+        int rows = g->m - i < TILE_ROWS ? (int)(g->m - i) : TILE_ROWS;
+        int columns = g->n - j < PANEL ? (int)(g->n - j) : PANEL;
+        int vectors = (columns + VF_LANES - 1) / VF_LANES;
+        const float *b = p->packed ? p->packed + j * g->k : g->b + j;
+        panel_tile_of(rows, vectors, g, i, j, b, p->packed ? PANEL : g->b_row,
+                      columns - (vectors - 1) * VF_LANES);
+    }
+}
+
+static void dot_pieces(void *context, int64_t begin, int64_t end)
+{
+    const product *p = context;
+    const cpu_sgemm_args *g = p->g;
+    for (int64_t piece = begin; piece < end; piece++) {
+        int64_t i = piece % p->row_blocks * DOT_ROWS, j = piece / p->row_blocks * DOT_COLUMNS;
+        int rows = g->m - i < DOT_ROWS ? (int)(g->m - i) : DOT_ROWS;
+        int columns = g->n - j < DOT_COLUMNS ? (int)(g->n - j) : DOT_COLUMNS;
+        dot_tile_of(rows, columns, g, i, j);
+    }
+}
+
+static void pack_panels(void *context, int64_t begin, int64_t end)
+{
+    const product *p = context;
+    const cpu_sgemm_args *g = p->g;
+    for (int64_t panel = begin; panel < end; panel++) {
+        float *to = p->pack_to + panel * PANEL * g->k;
+        int64_t j0 = panel * PANEL, columns = g->n - j0 < PANEL ? g->n - j0 : PANEL;
+        int64_t j = 0;
+        if (g->b_row == 1)
+            for (; j + VF_LANES <= columns; j += VF_LANES) {
+                const float *from = g->b + (j0 + j) * g->b_col;
+                int64_t q = 0;
+                for (; q + VF_LANES <= g->k; q += VF_LANES)
+                    vf_transpose(from + q, g->b_col, to + q * PANEL + j, PANEL);
+                for (; q < g->k; q++)
+                    for (int l = 0; l < VF_LANES; l++)
+                        to[q * PANEL + j + l] = from[l * g->b_col + q];
+            }
+        for (int64_t q = 0; q < g->k; q++)
+            for (int64_t l = j; l < columns; l++)
+                to[q * PANEL + l] = g->b[q * g->b_row + (j0 + l) * g->b_col];
+    }
+}
+
+static bool own_sgemm(const cpu_sgemm_args *g)
+{
+    double nanoseconds = 1.0 / (VF_LANES * 2.5); /* of one multiplication and addition */
+    product p = {.g = g};
+    if (g->b_row == 1 && g->a_col == 1 && g->m < PACK_ROWS && g->b_col != 1) {
+        p.row_blocks = (g->m + DOT_ROWS - 1) / DOT_ROWS;
+        p.column_blocks = (g->n + DOT_COLUMNS - 1) / DOT_COLUMNS;
+        int64_t rows = g->m < DOT_ROWS ? g->m : DOT_ROWS;
+        cpu_parallel(p.row_blocks * p.column_blocks, 1,
+                     (double)(rows * DOT_COLUMNS * (g->k + 48)) * nanoseconds, dot_pieces, &p);
+        return true;
+    }
+    float stack[STACK_FLOATS], *heap = NULL;
+    p.row_blocks = (g->m + TILE_ROWS - 1) / TILE_ROWS;
+    p.column_blocks = (g->n + PANEL - 1) / PANEL;
+    if (g->b_col != 1 && g->n > 1) {
+        int64_t floats = p.column_blocks * PANEL * g->k;
+        p.pack_to = stack;
+        if (floats > STACK_FLOATS && !(p.pack_to = heap = malloc((size_t)floats * sizeof *heap)))
+            return false;
+        p.packed = p.pack_to;
+        cpu_parallel(p.column_blocks, 1, (double)(g->k * PANEL) * 0.1, pack_panels, &p);
+    }
+    int64_t rows = g->m < TILE_ROWS ? g->m : TILE_ROWS, columns = g->n < PANEL ? g->n : PANEL;
+    cpu_parallel(p.row_blocks * p.column_blocks, 1, (double)(rows * columns * g->k) * nanoseconds, panel_pieces, &p);
+    free(heap);
+    return true;
+}
+
+/* ---- OpenBLAS --------------------------------------------------------------------------------------------------- */
+
+/* How OpenBLAS would call a matrix of these strides; false if it can't. */
+static bool blas_layout(int64_t rows, int64_t columns, int64_t row, int64_t col, CBLAS_TRANSPOSE *transpose,
+                        blasint *leading)
+{
+    int64_t ld;
+    if ((col == 1 || columns <= 1) && (row >= columns || rows <= 1)) {
+        *transpose = CblasNoTrans;
+        ld = rows <= 1 ? columns : row;
+    } else if ((row == 1 || rows <= 1) && (col >= rows || columns <= 1)) {
+        *transpose = CblasTrans;
+        ld = columns <= 1 ? rows : col;
+    } else {
+        return false;
+    }
+    if (rows > INT_MAX || columns > INT_MAX || ld > INT_MAX)
+        return false;
+    *leading = ld < 1 ? 1 : (blasint)ld;
+    return true;
+}
+
+/* OpenBLAS takes as many threads as OpenMP's setting for the calling thread allows, and one within a parallel region. The
+ * setting is the program's, so it is put back: blas_begin returns what to give to blas_end. */
+static int blas_begin(void)
+{
+    if (omp_in_parallel())
+        return 0;
+    int before = omp_get_max_threads(), wanted = cpu_host->num_threads(cpu_host);
+    if (before == wanted)
+        return 0;
+    omp_set_num_threads(wanted);
+    return before;
+}
+
+static void blas_end(int before)
+{
+    if (before)
+        omp_set_num_threads(before);
+}
+
+#define COPY_SELF(g, T)                                                                            \
+    do {                                                                                           \
+        if ((g)->beta != 0 && ((g)->s != (g)->c || (g)->s_row != (g)->c_row || (g)->s_col != 1))   \
+            for (int64_t i = 0; i < (g)->m; i++) {                                                 \
+                const T *s = (g)->s + i * (g)->s_row;                                              \
+                T *c = (g)->c + i * (g)->c_row;                                                    \
+                for (int64_t j = 0; j < (g)->n; j++)                                               \
+                    c[j] = s[j * (g)->s_col];                                                      \
+            }                                                                                      \
+    } while (0)
+
+bool CPU_NAME(cpu_sgemm)(const cpu_sgemm_args *args)
+{
+    cpu_sgemm_args g = *args;
+    if (g.m <= 0 || g.n <= 0)
+        return true;
+    if (g.n == 1 && g.m > 1 && g.c_row == 1) /* a column is a row: C' = B' A' */
+        g = (cpu_sgemm_args){.m = 1, .n = g.m, .k = g.k, .a = g.b, .a_row = g.b_col, .a_col = g.b_row,
+                             .b = g.a, .b_row = g.a_col, .b_col = g.a_row, .s = g.s, .s_row = g.s_col,
+                             .s_col = g.s_row, .c = g.c, .c_row = g.m, .alpha = g.alpha, .beta = g.beta};
+    double work = (double)g.m * (double)g.n * (double)g.k;
+    CBLAS_TRANSPOSE ta, tb;
+    blasint lda, ldb;
+    bool own = work < OWN_LIMIT || g.m == 1 || g.k <= 4;
+    if (own || g.k > INT_MAX || g.c_row > INT_MAX || !blas_layout(g.m, g.k, g.a_row, g.a_col, &ta, &lda) ||
+        !blas_layout(g.k, g.n, g.b_row, g.b_col, &tb, &ldb))
+        return own_sgemm(&g);
+    COPY_SELF(&g, float);
+    int before = blas_begin();
+    cblas_sgemm(CblasRowMajor, ta, tb, (blasint)g.m, (blasint)g.n, (blasint)g.k, g.alpha, g.a, lda, g.b, ldb,
+                g.beta, g.c, (blasint)(g.m == 1 ? g.n : g.c_row));
+    blas_end(before);
+    return true;
+}
+
+bool CPU_NAME(cpu_dgemm)(const cpu_dgemm_args *g)
+{
+    if (g->m <= 0 || g->n <= 0)
+        return true;
+    double work = (double)g->m * (double)g->n * (double)g->k;
+    CBLAS_TRANSPOSE ta, tb;
+    blasint lda, ldb;
+    if (work >= 2048 && g->k <= INT_MAX && g->c_row <= INT_MAX &&
+        blas_layout(g->m, g->k, g->a_row, g->a_col, &ta, &lda) &&
+        blas_layout(g->k, g->n, g->b_row, g->b_col, &tb, &ldb)) {
+        COPY_SELF(g, double);
+        int before = blas_begin();
+        cblas_dgemm(CblasRowMajor, ta, tb, (blasint)g->m, (blasint)g->n, (blasint)g->k, g->alpha, g->a, lda,
+                    g->b, ldb, g->beta, g->c, (blasint)(g->m == 1 ? g->n : g->c_row));
+        blas_end(before);
+        return true;
+    }
+    for (int64_t i = 0; i < g->m; i++)
+        for (int64_t j = 0; j < g->n; j++) {
+            double sum = 0;
+            for (int64_t p = 0; p < g->k; p++)
+                sum += g->a[i * g->a_row + p * g->a_col] * g->b[p * g->b_row + j * g->b_col];
+            double *c = &g->c[i * g->c_row + j];
+            *c = g->alpha * sum + (g->beta != 0 ? g->beta * g->s[i * g->s_row + j * g->s_col] : 0);
+        }
+    return true;
+}

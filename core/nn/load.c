@@ -95,7 +95,8 @@ static int load_entry(visit *v, const char *name, cr_tensor *tensor)
         return 0;
     }
     if (value->tag != CR_TENSOR) {
-        cr_text_add(&v->mismatched, "\n\tWhile copying the parameter named \"%s\", expected a tensor from checkpoint. ",
+        cr_text_add(&v->mismatched, "\n\tWhile copying the parameter named \"%s\", expected torch.Tensor or Tensor-like object "
+                    "from checkpoint but received something else. ",
                     name);
         return 0;
     }

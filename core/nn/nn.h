@@ -9,6 +9,7 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/tensor/tensor.h"
 
 /* A named child, parameter or buffer. `place` is the member of the module's struct that mirrors it,
  * or null. */
@@ -82,7 +83,12 @@ void cr_watch_release(cr_backward_watch *watch);
 extern const cr_module_type cr_sequential_type, cr_module_list_type, cr_module_dict_type,
     cr_parameter_list_type, cr_parameter_dict_type;
 
-/* ---- making layers (layer.h has more) ---- */
+/* "[2, 3]", for messages. */
+static inline const char *cr_shape_text(const cr_tensor *t)
+{
+    return t ? cr_sizes_text(cr_tensor_dim(t), cr_tensor_sizes(t)) : "null";
+}
+
 
 /* Gives t the other tensor's data: storage, dtype, device, sizes. t remains the same object. */
 void cr_tensor_take_data(cr_tensor *t, cr_tensor *from);

@@ -106,6 +106,10 @@ COMPOSITE(isfinite)
     return cr_give(r, cr_logical_and(cr_eq(T(0), T(0)), cr_ne_scalar(cr_abs(T(0)), INFINITY)));
 }
 
+/* Rounding of integers, the sign of bools. */
+DECOMPOSE(identity)
+GIVE(cr_clone(T(0)))
+
 /* ---- where, clamp and their like ---- */
 
 static cr_tensor *wrapped(cr_tensor *like, cr_scalar s)

@@ -20,6 +20,7 @@ bool cr_infer_unary(cr_frame *f)
 {
     if (first_dtype(f) == CR_B8 && strcmp(f->op->name, "sign"))
         return cr_frame_fail(f, "Boolean inputs are not supported");
+    f->no_plan = first_dtype(f) == CR_B8;
     return cr_frame_elementwise(f, first_dtype(f), first_dtype(f));
 }
 
@@ -32,11 +33,12 @@ bool cr_infer_unary_signed(cr_frame *f)
     return cr_frame_elementwise(f, first_dtype(f), first_dtype(f));
 }
 
-/* Rounding leaves integers as they are: the plan of a copy. */
+/* Rounding leaves integers as they are. */
 bool cr_infer_unary_round(cr_frame *f)
 {
     if (first_dtype(f) == CR_B8)
         return cr_frame_fail(f, "not implemented for 'bool'");
+    f->no_plan = !cr_dtype_is_floating(first_dtype(f));
     return cr_frame_elementwise(f, first_dtype(f), first_dtype(f));
 }
 

@@ -1,0 +1,124 @@
+/* Activations, dropout and changes of shape: layers without parameters, all made from activations.def. */
+#include <string.h>
+
+#include "core/nn/layer.h"
+
+typedef struct sizes {
+    int64_t size[CR_MAX_RANK];
+    int count; /* -1: none, after an error */
+} sizes;
+
+typedef struct activation {
+    cr_module module;
+    double a, b; /* numbers, by the layer's kind */
+    int64_t dim, end;
+    bool inplace;
+    const char *mode;
+    sizes sizes;
+} activation;
+
+/* ---- options ---- */
+
+static const char *gelu_mode(const char *mode)
+{
+    if (!mode || !strcmp(mode, "none"))
+        return "none";
+    if (!strcmp(mode, "tanh"))
+        return "tanh";
+    return cr_fail("GELU: approximate argument must be either none or tanh, got %s", mode);
+}
+
+static sizes sizes_of(cr_ints list)
+{
+    sizes s = {.count = -1};
+    if (list.count < 1 || list.count > CR_MAX_RANK) {
+        cr_fail("Unflatten: 1 to %d sizes are needed, got %lld", CR_MAX_RANK, (long long)list.count);
+        return s;
+    }
+    s.count = (int)list.count;
+    for (int i = 0; i < s.count; i++)
+        s.size[i] = list.data ? list.data[i] : list.one;
+    return s;
+}
+
+static double probability(const char *layer, double p)
+{
+    if (p >= 0 && p <= 1)
+        return p;
+    cr_fail("%s: dropout probability has to be between 0 and 1, but got %g", layer, p);
+    return NAN;
+}
+
+static cr_module *new_activation(const cr_module_type *type, const activation *members)
+{
+    if (isnan(members->a) || members->sizes.count < 0 || (!members->mode && !strcmp(type->name, "GELU")))
+        return NULL;
+    return cr_module_new(type, members);
+}
+
+/* ---- printed forms ---- */
+
+static void repr_nothing(cr_text *text, const activation *s)
+{
+    (void)text, (void)s;
+}
+
+static void repr_inplace(cr_text *text, const activation *s)
+{
+    if (s->inplace)
+        cr_text_add(text, "inplace=True");
+}
+
+static void repr_number(cr_text *text, const activation *s, const char *name)
+{
+    cr_text_add(text, "%s=", name);
+    cr_repr_float(text, s->a);
+    if (s->inplace)
+        cr_text_add(text, ", inplace=True");
+}
+
+static void repr_dropout(cr_text *text, const activation *s)
+{
+    cr_text_add(text, "p=");
+    cr_repr_float(text, s->a);
+    cr_text_add(text, ", inplace=%s", cr_repr_bool(s->inplace));
+}
+
+static void repr_sizes(cr_text *text, const activation *s)
+{
+    cr_text_add(text, "dim=%lld, unflattened_size=", (long long)s->dim);
+    cr_repr_tuple(text, s->sizes.size, s->sizes.count);
+}
+
+/* ---- the table ---- */
+
+#define ACTIVATION(constructor, words, arguments, call, repr, ...)                                             \
+    static size_t forward_##constructor(cr_module *module, cr_tensor *const *inputs, size_t n, cr_tensor **outputs) \
+    {                                                                                                          \
+        const activation *s = (const activation *)(const void *)module;                                       \
+        cr_tensor *x = inputs[0];                                                                              \
+        (void)s;                                                                                               \
+        if (!cr_module_check_inputs(module, 1, n))                                                             \
+            return 0;                                                                                          \
+        outputs[0] = (call);                                                                                   \
+        return outputs[0] != NULL;                                                                             \
+    }                                                                                                          \
+    static int repr_##constructor(const cr_module *module, char *to, size_t bytes)                             \
+    {                                                                                                          \
+        const activation *s = (const activation *)(const void *)module;                                       \
+        cr_text words_ = {0}, *text = &words_;                                                                 \
+        repr;                                                                                                  \
+        (void)s;                                                                                               \
+        return cr_repr_finish(text, to, bytes);                                                                \
+    }                                                                                                          \
+    cr_module *(constructor)arguments                                                                          \
+    {                                                                                                          \
+        static const cr_module_type type = {.name = words,                                                     \
+                                            .size = sizeof(activation),                                        \
+                                            .forward = forward_##constructor,                                  \
+                                            .extra_repr = repr_##constructor};                                 \
+        const activation members = {__VA_ARGS__};                                                              \
+        return new_activation(&type, &members);                                                                \
+    }
+#include "core/nn/activations.def"
+#undef ACTIVATION

@@ -1,0 +1,42 @@
+/* What layers share: options with defaults, and parameters made and initialised. */
+#ifndef CRESSET_CORE_NN_LAYER_H
+#define CRESSET_CORE_NN_LAYER_H
+
+#include <math.h>
+#include <stdlib.h>
+
+#include <cresset/init.h>
+#include <cresset/layers.h>
+#include <cresset/ops.h>
+
+#include "core/nn/nn.h"
+#include "core/nn/repr.h"
+
+/* A member of options that may be null. */
+#define CR_OPTION(o, member) ((o) ? (o)->member : 0)
+
+/* A number whose zero means the default and whose minus zero (CR_ZERO) means zero. */
+static inline double cr_or_default(double given, double fallback)
+{
+    return given == 0 && !signbit(given) ? fallback : given + 0.0;
+}
+
+static inline int64_t cr_or_default_int(int64_t given, int64_t fallback)
+{
+    return given ? given : fallback;
+}
+
+/* A new parameter, not initialised; null, with the error set. */
+static inline cr_tensor *cr_layer_parameter(void *self, const char *name, cr_tensor **place, cr_ints sizes,
+                                            const char *device, cr_dtype dtype)
+{
+    cr_tensor *t = cr_empty_with(sizes, &(const cr_empty_options){.dtype = dtype ? dtype : cr_default_dtype(),
+                                                                  .device = device});
+    return cr_module_set_parameter(self, name, place, t);
+}
+
+/* Linear and convolution layers' initial values: kaiming_uniform with a = √5, which is uniform in ±1/√fan_in, and the bias (or
+ * null) in the same. Returns whether it worked. */
+bool cr_layer_reset(cr_tensor *weight, cr_tensor *bias);
+
+#endif

@@ -1,0 +1,131 @@
+/* Linear, Bilinear and Identity; and how layers with a weight and a bias begin. */
+#include "core/nn/layer.h"
+
+bool cr_layer_reset(cr_tensor *weight, cr_tensor *bias)
+{
+    int64_t fan_in = 0, fan_out = 0;
+    if (!weight || !cr_init_kaiming_uniform_(weight, .a = sqrt(5)) ||
+        cr_init_calculate_fan_in_and_fan_out(weight, &fan_in, &fan_out))
+        return false;
+    double bound = fan_in > 0 ? 1 / sqrt((double)fan_in) : 0;
+    return !bias || cr_init_uniform_(bias, -bound, bound);
+}
+
+/* ---- Linear ---- */
+
+typedef struct linear {
+    cr_module module;
+    cr_tensor *weight, *bias;
+    int64_t in_features, out_features;
+} linear;
+
+static size_t forward_linear(cr_module *module, cr_tensor *const *inputs, size_t n, cr_tensor **outputs)
+{
+    const linear *self = (const linear *)(const void *)module;
+    if (!cr_module_check_inputs(module, 1, n))
+        return 0;
+    outputs[0] = cr_f_linear(inputs[0], self->weight, .bias = self->bias);
+    return outputs[0] != NULL;
+}
+
+static int linear_repr(const cr_module *module, char *to, size_t bytes)
+{
+    const linear *self = (const linear *)(const void *)module;
+    cr_text text = {0};
+    cr_text_add(&text, "in_features=%lld, out_features=%lld, bias=%s", (long long)self->in_features,
+                (long long)self->out_features, cr_repr_bool(self->bias));
+    return cr_repr_finish(&text, to, bytes);
+}
+
+static const cr_module_type linear_type = {
+    .name = "Linear", .size = sizeof(linear), .forward = forward_linear, .extra_repr = linear_repr};
+
+cr_module *cr_linear_with(const cr_linear_options *o)
+{
+    if (!o || o->in_features < 0 || o->out_features < 0)
+        return cr_fail("Linear: in_features and out_features can't be negative, got %lld and %lld",
+                       (long long)CR_OPTION(o, in_features), (long long)CR_OPTION(o, out_features));
+    linear *self = cr_module_new(&linear_type, NULL);
+    if (!self)
+        return NULL;
+    self->in_features = o->in_features;
+    self->out_features = o->out_features;
+    bool good = false;
+    CR_SCOPE {
+        cr_layer_parameter(self, "weight", &self->weight, CR_INTS(o->out_features, o->in_features), o->device, o->dtype);
+        if (!o->no_bias)
+            cr_layer_parameter(self, "bias", &self->bias, CR_INTS(o->out_features), o->device, o->dtype);
+        good = (o->no_bias || self->bias) && cr_layer_reset(self->weight, self->bias);
+    }
+    return good ? &self->module : NULL;
+}
+
+/* ---- Bilinear ---- */
+
+typedef struct bilinear {
+    cr_module module;
+    cr_tensor *weight, *bias;
+    int64_t in1, in2, out;
+} bilinear;
+
+/* The sum over pairs (i, j) is a linear layer on the products x1_i x2_j. */
+static size_t forward_bilinear(cr_module *module, cr_tensor *const *inputs, size_t n, cr_tensor **outputs)
+{
+    const bilinear *self = (const bilinear *)(const void *)module;
+    if (!cr_module_check_inputs(module, 2, n))
+        return 0;
+    cr_tensor *pairs = cr_mul(cr_unsqueeze(inputs[0], -1), cr_unsqueeze(inputs[1], -2));
+    outputs[0] = cr_f_linear(cr_flatten(pairs, .start_dim = -2),
+                             cr_reshape(self->weight, CR_INTS(self->out, self->in1 * self->in2)), .bias = self->bias);
+    return outputs[0] != NULL;
+}
+
+static int bilinear_repr(const cr_module *module, char *to, size_t bytes)
+{
+    const bilinear *self = (const bilinear *)(const void *)module;
+    cr_text text = {0};
+    cr_text_add(&text, "in1_features=%lld, in2_features=%lld, out_features=%lld, bias=%s", (long long)self->in1,
+                (long long)self->in2, (long long)self->out, cr_repr_bool(self->bias));
+    return cr_repr_finish(&text, to, bytes);
+}
+
+static const cr_module_type bilinear_type = {
+    .name = "Bilinear", .size = sizeof(bilinear), .forward = forward_bilinear, .extra_repr = bilinear_repr};
+
+cr_module *cr_bilinear_with(const cr_bilinear_options *o)
+{
+    if (!o || o->in1_features <= 0 || o->in2_features < 0 || o->out_features < 0)
+        return cr_fail("Bilinear: in1_features must be positive, the other sizes not negative");
+    bilinear *self = cr_module_new(&bilinear_type, NULL);
+    if (!self)
+        return NULL;
+    self->in1 = o->in1_features;
+    self->in2 = o->in2_features;
+    self->out = o->out_features;
+    double bound = 1 / sqrt((double)self->in1);
+    bool good = false;
+    CR_SCOPE {
+        cr_layer_parameter(self, "weight", &self->weight, CR_INTS(self->out, self->in1, self->in2), o->device, o->dtype);
+        if (!o->no_bias)
+            cr_layer_parameter(self, "bias", &self->bias, CR_INTS(self->out), o->device, o->dtype);
+        good = cr_init_uniform_(self->weight, -bound, bound) &&
+               (o->no_bias || cr_init_uniform_(self->bias, -bound, bound));
+    }
+    return good ? &self->module : NULL;
+}
+
+/* ---- Identity ---- */
+
+static size_t forward_identity(cr_module *module, cr_tensor *const *inputs, size_t n, cr_tensor **outputs)
+{
+    outputs[0] = inputs[0];
+    return cr_module_check_inputs(module, 1, n);
+}
+
+static const cr_module_type identity_type = {
+    .name = "Identity", .size = sizeof(cr_module), .forward = forward_identity};
+
+cr_module *cr_identity(void)
+{
+    return cr_module_new(&identity_type, NULL);
+}

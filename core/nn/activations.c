@@ -32,7 +32,8 @@ static sizes sizes_of(cr_ints list)
 {
     sizes s = {.count = -1};
     if (list.count < 1 || list.count > CR_MAX_RANK) {
-        cr_fail("Unflatten: 1 to %d sizes are needed, got %lld", CR_MAX_RANK, (long long)list.count);
+        cr_fail("Unflatten: 1 to %d sizes are needed, got %lld", CR_MAX_RANK,
+                (long long)list.count);
         return s;
     }
     s.count = (int)list.count;
@@ -51,7 +52,8 @@ static double probability(const char *layer, double p)
 
 static cr_module *new_activation(const cr_module_type *type, const activation *members)
 {
-    if (isnan(members->a) || members->sizes.count < 0 || (!members->mode && !strcmp(type->name, "GELU")))
+    if (isnan(members->a) || members->sizes.count < 0 ||
+        (!members->mode && !strcmp(type->name, "GELU")))
         return NULL;
     return cr_module_new(type, members);
 }
@@ -92,33 +94,34 @@ static void repr_sizes(cr_text *text, const activation *s)
 
 /* ---- the table ---- */
 
-#define ACTIVATION(constructor, words, arguments, call, repr, ...)                                             \
-    static size_t forward_##constructor(cr_module *module, cr_tensor *const *inputs, size_t n, cr_tensor **outputs) \
-    {                                                                                                          \
-        const activation *s = (const activation *)(const void *)module;                                       \
-        cr_tensor *x = inputs[0];                                                                              \
-        (void)s;                                                                                               \
-        if (!cr_module_check_inputs(module, 1, n))                                                             \
-            return 0;                                                                                          \
-        outputs[0] = (call);                                                                                   \
-        return outputs[0] != NULL;                                                                             \
-    }                                                                                                          \
-    static int repr_##constructor(const cr_module *module, char *to, size_t bytes)                             \
-    {                                                                                                          \
-        const activation *s = (const activation *)(const void *)module;                                       \
-        cr_text words_ = {0}, *text = &words_;                                                                 \
-        repr;                                                                                                  \
-        (void)s;                                                                                               \
-        return cr_repr_finish(text, to, bytes);                                                                \
-    }                                                                                                          \
-    cr_module *(constructor)arguments                                                                          \
-    {                                                                                                          \
-        static const cr_module_type type = {.name = words,                                                     \
-                                            .size = sizeof(activation),                                        \
-                                            .forward = forward_##constructor,                                  \
-                                            .extra_repr = repr_##constructor};                                 \
-        const activation members = {__VA_ARGS__};                                                              \
-        return new_activation(&type, &members);                                                                \
+#define ACTIVATION(constructor, words, arguments, call, repr, ...)                             \
+    static size_t forward_##constructor(cr_module *module, cr_tensor *const *inputs, size_t n, \
+                                        cr_tensor **outputs)                                   \
+    {                                                                                          \
+        const activation *s = (const activation *)(const void *)module;                        \
+        cr_tensor *x = inputs[0];                                                              \
+        (void)s;                                                                               \
+        if (!cr_module_check_inputs(module, 1, n))                                             \
+            return 0;                                                                          \
+        outputs[0] = (call);                                                                   \
+        return outputs[0] != NULL;                                                             \
+    }                                                                                          \
+    static int repr_##constructor(const cr_module *module, char *to, size_t bytes)             \
+    {                                                                                          \
+        const activation *s = (const activation *)(const void *)module;                        \
+        cr_text words_ = {0}, *text = &words_;                                                 \
+        repr;                                                                                  \
+        (void)s;                                                                               \
+        return cr_repr_finish(text, to, bytes);                                                \
+    }                                                                                          \
+    cr_module *(constructor)arguments                                                          \
+    {                                                                                          \
+        static const cr_module_type type = {.name = words,                                     \
+                                            .size = sizeof(activation),                        \
+                                            .forward = forward_##constructor,                  \
+                                            .extra_repr = repr_##constructor};                 \
+        const activation members = {__VA_ARGS__};                                              \
+        return new_activation(&type, &members);                                                \
     }
 #include "core/nn/activations.def"
 #undef ACTIVATION

@@ -4,7 +4,8 @@
 #include "core/nn/nn.h"
 #include "core/nn/repr.h"
 
-static size_t forward_sequential(cr_module *self, cr_tensor *const *inputs, size_t n, cr_tensor **outputs)
+static size_t forward_sequential(cr_module *self, cr_tensor *const *inputs, size_t n,
+                                 cr_tensor **outputs)
 {
     const cr_slots *children = &self->state_->children;
     if (!children->count) {
@@ -26,7 +27,10 @@ static void describe_parameters(const cr_module *self, cr_text *text)
     static const struct {
         cr_dtype dtype;
         const char *name;
-    } types[] = {{CR_F32, "FloatTensor"}, {CR_F64, "DoubleTensor"}, {CR_F16, "HalfTensor"}, {CR_BF16, "BFloat16Tensor"}};
+    } types[] = {{CR_F32, "FloatTensor"},
+                 {CR_F64, "DoubleTensor"},
+                 {CR_F16, "HalfTensor"},
+                 {CR_BF16, "BFloat16Tensor"}};
     bool is_dict = self->type == &cr_parameter_dict_type;
     const cr_slots *parameters = &self->state_->parameters;
     for (size_t i = 0; i < parameters->count; i++) {
@@ -35,8 +39,8 @@ static void describe_parameters(const cr_module *self, cr_text *text)
         for (size_t k = 0; is_dict && k < sizeof types / sizeof *types; k++)
             if (types[k].dtype == cr_tensor_dtype(t))
                 name = types[k].name;
-        cr_text_add(text, "%s  (%s): Parameter containing: [torch.%s of size ", i ? "\n" : "", parameters->data[i].name,
-                    name);
+        cr_text_add(text, "%s  (%s): Parameter containing: [torch.%s of size ", i ? "\n" : "",
+                    parameters->data[i].name, name);
         for (int d = 0; d < cr_tensor_dim(t); d++)
             cr_text_add(text, d ? "x%lld" : "%lld", (long long)cr_tensor_sizes(t)[d]);
         cr_text_add(text, "]");
@@ -52,7 +56,8 @@ static int parameters_repr(const cr_module *self, char *to, size_t bytes)
     return cr_repr_finish(&text, to, bytes);
 }
 
-const cr_module_type cr_sequential_type = {.name = "Sequential", .size = sizeof(cr_module), .forward = forward_sequential};
+const cr_module_type cr_sequential_type = {
+    .name = "Sequential", .size = sizeof(cr_module), .forward = forward_sequential};
 const cr_module_type cr_module_list_type = {.name = "ModuleList", .size = sizeof(cr_module)};
 const cr_module_type cr_module_dict_type = {.name = "ModuleDict", .size = sizeof(cr_module)};
 const cr_module_type cr_parameter_list_type = {
@@ -84,7 +89,8 @@ cr_tensor *cr_parameter_append(cr_module *container, cr_tensor *parameter)
 }
 
 /* Registers items, each a module or a name with a module behind it. */
-static cr_module *fill(cr_module *container, const void *const *items, size_t count, bool names_required)
+static cr_module *fill(cr_module *container, const void *const *items, size_t count,
+                       bool names_required)
 {
     for (size_t i = 0; container && i < count; i++) {
         const char *type = container->type->name, *name = NULL;
@@ -94,12 +100,15 @@ static cr_module *fill(cr_module *container, const void *const *items, size_t co
             name = items[i];
             if (++i == count || !items[i] || is_name(items[i]))
                 return cr_fail("%s: the name \"%s\" is followed by %s, not by a module", type, name,
-                               i == count ? "nothing" : items[i] ? "another name" : "null");
+                               i == count ? "nothing"
+                               : items[i] ? "another name"
+                                          : "null");
         } else if (names_required) {
             return cr_fail("%s: argument %zu is a module without a name before it", type, i + 1);
         }
         cr_module *child = (cr_module *)(uintptr_t)items[i];
-        if (!(name ? cr_register_module(container, name, child) : cr_module_append(container, child)))
+        if (!(name ? cr_register_module(container, name, child)
+                   : cr_module_append(container, child)))
             return NULL;
     }
     return container;

@@ -9,13 +9,14 @@
 #include "core/base/error.h"
 
 /* Runs an operation in place outside of the graph, its temporaries in a scope of their own. */
-#define IN_PLACE(call)                                                                                          \
-    do {                                                                                                        \
-        cr_tensor *result_ = NULL;                                                                              \
-        if (tensor)                                                                                             \
-            CR_SCOPE CR_NO_GRAD                                                                                 \
-                result_ = (call);                                                                               \
-        return result_ ? tensor : NULL;                                                                         \
+#define IN_PLACE(call)                  \
+    do {                                \
+        cr_tensor *result_ = NULL;      \
+        if (tensor)                     \
+            CR_SCOPE                    \
+                CR_NO_GRAD              \
+                    result_ = (call);   \
+        return result_ ? tensor : NULL; \
     } while (0)
 
 cr_tensor *cr_init_uniform_(cr_tensor *tensor, double from, double to)
@@ -56,8 +57,9 @@ static cr_tensor *truncated(cr_tensor *tensor, double mean, double std, double f
 cr_tensor *cr_init_trunc_normal_(cr_tensor *tensor, double mean, double std, double from, double to)
 {
     if (!(std > 0) || !(from < to))
-        return cr_fail("cr_init_trunc_normal_: std must be above 0 and the bounds in order, got std %g, bounds %g and %g", std,
-                       from, to);
+        return cr_fail("cr_init_trunc_normal_: std must be above 0 and the bounds in order, got "
+                       "std %g, bounds %g and %g",
+                       std, from, to);
     IN_PLACE(truncated(tensor, mean, std, from, to));
 }
 
@@ -65,9 +67,11 @@ int cr_init_calculate_fan_in_and_fan_out(const cr_tensor *tensor, int64_t *fan_i
 {
     int rank = cr_tensor_dim(tensor);
     if (!tensor)
-        return cr_error() ? -1 : CR_FAIL_INT("cr_init_calculate_fan_in_and_fan_out: the tensor is null");
+        return cr_error() ? -1
+                          : CR_FAIL_INT("cr_init_calculate_fan_in_and_fan_out: the tensor is null");
     if (rank < 2)
-        return CR_FAIL_INT("Fan in and fan out can not be computed for tensor with fewer than 2 dimensions");
+        return CR_FAIL_INT(
+            "Fan in and fan out can not be computed for tensor with fewer than 2 dimensions");
     const int64_t *size = cr_tensor_sizes(tensor);
     int64_t field = 1;
     for (int i = 2; i < rank; i++)
@@ -79,7 +83,8 @@ int cr_init_calculate_fan_in_and_fan_out(const cr_tensor *tensor, int64_t *fan_i
 
 double cr_init_calculate_gain(const char *nonlinearity, double a)
 {
-    static const char *const ones[] = {"linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
+    static const char *const ones[] = {"linear",           "conv1d",           "conv2d",
+                                       "conv3d",           "conv_transpose1d", "conv_transpose2d",
                                        "conv_transpose3d", "sigmoid"};
     for (size_t i = 0; i < sizeof ones / sizeof *ones; i++)
         if (!strcmp(nonlinearity, ones[i]))

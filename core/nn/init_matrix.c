@@ -14,9 +14,10 @@ cr_tensor *cr_init_eye_(cr_tensor *tensor)
         return tensor ? cr_fail("Only tensors with 2 dimensions are supported") : NULL;
     const int64_t *size = cr_tensor_sizes(tensor);
     cr_tensor *done = NULL;
-    CR_SCOPE CR_NO_GRAD
-        done = cr_copy_(tensor, cr_eye_m(size[0], size[1], .dtype = cr_tensor_dtype(tensor),
-                                         .device = cr_tensor_device(tensor)));
+    CR_SCOPE
+        CR_NO_GRAD
+            done = cr_copy_(tensor, cr_eye_m(size[0], size[1], .dtype = cr_tensor_dtype(tensor),
+                                             .device = cr_tensor_device(tensor)));
     return done ? tensor : NULL;
 }
 
@@ -46,8 +47,9 @@ cr_tensor *cr_init_dirac_(cr_tensor *tensor, int64_t groups)
     if (groups < 1 || cr_tensor_sizes(tensor)[0] % groups)
         return cr_fail("dim 0 must be divisible by groups");
     bool good = false;
-    CR_SCOPE CR_NO_GRAD
-        good = fill_dirac(tensor, groups);
+    CR_SCOPE
+        CR_NO_GRAD
+            good = fill_dirac(tensor, groups);
     return good ? tensor : NULL;
 }
 
@@ -73,7 +75,8 @@ static void orthonormalise(double *a, int64_t rows, int64_t columns)
     }
 }
 
-static bool fill_orthogonal(cr_tensor *tensor, double gain, int64_t rows, int64_t columns, double *memory)
+static bool fill_orthogonal(cr_tensor *tensor, double gain, int64_t rows, int64_t columns,
+                            double *memory)
 {
     int64_t tall = rows < columns ? columns : rows, thin = rows < columns ? rows : columns;
     size_t bytes = (size_t)(rows * columns) * sizeof *memory;
@@ -98,8 +101,9 @@ cr_tensor *cr_init_orthogonal_(cr_tensor *tensor, double gain)
     if (!memory)
         return cr_fail_memory("an orthogonal matrix", (size_t)numel * sizeof *memory);
     bool good = false;
-    CR_SCOPE CR_NO_GRAD
-        good = fill_orthogonal(tensor, gain, rows, numel / rows, memory);
+    CR_SCOPE
+        CR_NO_GRAD
+            good = fill_orthogonal(tensor, gain, rows, numel / rows, memory);
     free(memory);
     return good ? tensor : NULL;
 }

@@ -27,11 +27,12 @@ static inline int64_t cr_or_default_int(int64_t given, int64_t fallback)
 }
 
 /* A new parameter, not initialised; null, with the error set. */
-static inline cr_tensor *cr_layer_parameter(void *self, const char *name, cr_tensor **place, cr_ints sizes,
-                                            const char *device, cr_dtype dtype)
+static inline cr_tensor *cr_layer_parameter(void *self, const char *name, cr_tensor **place,
+                                            cr_ints sizes, const char *device, cr_dtype dtype)
 {
-    cr_tensor *t = cr_empty_with(sizes, &(const cr_empty_options){.dtype = dtype ? dtype : cr_default_dtype(),
-                                                                  .device = device});
+    cr_tensor *t =
+        cr_empty_with(sizes, &(const cr_empty_options){.dtype = dtype ? dtype : cr_default_dtype(),
+                                                       .device = device});
     return cr_module_set_parameter(self, name, place, t);
 }
 

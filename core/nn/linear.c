@@ -19,7 +19,8 @@ typedef struct linear {
     int64_t in_features, out_features;
 } linear;
 
-static size_t forward_linear(cr_module *module, cr_tensor *const *inputs, size_t n, cr_tensor **outputs)
+static size_t forward_linear(cr_module *module, cr_tensor *const *inputs, size_t n,
+                             cr_tensor **outputs)
 {
     const linear *self = (const linear *)(const void *)module;
     if (!cr_module_check_inputs(module, 1, n))
@@ -52,9 +53,11 @@ cr_module *cr_linear_with(const cr_linear_options *o)
     self->out_features = o->out_features;
     bool good = false;
     CR_SCOPE {
-        cr_layer_parameter(self, "weight", &self->weight, CR_INTS(o->out_features, o->in_features), o->device, o->dtype);
+        cr_layer_parameter(self, "weight", &self->weight, CR_INTS(o->out_features, o->in_features),
+                           o->device, o->dtype);
         if (!o->no_bias)
-            cr_layer_parameter(self, "bias", &self->bias, CR_INTS(o->out_features), o->device, o->dtype);
+            cr_layer_parameter(self, "bias", &self->bias, CR_INTS(o->out_features), o->device,
+                               o->dtype);
         good = (o->no_bias || self->bias) && cr_layer_reset(self->weight, self->bias);
     }
     return good ? &self->module : NULL;
@@ -69,14 +72,16 @@ typedef struct bilinear {
 } bilinear;
 
 /* The sum over pairs (i, j) is a linear layer on the products x1_i x2_j. */
-static size_t forward_bilinear(cr_module *module, cr_tensor *const *inputs, size_t n, cr_tensor **outputs)
+static size_t forward_bilinear(cr_module *module, cr_tensor *const *inputs, size_t n,
+                               cr_tensor **outputs)
 {
     const bilinear *self = (const bilinear *)(const void *)module;
     if (!cr_module_check_inputs(module, 2, n))
         return 0;
     cr_tensor *pairs = cr_mul(cr_unsqueeze(inputs[0], -1), cr_unsqueeze(inputs[1], -2));
     outputs[0] = cr_f_linear(cr_flatten(pairs, .start_dim = -2),
-                             cr_reshape(self->weight, CR_INTS(self->out, self->in1 * self->in2)), .bias = self->bias);
+                             cr_reshape(self->weight, CR_INTS(self->out, self->in1 * self->in2)),
+                             .bias = self->bias);
     return outputs[0] != NULL;
 }
 
@@ -84,13 +89,16 @@ static int bilinear_repr(const cr_module *module, char *to, size_t bytes)
 {
     const bilinear *self = (const bilinear *)(const void *)module;
     cr_text text = {0};
-    cr_text_add(&text, "in1_features=%lld, in2_features=%lld, out_features=%lld, bias=%s", (long long)self->in1,
-                (long long)self->in2, (long long)self->out, cr_repr_bool(self->bias));
+    cr_text_add(&text, "in1_features=%lld, in2_features=%lld, out_features=%lld, bias=%s",
+                (long long)self->in1, (long long)self->in2, (long long)self->out,
+                cr_repr_bool(self->bias));
     return cr_repr_finish(&text, to, bytes);
 }
 
-static const cr_module_type bilinear_type = {
-    .name = "Bilinear", .size = sizeof(bilinear), .forward = forward_bilinear, .extra_repr = bilinear_repr};
+static const cr_module_type bilinear_type = {.name = "Bilinear",
+                                             .size = sizeof(bilinear),
+                                             .forward = forward_bilinear,
+                                             .extra_repr = bilinear_repr};
 
 cr_module *cr_bilinear_with(const cr_bilinear_options *o)
 {
@@ -105,7 +113,8 @@ cr_module *cr_bilinear_with(const cr_bilinear_options *o)
     double bound = 1 / sqrt((double)self->in1);
     bool good = false;
     CR_SCOPE {
-        cr_layer_parameter(self, "weight", &self->weight, CR_INTS(self->out, self->in1, self->in2), o->device, o->dtype);
+        cr_layer_parameter(self, "weight", &self->weight, CR_INTS(self->out, self->in1, self->in2),
+                           o->device, o->dtype);
         if (!o->no_bias)
             cr_layer_parameter(self, "bias", &self->bias, CR_INTS(self->out), o->device, o->dtype);
         good = cr_init_uniform_(self->weight, -bound, bound) &&
@@ -116,7 +125,8 @@ cr_module *cr_bilinear_with(const cr_bilinear_options *o)
 
 /* ---- Identity ---- */
 
-static size_t forward_identity(cr_module *module, cr_tensor *const *inputs, size_t n, cr_tensor **outputs)
+static size_t forward_identity(cr_module *module, cr_tensor *const *inputs, size_t n,
+                               cr_tensor **outputs)
 {
     outputs[0] = inputs[0];
     return cr_module_check_inputs(module, 1, n);

@@ -95,16 +95,20 @@ static int load_entry(visit *v, const char *name, cr_tensor *tensor)
         return 0;
     }
     if (value->tag != CR_TENSOR) {
-        cr_text_add(&v->mismatched, "\n\tWhile copying the parameter named \"%s\", expected torch.Tensor or Tensor-like object "
+        cr_text_add(&v->mismatched,
+                    "\n\tWhile copying the parameter named \"%s\", expected torch.Tensor or "
+                    "Tensor-like object "
                     "from checkpoint but received something else. ",
                     name);
         return 0;
     }
     cr_tensor *from = value->as.tensor;
     int dim = cr_tensor_dim(tensor);
-    bool fits = dim == cr_tensor_dim(from) &&
-                !memcmp(cr_tensor_sizes(tensor), cr_tensor_sizes(from), (size_t)dim * sizeof(int64_t));
-    bool one = dim == 0 && cr_tensor_dim(from) == 1 && cr_tensor_numel(from) == 1; /* old checkpoints' scalars */
+    bool fits =
+        dim == cr_tensor_dim(from) &&
+        !memcmp(cr_tensor_sizes(tensor), cr_tensor_sizes(from), (size_t)dim * sizeof(int64_t));
+    bool one = dim == 0 && cr_tensor_dim(from) == 1 &&
+               cr_tensor_numel(from) == 1; /* old checkpoints' scalars */
     if (!fits && !one) {
         cr_text_add(&v->mismatched, "\n\tsize mismatch for %s: copying a param with shape ", name);
         add_shape(&v->mismatched, from);
@@ -114,10 +118,11 @@ static int load_entry(visit *v, const char *name, cr_tensor *tensor)
         return 0;
     }
     int failed = -1;
-    CR_SCOPE CR_NO_GRAD {
-        from = one ? cr_select(from, 0, 0) : from;
-        failed = cr_copy_(tensor, cr_tensor_to(from, cr_tensor_device(tensor))) ? 0 : -1;
-    }
+    CR_SCOPE
+        CR_NO_GRAD {
+            from = one ? cr_select(from, 0, 0) : from;
+            failed = cr_copy_(tensor, cr_tensor_to(from, cr_tensor_device(tensor))) ? 0 : -1;
+        }
     return failed;
 }
 
@@ -125,9 +130,9 @@ static int load_entry(visit *v, const char *name, cr_tensor *tensor)
 static char *problems(visit *v, const char *type, bool strict)
 {
     cr_text unexpected = {0}, all = {0};
-    CR_FOREACH_STATE (s, v->from)
-        if (!cr_map_find(&v->seen, s.name))
-            cr_text_add(&unexpected, unexpected.length ? ", \"%s\"" : "\"%s\"", s.name);
+    CR_FOREACH_STATE(s, v->from)
+    if (!cr_map_find(&v->seen, s.name))
+        cr_text_add(&unexpected, unexpected.length ? ", \"%s\"" : "\"%s\"", s.name);
     bool bad = v->mismatched.length || (strict && (v->missing.length || unexpected.length));
     if (bad) {
         cr_text_add(&all, "Error(s) in loading state_dict for %s:", type);
@@ -151,7 +156,8 @@ int cr_module_load_state_dict_with(cr_module *module, const cr_state_dict *dict,
         return CR_FAIL_INT("cr_module_load_state_dict: the state dict is null");
     visit v = {.entry = load_entry, .from = dict};
     int failed = visit_all(&v, module);
-    char *words = failed ? NULL : problems(&v, module->type->name, !(options && options->no_strict));
+    char *words =
+        failed ? NULL : problems(&v, module->type->name, !(options && options->no_strict));
     if (words) {
         cr_fail("%s", words);
         failed = -1;

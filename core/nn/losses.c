@@ -13,28 +13,32 @@ typedef struct loss {
     double label_smoothing;
 } loss;
 
-#define LOSS(id, words, call)                                                                                   \
-    static size_t forward_##id(cr_module *module, cr_tensor *const *inputs, size_t n, cr_tensor **outputs)      \
-    {                                                                                                           \
-        const loss *s = (const loss *)(const void *)module;                                                     \
-        if (!cr_module_check_inputs(module, 2, n))                                                              \
-            return 0;                                                                                           \
-        cr_tensor *x = inputs[0], *t = inputs[1];                                                               \
-        outputs[0] = (call);                                                                                    \
-        return outputs[0] != NULL;                                                                              \
-    }                                                                                                           \
-    static const cr_module_type id##_type = {.name = words, .size = sizeof(loss), .forward = forward_##id};
+#define LOSS(id, words, call)                                                         \
+    static size_t forward_##id(cr_module *module, cr_tensor *const *inputs, size_t n, \
+                               cr_tensor **outputs)                                   \
+    {                                                                                 \
+        const loss *s = (const loss *)(const void *)module;                           \
+        if (!cr_module_check_inputs(module, 2, n))                                    \
+            return 0;                                                                 \
+        cr_tensor *x = inputs[0], *t = inputs[1];                                     \
+        outputs[0] = (call);                                                          \
+        return outputs[0] != NULL;                                                    \
+    }                                                                                 \
+    static const cr_module_type id##_type = {                                         \
+        .name = words, .size = sizeof(loss), .forward = forward_##id};
 
 #define REDUCTION .reduction = CR_SOME(s->reduction)
 LOSS(cross_entropy, "CrossEntropyLoss",
      cr_cross_entropy(x, t, .weight = s->weight, .ignore_index = CR_SOME(s->ignore_index),
                       .label_smoothing = s->label_smoothing, REDUCTION))
-LOSS(nll, "NLLLoss", cr_nll_loss(x, t, .weight = s->weight, .ignore_index = CR_SOME(s->ignore_index), REDUCTION))
+LOSS(nll, "NLLLoss",
+     cr_nll_loss(x, t, .weight = s->weight, .ignore_index = CR_SOME(s->ignore_index), REDUCTION))
 LOSS(mse, "MSELoss", cr_mse_loss(x, t, REDUCTION))
 LOSS(l1, "L1Loss", cr_l1_loss(x, t, REDUCTION))
 LOSS(bce, "BCELoss", cr_binary_cross_entropy(x, t, .weight = s->weight, REDUCTION))
 LOSS(bce_with_logits, "BCEWithLogitsLoss",
-     cr_binary_cross_entropy_with_logits(x, t, .weight = s->weight, .pos_weight = s->pos_weight, REDUCTION))
+     cr_binary_cross_entropy_with_logits(x, t, .weight = s->weight, .pos_weight = s->pos_weight,
+                                         REDUCTION))
 #undef REDUCTION
 
 static loss *new_loss(const cr_module_type *type, const char *reduction, cr_tensor *weight)
@@ -45,7 +49,8 @@ static loss *new_loss(const cr_module_type *type, const char *reduction, cr_tens
         if (!strcmp(reduction, names[i]))
             number = i;
     if (number < 0)
-        return cr_fail("%s: %s is not a valid value for reduction (none, mean, sum)", type->name, reduction);
+        return cr_fail("%s: %s is not a valid value for reduction (none, mean, sum)", type->name,
+                       reduction);
     loss *self = cr_module_new(type, NULL);
     if (!self)
         return NULL;
@@ -60,7 +65,8 @@ cr_module *cr_cross_entropy_loss_with(const cr_cross_entropy_loss_options *o)
     static const cr_cross_entropy_loss_options none = {.end_ = 0};
     o = o ? o : &none;
     if (!(o->label_smoothing >= 0 && o->label_smoothing <= 1))
-        return cr_fail("CrossEntropyLoss: label_smoothing must be between 0.0 and 1.0. Got: %g", o->label_smoothing);
+        return cr_fail("CrossEntropyLoss: label_smoothing must be between 0.0 and 1.0. Got: %g",
+                       o->label_smoothing);
     loss *self = new_loss(&cross_entropy_type, o->reduction, o->weight);
     if (!self)
         return NULL;

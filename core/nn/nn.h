@@ -89,7 +89,6 @@ static inline const char *cr_shape_text(const cr_tensor *t)
     return t ? cr_sizes_text(cr_tensor_dim(t), cr_tensor_sizes(t)) : "null";
 }
 
-
 /* Gives t the other tensor's data: storage, dtype, device, sizes. t remains the same object. */
 void cr_tensor_take_data(cr_tensor *t, cr_tensor *from);
 

@@ -42,7 +42,8 @@ typedef struct max_pool {
     bool return_indices, ceil_mode;
 } max_pool;
 
-static size_t forward_max_pool(cr_module *module, cr_tensor *const *inputs, size_t n, cr_tensor **outputs)
+static size_t forward_max_pool(cr_module *module, cr_tensor *const *inputs, size_t n,
+                               cr_tensor **outputs)
 {
     const max_pool *self = (const max_pool *)(const void *)module;
     if (!cr_module_check_inputs(module, 1, n))
@@ -52,9 +53,10 @@ static size_t forward_max_pool(cr_module *module, cr_tensor *const *inputs, size
         return cr_fail("max_pool2d: Expected 3D or 4D (batch mode) tensor for input, but got: %s",
                        cr_shape_text(inputs[0])),
                0;
-#define POOL(function)                                                                                      \
-    function(inputs[0], ints(&self->kernel_size), .stride = ints(&self->stride), .padding = ints(&self->padding), \
-             .dilation = ints(&self->dilation), .ceil_mode = self->ceil_mode)
+#define POOL(function)                                                           \
+    function(inputs[0], ints(&self->kernel_size), .stride = ints(&self->stride), \
+             .padding = ints(&self->padding), .dilation = ints(&self->dilation), \
+             .ceil_mode = self->ceil_mode)
     if (self->return_indices) {
         cr_max_pool2d_with_indices_result both = POOL(cr_max_pool2d_with_indices);
         outputs[0] = both.output0;
@@ -78,22 +80,30 @@ static int max_pool_repr(const cr_module *module, char *to, size_t bytes)
     return cr_repr_finish(&text, to, bytes);
 }
 
-static const cr_module_type max_pool_type = {
-    .name = "MaxPool2d", .size = sizeof(max_pool), .forward = forward_max_pool, .extra_repr = max_pool_repr};
+static const cr_module_type max_pool_type = {.name = "MaxPool2d",
+                                             .size = sizeof(max_pool),
+                                             .forward = forward_max_pool,
+                                             .extra_repr = max_pool_repr};
 
 cr_module *cr_max_pool2d_with(const cr_max_pool2d_options *o)
 {
     if (!o)
         return cr_fail("MaxPool2d: options are needed");
-    pair kernel = pair_of(o->kernel_size, o->kernel_size_hw, 0), padding = pair_of(o->padding, o->padding_hw, 0);
-    pair stride = o->stride || o->stride_hw[0] || o->stride_hw[1] ? pair_of(o->stride, o->stride_hw, 0) : kernel;
+    pair kernel = pair_of(o->kernel_size, o->kernel_size_hw, 0),
+         padding = pair_of(o->padding, o->padding_hw, 0);
+    pair stride = o->stride || o->stride_hw[0] || o->stride_hw[1]
+                      ? pair_of(o->stride, o->stride_hw, 0)
+                      : kernel;
     pair dilation = pair_of(o->dilation, o->dilation_hw, 1);
     for (int i = 0; i < 2; i++) {
         if (kernel.at[i] < 1 || stride.at[i] < 1 || dilation.at[i] < 1)
-            return cr_fail("MaxPool2d: kernel_size, stride and dilation must be at least 1, got %lld, %lld and %lld",
-                           (long long)kernel.at[i], (long long)stride.at[i], (long long)dilation.at[i]);
+            return cr_fail("MaxPool2d: kernel_size, stride and dilation must be at least 1, got "
+                           "%lld, %lld and %lld",
+                           (long long)kernel.at[i], (long long)stride.at[i],
+                           (long long)dilation.at[i]);
         if (padding.at[i] < 0 || padding.at[i] > kernel.at[i] / 2)
-            return cr_fail("MaxPool2d: pad should be at most half of kernel size, but got pad=%lld and kernel_size=%lld",
+            return cr_fail("MaxPool2d: pad should be at most half of kernel size, but got pad=%lld "
+                           "and kernel_size=%lld",
                            (long long)padding.at[i], (long long)kernel.at[i]);
     }
     max_pool *self = cr_module_new(&max_pool_type, NULL);
@@ -116,18 +126,23 @@ typedef struct adaptive_max_pool {
     bool return_indices;
 } adaptive_max_pool;
 
-static size_t forward_adaptive(cr_module *module, cr_tensor *const *inputs, size_t n, cr_tensor **outputs)
+static size_t forward_adaptive(cr_module *module, cr_tensor *const *inputs, size_t n,
+                               cr_tensor **outputs)
 {
     const adaptive_max_pool *self = (const adaptive_max_pool *)(const void *)module;
     if (!cr_module_check_inputs(module, 1, n))
         return 0;
     int rank = cr_tensor_dim(inputs[0]);
     if (rank != 3 && rank != 4)
-        return cr_fail("adaptive_max_pool2d(): Expected 3D or 4D tensor, but got: %s", cr_shape_text(inputs[0])), 0;
+        return cr_fail("adaptive_max_pool2d(): Expected 3D or 4D tensor, but got: %s",
+                       cr_shape_text(inputs[0])),
+               0;
     int64_t size[2];
     for (int i = 0; i < 2; i++)
-        size[i] = self->output_size.at[i] < 0 ? cr_tensor_sizes(inputs[0])[rank - 2 + i] : self->output_size.at[i];
-    cr_f_adaptive_max_pool2d_result both = cr_f_adaptive_max_pool2d(inputs[0], cr_make_ints(size, 2));
+        size[i] = self->output_size.at[i] < 0 ? cr_tensor_sizes(inputs[0])[rank - 2 + i]
+                                              : self->output_size.at[i];
+    cr_f_adaptive_max_pool2d_result both =
+        cr_f_adaptive_max_pool2d(inputs[0], cr_make_ints(size, 2));
     outputs[0] = both.output0;
     outputs[1] = both.output1;
     return !outputs[0] ? 0 : self->return_indices ? 2 : 1;
@@ -153,8 +168,9 @@ cr_module *cr_adaptive_max_pool2d_with(const cr_adaptive_max_pool2d_options *o)
     pair size = pair_of(o->output_size, o->output_size_hw, 0);
     for (int i = 0; i < 2; i++)
         if (size.at[i] < -1 || !size.at[i])
-            return cr_fail("AdaptiveMaxPool2d: output_size must be positive (or -1: as the input's), got %lld",
-                           (long long)size.at[i]);
+            return cr_fail(
+                "AdaptiveMaxPool2d: output_size must be positive (or -1: as the input's), got %lld",
+                (long long)size.at[i]);
     adaptive_max_pool *self = cr_module_new(&adaptive_type, NULL);
     if (!self)
         return NULL;

@@ -100,9 +100,14 @@ static size_t bytes_behind(const cr_value *value)
 
 int cr_state_dict_set_value(cr_state_dict *dict, const char *name, cr_value value)
 {
-    if (!dict || !name || value.tag == CR_TENSOR_LIST || (value.tag == CR_TENSOR && !value.as.tensor)) {
-        const char *what = !dict ? "a null dict" : !name ? "a null name" : value.tag == CR_TENSOR ? "null" : "a list of tensors";
-        return CR_FAIL_INT("cr_state_dict_set: \"%s\" can't be set: %s was given", name ? name : "", what);
+    if (!dict || !name || value.tag == CR_TENSOR_LIST ||
+        (value.tag == CR_TENSOR && !value.as.tensor)) {
+        const char *what = !dict                    ? "a null dict"
+                           : !name                  ? "a null name"
+                           : value.tag == CR_TENSOR ? "null"
+                                                    : "a list of tensors";
+        return CR_FAIL_INT("cr_state_dict_set: \"%s\" can't be set: %s was given", name ? name : "",
+                           what);
     }
     size_t behind = bytes_behind(&value);
     cr_value *copy = malloc(sizeof *copy + behind);

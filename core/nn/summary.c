@@ -67,8 +67,8 @@ static int64_t new_parameters(summary *s, cr_module *module)
     return count;
 }
 
-static int see_call(void *context, cr_module *module, cr_tensor *const *inputs, size_t ninputs, cr_tensor **outputs,
-                    size_t noutputs)
+static int see_call(void *context, cr_module *module, cr_tensor *const *inputs, size_t ninputs,
+                    cr_tensor **outputs, size_t noutputs)
 {
     (void)inputs, (void)ninputs, (void)noutputs;
     summary *s = context;
@@ -83,7 +83,8 @@ static int see_call(void *context, cr_module *module, cr_tensor *const *inputs, 
     snprintf(shape + n, sizeof shape - n, "]");
     snprintf(layer, sizeof layer, "%.80s-%d", module->type->name, ++s->rows);
     s->outputs += elements;
-    cr_text_add(&s->text, "%-20s %31s %20s\n", layer, shape, with_commas(new_parameters(s, module), count, sizeof count));
+    cr_text_add(&s->text, "%-20s %31s %20s\n", layer, shape,
+                with_commas(new_parameters(s, module), count, sizeof count));
     return 0;
 }
 
@@ -97,7 +98,8 @@ static bool is_watched(const cr_module *module, const cr_module *net)
 static bool watch(summary *s, cr_module *net)
 {
     size_t parameters = 0, modules = 0;
-    CR_FOREACH_MODULE (m, net) {
+    CR_FOREACH_MODULE(m, net)
+    {
         parameters += m.module->state_->parameters.count;
         modules++;
     }
@@ -105,11 +107,13 @@ static bool watch(summary *s, cr_module *net)
     s->counted = calloc(parameters + 1, sizeof *s->counted);
     if (!s->modules || !s->counted)
         return cr_fail_memory("a summary", modules * sizeof *s->modules);
-    CR_FOREACH_MODULE (m, net) {
+    CR_FOREACH_MODULE(m, net)
+    {
         watched *w = &s->modules[s->nmodules++];
         *w = (watched){.module = m.module, .training = m.module->training};
         m.module->training = false;
-        if (is_watched(m.module, net) && !(w->hook = cr_register_forward_hook(m.module, see_call, s)))
+        if (is_watched(m.module, net) &&
+            !(w->hook = cr_register_forward_hook(m.module, see_call, s)))
             return false;
     }
     return s->nmodules == modules;
@@ -131,13 +135,14 @@ static cr_tensor *sample(cr_module *net, cr_ints shape)
 {
     int64_t sizes[CR_MAX_RANK] = {2};
     if (shape.count < 1 || shape.count >= CR_MAX_RANK)
-        return cr_fail("cr_summary: the input's shape needs 1 to %d sizes, got %lld", CR_MAX_RANK - 1,
-                       (long long)shape.count);
+        return cr_fail("cr_summary: the input's shape needs 1 to %d sizes, got %lld",
+                       CR_MAX_RANK - 1, (long long)shape.count);
     for (int64_t i = 0; i < shape.count; i++)
         sizes[i + 1] = shape.data ? shape.data[i] : shape.one;
     cr_named_tensor first = cr_parameters(net);
     cr_next_tensor(&first);
-    return cr_rand(cr_make_ints(sizes, (size_t)shape.count + 1), .dtype = cr_tensor_dtype(first.tensor),
+    return cr_rand(cr_make_ints(sizes, (size_t)shape.count + 1),
+                   .dtype = cr_tensor_dtype(first.tensor),
                    .device = first.tensor ? cr_tensor_device(first.tensor) : NULL);
 }
 
@@ -146,10 +151,11 @@ static bool run(cr_module *net, cr_ints shape)
     bool good = false;
     uint64_t state[2];
     cr_get_rng_state(state);
-    CR_SCOPE CR_NO_GRAD {
-        cr_tensor *x = sample(net, shape);
-        good = x && cr_forward(net, x);
-    }
+    CR_SCOPE
+        CR_NO_GRAD {
+            cr_tensor *x = sample(net, shape);
+            good = x && cr_forward(net, x);
+        }
     cr_set_rng_state(state);
     return good;
 }
@@ -158,17 +164,20 @@ static void add_totals(summary *s, cr_module *net, cr_ints shape)
 {
     const double mega = 1024.0 * 1024.0;
     int64_t total = cr_parameter_count(net), trainable = cr_trainable_parameter_count(net);
-    double input = 4 / mega, output = 2 * s->outputs * 4 / mega, parameters = (double)total * 4 / mega;
+    double input = 4 / mega, output = 2 * s->outputs * 4 / mega,
+           parameters = (double)total * 4 / mega;
     for (int64_t i = 0; i < shape.count; i++)
         input *= (double)(shape.data ? shape.data[i] : shape.one);
     char text[32];
     add_line(&s->text, '=');
     cr_text_add(&s->text, "Total params: %s\n", with_commas(total, text, sizeof text));
     cr_text_add(&s->text, "Trainable params: %s\n", with_commas(trainable, text, sizeof text));
-    cr_text_add(&s->text, "Non-trainable params: %s\n", with_commas(total - trainable, text, sizeof text));
+    cr_text_add(&s->text, "Non-trainable params: %s\n",
+                with_commas(total - trainable, text, sizeof text));
     add_line(&s->text, '-');
-    cr_text_add(&s->text, "Input size (MB): %f\nForward/backward pass size (MB): %f\nParams size (MB): %f\n", input, output,
-                parameters);
+    cr_text_add(&s->text,
+                "Input size (MB): %f\nForward/backward pass size (MB): %f\nParams size (MB): %f\n",
+                input, output, parameters);
     cr_text_add(&s->text, "Estimated Total Size (MB): %f\n", input + output + parameters);
     add_line(&s->text, '-');
 }

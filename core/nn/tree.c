@@ -19,8 +19,8 @@ static cr_slot *slot_at(const cr_module *module, const cr_slots *slots, const ch
     int64_t count = (int64_t)slots->count, at = i < 0 ? i + count : i;
     if (at >= 0 && at < count)
         return &slots->data[at];
-    return cr_fail("%s: index %lld is out of range: there are %lld %s", module->type->name, (long long)i,
-                   (long long)count, what);
+    return cr_fail("%s: index %lld is out of range: there are %lld %s", module->type->name,
+                   (long long)i, (long long)count, what);
 }
 
 cr_module *cr_module_at(const cr_module *module, int64_t i)
@@ -91,7 +91,9 @@ static cr_tensor *get_tensor(cr_module *module, const char *path, bool buffer)
     const char *dot = strrchr(path, '.');
     cr_module *owner = descend(module, path, dot ? (size_t)(dot - path) : 0);
     const char *name = dot ? dot + 1 : path;
-    cr_slot *slot = !owner ? NULL : cr_slot_find(buffer ? &owner->state_->buffers : &owner->state_->parameters, name);
+    cr_slot *slot =
+        !owner ? NULL
+               : cr_slot_find(buffer ? &owner->state_->buffers : &owner->state_->parameters, name);
     return slot ? slot->as.tensor : cr_fail("%s has no %s `%s`", module->type->name, what, path);
 }
 
@@ -170,7 +172,8 @@ cr_module *cr_module_zero_grad(cr_module *module)
     return module;
 }
 
-cr_module *cr_module_apply(cr_module *module, void (*function)(void *context, cr_module *module), void *context)
+cr_module *cr_module_apply(cr_module *module, void (*function)(void *context, cr_module *module),
+                           void *context)
 {
     if (!cr_is_module(module, "cr_module_apply") || !function)
         return NULL;
@@ -230,11 +233,12 @@ cr_module *cr_module_to_with(cr_module *module, const cr_module_to_options *opti
     if (!cr_is_module(module, "cr_module_to"))
         return NULL;
     if (options->dtype && !cr_dtype_is_floating(options->dtype))
-        return cr_fail("cr_module_to: a module's dtype must be floating, not %s", cr_dtype_name(options->dtype));
+        return cr_fail("cr_module_to: a module's dtype must be floating, not %s",
+                       cr_dtype_name(options->dtype));
     bool good = true;
     CR_FOREACH_PARAMETER (p, module)
         good = good && convert(p.tensor, options);
-    CR_FOREACH_BUFFER (b, module)
-        good = good && convert(b.tensor, options);
+    CR_FOREACH_BUFFER(b, module)
+    good = good && convert(b.tensor, options);
     return good ? module : NULL;
 }

@@ -48,7 +48,8 @@ static void end(struct cr_walk *walk)
 static size_t place_of(const struct cr_walk *walk, const void *object)
 {
     size_t i = (size_t)(((uintptr_t)object >> 4) * 11400714819323198485u);
-    while (walk->met[i & (walk->met_capacity - 1)] && walk->met[i & (walk->met_capacity - 1)] != object)
+    while (walk->met[i & (walk->met_capacity - 1)] &&
+           walk->met[i & (walk->met_capacity - 1)] != object)
         i++;
     return i & (walk->met_capacity - 1);
 }
@@ -180,7 +181,12 @@ static struct cr_walk *start(cr_module *module, walk_kind kind)
         return cr_fail_memory("a walk over modules", sizeof *walk);
     }
     *name = 0;
-    *walk = (struct cr_walk){.kind = kind, .frames = frames, .depth = 1, .capacity = 4, .name = name, .name_capacity = 64};
+    *walk = (struct cr_walk){.kind = kind,
+                             .frames = frames,
+                             .depth = 1,
+                             .capacity = 4,
+                             .name = name,
+                             .name_capacity = 64};
     frames[0] = (walk_frame){.module = cr_module_retain(module)};
     if (meet(walk, module) < 0) {
         free_walk(walk);

@@ -108,6 +108,12 @@ CR_API int cr_save_npz_with(const cr_save_npz_options *options);
  * a damaged gzip stream. */
 CR_API cr_tensor *cr_load_idx(const char *path);
 
+/* ---- any file ---- */
+
+/* Writes a file whole or not at all: to a temporary name in the same folder, synced, then renamed over an older one, which
+ * stays as it was on any failure. Returns 0, or an error that names the path. */
+CR_API int cr_write_file(const char *path, const void *data, size_t bytes);
+
 #ifdef __cplusplus
 }
 #endif

@@ -64,4 +64,9 @@ size_t cpu_dtype_size(int32_t dtype);
 void cpu_parallel(int64_t n, int64_t unit, double cost, void (*body)(void *context, int64_t begin, int64_t end),
                   void *context);
 
+/* Whether the caller runs within a piece of cpu_parallel's. */
+bool cpu_is_inside(void);
+/* Ends the pool's threads; the next cpu_parallel makes new ones. Called when the device is closed. */
+void cpu_threads_stop(void);
+
 #endif

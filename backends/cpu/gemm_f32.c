@@ -271,13 +271,11 @@ static bool blas_layout(int64_t rows, int64_t columns, int64_t row, int64_t col,
     return true;
 }
 
-/* OpenBLAS takes as many threads as OpenMP's setting for the calling thread allows, and one within a parallel region. The
+/* OpenBLAS takes as many threads as OpenMP's setting for the calling thread allows; one within a piece of cpu_parallel's. The
  * setting is the program's, so it is put back: blas_begin returns what to give to blas_end. */
 static int blas_begin(void)
 {
-    if (omp_in_parallel())
-        return 0;
-    int before = omp_get_max_threads(), wanted = cpu_host->num_threads(cpu_host);
+    int before = omp_get_max_threads(), wanted = cpu_is_inside() ? 1 : cpu_host->num_threads(cpu_host);
     if (before == wanted)
         return 0;
     omp_set_num_threads(wanted);

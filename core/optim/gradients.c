@@ -74,7 +74,8 @@ static bool collect(cr_params params, grads *g)
     return well;
 }
 
-cr_tensor *cr_clip_grad_norm_with_(cr_params params, double max_norm, const cr_clip_grad_norm_options *options)
+cr_tensor *cr_clip_grad_norm_with_(cr_params params, double max_norm,
+                                   const cr_clip_grad_norm_options *options)
 {
     double p = options && options->norm_type != 0 ? options->norm_type : 2;
     grads g = {0};
@@ -85,11 +86,16 @@ cr_tensor *cr_clip_grad_norm_with_(cr_params params, double max_norm, const cr_c
     for (size_t i = 0; norms && i < g.count; i++)
         norms[i] = cr_norm(g.list[i], .p = CR_S(p));
     if (norms)
-        total = g.count ? cr_norm(cr_stack(cr_make_tensors(norms, g.count)), .p = CR_S(p)) : cr_zeros(CR_EMPTY);
+        total = g.count ? cr_norm(cr_stack(cr_make_tensors(norms, g.count)), .p = CR_S(p))
+                        : cr_zeros(CR_EMPTY);
     if (total && options && options->error_if_nonfinite && !isfinite(cr_item(total)))
-        total = cr_fail("The total norm of order %g for gradients from `parameters` is non-finite, so it cannot be clipped.", p);
+        total = cr_fail("The total norm of order %g for gradients from `parameters` is non-finite, "
+                        "so it cannot be clipped.",
+                        p);
     cr_tensor *scale =
-        total ? cr_clamp_max(cr_reciprocal(cr_mul_scalar(cr_add_scalar(total, 1e-6), 1 / max_norm)), 1.0) : NULL;
+        total ? cr_clamp_max(cr_reciprocal(cr_mul_scalar(cr_add_scalar(total, 1e-6), 1 / max_norm)),
+                             1.0)
+              : NULL;
     for (size_t i = 0; scale && i < g.count && total; i++)
         if (!cr_mul_(g.list[i], scale))
             total = NULL;

@@ -45,8 +45,8 @@ static void release(void *optimizer)
 
 double *cr_group_number(cr_group_numbers *numbers, const char *name)
 {
-#define X(member)                                                                                  \
-    if (!strcmp(name, #member))                                                                    \
+#define X(member)               \
+    if (!strcmp(name, #member)) \
         return &numbers->member;
     CR_GROUP_NUMBERS(X)
 #undef X
@@ -132,8 +132,7 @@ static int add_group(cr_optimizer *o, cr_params params, const cr_group_numbers *
             cr_fail("optimizer got an empty parameter list");
         well = false;
     }
-    cr_param_group *groups =
-        well ? realloc(o->groups, (o->count + 1) * sizeof *groups) : NULL;
+    cr_param_group *groups = well ? realloc(o->groups, (o->count + 1) * sizeof *groups) : NULL;
     if (groups) {
         o->groups = groups;
         g.states = calloc(g.count, sizeof *g.states);
@@ -190,12 +189,14 @@ static cr_optimizer *adam(cr_optimizer_kind kind, cr_params params, const cr_ada
 {
     static const cr_adam_options none = {.end_ = 0};
     const cr_adam_options *o = options ? options : &none;
-    bool betas = o->betas[0] != 0 || o->betas[1] != 0 || signbit(o->betas[0]) || signbit(o->betas[1]);
+    bool betas =
+        o->betas[0] != 0 || o->betas[1] != 0 || signbit(o->betas[0]) || signbit(o->betas[1]);
     const cr_group_numbers numbers = {.lr = given(o->lr, 1e-3),
                                       .beta1 = betas ? o->betas[0] : 0.9,
                                       .beta2 = betas ? o->betas[1] : 0.999,
                                       .eps = given(o->eps, 1e-8),
-                                      .weight_decay = given(o->weight_decay, kind == CR_ADAMW ? 0.01 : 0),
+                                      .weight_decay =
+                                          given(o->weight_decay, kind == CR_ADAMW ? 0.01 : 0),
                                       .amsgrad = o->amsgrad,
                                       .maximize = o->maximize};
     return make(kind, params, &numbers);
@@ -323,21 +324,22 @@ static int step_those_of_age(cr_optimizer *o, cr_param_group *g, int64_t age)
         }
         g->lists[n] = g->params[i];
         g->lists[total + n] = grad;
-        state->step++;
+        state->step =
+            o->kind == CR_SGD ? 1 : state->step + 1; /* SGD's steps differ only at first */
         n++;
     }
     if (!n)
         return 0;
-#define LIST(k) cr_make_tensors(g->lists + (size_t)(k) * total, (k) < 2 + used ? n : 0)
+#define LIST(k) cr_make_tensors(g->lists + (size_t)(k)*total, (k) < 2 + used ? n : 0)
     const cr_group_numbers *v = &g->numbers;
     int failed;
     if (o->kind == CR_SGD)
-        failed = cr_fused_sgd_(LIST(0), LIST(1), LIST(2), v->weight_decay, v->momentum, v->lr, v->dampening,
-                               v->nesterov, v->maximize, age == 0);
+        failed = cr_fused_sgd_(LIST(0), LIST(1), LIST(2), v->weight_decay, v->momentum, v->lr,
+                               v->dampening, v->nesterov, v->maximize, age == 0);
     else
         failed = (o->kind == CR_ADAM ? cr_fused_adam_ : cr_fused_adamw_)(
-            LIST(0), LIST(1), LIST(2), LIST(3), LIST(4), v->lr, v->beta1, v->beta2, v->weight_decay, v->eps,
-            (double)(age + 1), v->amsgrad, v->maximize);
+            LIST(0), LIST(1), LIST(2), LIST(3), LIST(4), v->lr, v->beta1, v->beta2, v->weight_decay,
+            v->eps, (double)(age + 1), v->amsgrad, v->maximize);
     return failed ? -1 : 0;
 }
 

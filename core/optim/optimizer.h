@@ -11,7 +11,7 @@
 #include "core/base/error.h"
 
 /* The numbers of a group, by PyTorch's names. One list for getting, setting, saving and loading. */
-#define CR_GROUP_NUMBERS(X)                                                                        \
+#define CR_GROUP_NUMBERS(X) \
     X(lr) X(initial_lr) X(momentum) X(dampening) X(weight_decay) X(beta1) X(beta2) X(eps)
 #define CR_GROUP_FLAGS(X) X(nesterov) X(amsgrad) X(maximize)
 

@@ -109,10 +109,12 @@ static double between(const cr_scheduler *s, double from, double to, double part
 }
 
 /* Where step t stands between the phases' ends, and between which values: for the rate and for the momentum. */
-static double one_cycle(const cr_scheduler *s, double first, double high, double last, double *momentum)
+static double one_cycle(const cr_scheduler *s, double first, double high, double last,
+                        double *momentum)
 {
     double n = (double)s->total, t = (double)s->t, start = 0;
-    double ends[3] = {s->pct_start * n - 1, s->three_phase ? 2 * s->pct_start * n - 2 : n - 1, n - 1};
+    double ends[3] = {s->pct_start * n - 1, s->three_phase ? 2 * s->pct_start * n - 2 : n - 1,
+                      n - 1};
     double rates[4] = {first, high, s->three_phase ? first : last, last};
     double moments[4] = {s->momentum_high, s->momentum_low, s->momentum_high, s->momentum_high};
     int phases = s->three_phase ? 3 : 2;
@@ -210,7 +212,8 @@ static double given(double value, double fallback)
 
 /* ---- making ---- */
 
-cr_scheduler *cr_step_lr_with(cr_optimizer *optimizer, int64_t step_size, const cr_lr_options *options)
+cr_scheduler *cr_step_lr_with(cr_optimizer *optimizer, int64_t step_size,
+                              const cr_lr_options *options)
 {
     cr_scheduler *s = make(optimizer, "cr_step_lr");
     if (s && step_size < 1) {
@@ -235,7 +238,8 @@ static bool take_milestones(cr_scheduler *s, cr_ints list)
     return true;
 }
 
-cr_scheduler *cr_multi_step_lr_with(cr_optimizer *optimizer, cr_ints milestones, const cr_lr_options *options)
+cr_scheduler *cr_multi_step_lr_with(cr_optimizer *optimizer, cr_ints milestones,
+                                    const cr_lr_options *options)
 {
     cr_scheduler *s = make(optimizer, "cr_multi_step_lr");
     if (!s || !take_milestones(s, milestones))
@@ -253,7 +257,8 @@ cr_scheduler *cr_exponential_lr(cr_optimizer *optimizer, double gamma)
     return begin(s, exponential_rule);
 }
 
-static cr_scheduler *ramp(cr_optimizer *optimizer, const cr_ramp_lr_options *o, const char *name, rule next)
+static cr_scheduler *ramp(cr_optimizer *optimizer, const cr_ramp_lr_options *o, const char *name,
+                          rule next)
 {
     static const cr_ramp_lr_options none = {.end_ = 0};
     cr_scheduler *s = make(optimizer, name);
@@ -265,8 +270,11 @@ static cr_scheduler *ramp(cr_optimizer *optimizer, const cr_ramp_lr_options *o, 
     s->to = given(o->end_factor, 1);
     s->power = given(o->power, 1);
     s->total = o->total_iters ? o->total_iters : 5;
-    if (s->factor > 1 || s->factor < 0 || s->from > 1 || s->from <= 0 || s->to > 1 || s->to < 0 || s->total < 1) {
-        cr_fail("%s: factors must be from 0 to 1 (a starting one above 0) and total_iters at least 1", name);
+    if (s->factor > 1 || s->factor < 0 || s->from > 1 || s->from <= 0 || s->to > 1 || s->to < 0 ||
+        s->total < 1) {
+        cr_fail(
+            "%s: factors must be from 0 to 1 (a starting one above 0) and total_iters at least 1",
+            name);
         return refuse(s);
     }
     return begin(s, next);
@@ -301,8 +309,8 @@ cr_scheduler *cr_cosine_annealing_lr(cr_optimizer *optimizer, int64_t T_max, dou
     return begin(s, cosine_rule);
 }
 
-static cr_scheduler *by_function(cr_optimizer *optimizer, cr_lr_function function, void *context, const char *name,
-                                 rule next)
+static cr_scheduler *by_function(cr_optimizer *optimizer, cr_lr_function function, void *context,
+                                 const char *name, rule next)
 {
     cr_scheduler *s = make(optimizer, name);
     if (s && !function) {
@@ -326,7 +334,8 @@ cr_scheduler *cr_multiplicative_lr(cr_optimizer *optimizer, cr_lr_function funct
     return by_function(optimizer, function, context, "cr_multiplicative_lr", multiplicative_rule);
 }
 
-cr_scheduler *cr_one_cycle_lr_with(cr_optimizer *optimizer, double max_lr, const cr_one_cycle_lr_options *o)
+cr_scheduler *cr_one_cycle_lr_with(cr_optimizer *optimizer, double max_lr,
+                                   const cr_one_cycle_lr_options *o)
 {
     static const cr_one_cycle_lr_options none = {.end_ = 0};
     cr_scheduler *s = make(optimizer, "cr_one_cycle_lr");
@@ -346,11 +355,13 @@ cr_scheduler *cr_one_cycle_lr_with(cr_optimizer *optimizer, double max_lr, const
     s->one_cycle = true;
     bool sgd = optimizer->kind == CR_SGD;
     if (s->total < 1)
-        cr_fail("cr_one_cycle_lr: total_steps, or epochs and steps_per_epoch, must be given and be at least 1");
+        cr_fail("cr_one_cycle_lr: total_steps, or epochs and steps_per_epoch, must be given and be "
+                "at least 1");
     else if (!(s->pct_start >= 0 && s->pct_start <= 1))
         cr_fail("Expected float between 0 and 1 pct_start, but got %g", s->pct_start);
     else if (o->anneal_strategy && strcmp(o->anneal_strategy, "cos") && !s->linear)
-        cr_fail("anneal_strategy must by one of 'cos' or 'linear', instead got %s", o->anneal_strategy);
+        cr_fail("anneal_strategy must by one of 'cos' or 'linear', instead got %s",
+                o->anneal_strategy);
     else if (s->cycle_momentum && sgd && optimizer->groups[0].numbers.momentum == 0)
         cr_fail("optimizer must support momentum with `cycle_momentum` option enabled");
     else {
@@ -370,8 +381,8 @@ static double sequential_rule(const cr_scheduler *s, size_t g, double now)
     return now;
 }
 
-cr_scheduler *cr_sequential_lr_with(cr_optimizer *optimizer, cr_scheduler *const *schedulers, size_t count,
-                                    cr_ints milestones)
+cr_scheduler *cr_sequential_lr_with(cr_optimizer *optimizer, cr_scheduler *const *schedulers,
+                                    size_t count, cr_ints milestones)
 {
     cr_scheduler *s = make(optimizer, "cr_sequential_lr");
     if (!s)
@@ -380,8 +391,9 @@ cr_scheduler *cr_sequential_lr_with(cr_optimizer *optimizer, cr_scheduler *const
     for (size_t i = 0; i < count && well; i++)
         well = schedulers[i] && schedulers[i]->optimizer == optimizer;
     if (!well) {
-        cr_fail("cr_sequential_lr: expects schedulers of this optimizer, one more than milestones; got %zu and %lld", count,
-                (long long)milestones.count);
+        cr_fail("cr_sequential_lr: expects schedulers of this optimizer, one more than milestones; "
+                "got %zu and %lld",
+                count, (long long)milestones.count);
         return refuse(s);
     }
     s->parts = calloc(count, sizeof *s->parts);
@@ -405,8 +417,8 @@ int cr_scheduler_step(cr_scheduler *s)
     if (!s)
         return cr_error() ? -1 : CR_FAIL_INT("cr_step: scheduler is null");
     if (s->one_cycle && s->t + 1 > s->total)
-        return CR_FAIL_INT("Tried to step %lld times. The specified number of total steps is %lld", (long long)(s->t + 1),
-                           (long long)s->total);
+        return CR_FAIL_INT("Tried to step %lld times. The specified number of total steps is %lld",
+                           (long long)(s->t + 1), (long long)s->total);
     s->t++;
     if (s->nparts) {
         size_t turn = 0;
@@ -460,7 +472,10 @@ int cr_scheduler_load_state_dict(cr_scheduler *s, const cr_state_dict *dict)
 {
     const cr_value *t = s && dict ? cr_state_dict_value(dict, "last_epoch") : NULL;
     if (!t)
-        return cr_error() ? -1 : CR_FAIL_INT("cr_scheduler_load_state_dict: a scheduler and its state are needed");
+        return cr_error()
+                   ? -1
+                   : CR_FAIL_INT(
+                         "cr_scheduler_load_state_dict: a scheduler and its state are needed");
     s->t = t->tag == CR_FLOAT ? (int64_t)t->as.f : t->as.i;
     char name[48];
     for (size_t g = 0; g < s->optimizer->count; g++) {

@@ -1,0 +1,284 @@
+/* Optimisers: 50 steps as PyTorch takes them, groups, saving and loading, clipping, errors. */
+#include "nn/golden.h"
+
+static cr_state_dict *values;
+static cr_tensor *start[2], *target[2], *scale[2], *params[2];
+
+static cr_tensor *value(const char *prefix, int i)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s.%d", prefix, i);
+    cr_tensor *t = cr_state_dict_get(values, name);
+    ck_assert_msg(t != NULL, "no golden value %s", name);
+    return t;
+}
+
+static void load(void)
+{
+    values = cr_load("tests/golden/optim/trajectories.safetensors");
+    ck_assert_msg(values != NULL, "%s", cr_error());
+    for (int i = 0; i < 2; i++) {
+        start[i] = value("start", i);
+        target[i] = value("target", i);
+        scale[i] = value("scale", i);
+    }
+}
+
+static cr_tensors fresh(void)
+{
+    for (int i = 0; i < 2; i++)
+        params[i] = cr_requires_grad_(cr_clone(start[i]), 1);
+    return cr_make_tensors(params, 2);
+}
+
+/* Gradients of the sum of (p - target)² scale over the first `used` parameters. */
+static void differentiate(int used)
+{
+    for (int i = 0; i < used; i++)
+        CR_SCOPE {
+            cr_tensor *away = cr_square(cr_sub(params[i], target[i]));
+            ck_assert_int_eq(cr_backward(cr_sum(cr_mul(away, scale[i]))), 0);
+        }
+}
+
+static void step(cr_optimizer *optimizer, int used)
+{
+    ck_assert_int_eq(cr_zero_grad(optimizer), 0);
+    differentiate(used);
+    ck_assert_msg(!cr_step(optimizer), "%s", cr_error());
+}
+
+static void check_at(const char *name, int steps)
+{
+    char prefix[64];
+    snprintf(prefix, sizeof prefix, "%s.%d", name, steps);
+    for (int i = 0; i < 2; i++)
+        assert_close(prefix, params[i], value(prefix, i), 2e-5);
+}
+
+static void check_trajectory(const char *name, cr_optimizer *optimizer, bool late)
+{
+    ck_assert_msg(optimizer != NULL, "%s: %s", name, cr_error());
+    for (int n = 1; n <= 50; n++) {
+        step(optimizer, late && n <= 3 ? 1 : 2);
+        if (n == 1 || n == 2 || n == 5 || n == 50)
+            check_at(name, n);
+    }
+    assert_no_error();
+}
+
+START_TEST(sgd_follows_pytorch)
+{
+    check_trajectory("sgd", cr_sgd(fresh(), .lr = 0.05), false);
+    check_trajectory("sgd_momentum", cr_sgd(fresh(), .lr = 0.02, .momentum = 0.9), false);
+    check_trajectory(
+        "sgd_dampening",
+        cr_sgd(fresh(), .lr = 0.02, .momentum = 0.8, .dampening = 0.3, .weight_decay = 0.01),
+        false);
+    check_trajectory(
+        "sgd_nesterov",
+        cr_sgd(fresh(), .lr = 0.02, .momentum = 0.9, .nesterov = true, .weight_decay = 0.1), false);
+    check_trajectory("sgd_maximize", cr_sgd(fresh(), .lr = 0.001, .maximize = true), false);
+    check_trajectory("sgd_late", cr_sgd(fresh(), .lr = 0.02, .momentum = 0.9, .dampening = 0.5),
+                     true);
+}
+END_TEST
+
+START_TEST(adam_and_adamw_follow_pytorch)
+{
+    check_trajectory("adam", cr_adam(fresh(), .lr = 0.05), false);
+    check_trajectory(
+        "adam_options",
+        cr_adam(fresh(), .lr = 0.05, .betas = {0.8, 0.95}, .eps = 1e-4, .weight_decay = 0.1),
+        false);
+    check_trajectory("adam_amsgrad", cr_adam(fresh(), .lr = 0.05, .amsgrad = true), false);
+    check_trajectory("adam_maximize", cr_adam(fresh(), .lr = 0.01, .maximize = true), false);
+    check_trajectory("adam_late", cr_adam(fresh(), .lr = 0.05), true);
+    check_trajectory("adamw", cr_adamw(fresh(), .lr = 0.05), false);
+    check_trajectory("adamw_amsgrad",
+                     cr_adamw(fresh(), .lr = 0.05, .weight_decay = 0.2, .amsgrad = true), false);
+}
+END_TEST
+
+START_TEST(a_state_dict_resumes_where_it_was_taken)
+{
+    for (int kind = 0; kind < 3; kind++) {
+        const char *names[] = {"sgd_momentum", "adam_late", "adamw_amsgrad"};
+#define MAKE(ps)                                           \
+    (kind == 0   ? cr_sgd(ps, .lr = 0.02, .momentum = 0.9) \
+     : kind == 1 ? cr_adam(ps, .lr = 0.05)                 \
+                 : cr_adamw(ps, .lr = 0.05, .weight_decay = 0.2, .amsgrad = true))
+        cr_optimizer *first = MAKE(fresh());
+        for (int n = 1; n <= 20; n++)
+            step(first, kind == 1 && n <= 3 ? 1 : 2);
+        cr_state_dict *saved = cr_optimizer_state_dict(first);
+        ck_assert_ptr_nonnull(saved);
+        cr_optimizer *second = MAKE(cr_make_tensors(params, 2));
+        cr_set_lr(second, 123);
+        ck_assert_msg(!cr_optimizer_load_state_dict(second, saved), "%s", cr_error());
+        for (int n = 21; n <= 50; n++)
+            step(second, 2);
+        check_at(names[kind], 50);
+    }
+    assert_no_error();
+}
+END_TEST
+
+START_TEST(a_state_dict_has_pytorchs_names)
+{
+    cr_optimizer *adam = cr_adam(fresh(), .lr = 0.1);
+    ck_assert_ptr_null(cr_state_dict_value(cr_optimizer_state_dict(adam), "state.0.step"));
+    step(adam, 1);
+    cr_state_dict *dict = cr_optimizer_state_dict(adam);
+    static const char *const there[] = {"state.0.step",       "state.0.exp_avg",
+                                        "state.0.exp_avg_sq", "param_groups.0.lr",
+                                        "param_groups.0.eps", "param_groups.0.amsgrad"};
+    for (size_t i = 0; i < sizeof there / sizeof *there; i++)
+        ck_assert_msg(cr_state_dict_value(dict, there[i]) != NULL, "%s", there[i]);
+    ck_assert_ptr_null(cr_state_dict_value(dict, "state.1.exp_avg"));
+    ck_assert_ptr_null(cr_state_dict_value(dict, "param_groups.0.momentum"));
+    ck_assert_double_eq(cr_state_dict_value(dict, "param_groups.0.betas")->as.floats[1], 0.999);
+    ck_assert_int_eq(cr_state_dict_value(dict, "param_groups.0.params")->as.ints[1], 1);
+    ck_assert_double_eq(cr_state_dict_value(dict, "param_groups.0.lr")->as.f, 0.1);
+    ck_assert_int_eq(cr_optimizer_load_state_dict(cr_adam(cr_make_tensors(params, 1)), dict), -1);
+    assert_error("loaded state dict contains a parameter group that doesn't match the size of "
+                 "optimizer's group");
+    cr_optimizer *two = cr_adam(cr_make_tensors(params, 1));
+    cr_add_param_group(two, cr_make_tensors(params + 1, 1));
+    ck_assert_int_eq(cr_optimizer_load_state_dict(two, dict), -1);
+    assert_error("loaded state dict has a different number of parameter groups");
+}
+END_TEST
+
+START_TEST(groups_have_options_of_their_own)
+{
+    fresh();
+    cr_optimizer *sgd = cr_sgd(CR_TENSORS(params[0]), .lr = 0.05);
+    ck_assert_int_eq(cr_add_param_group(sgd, CR_TENSORS(params[1]), .lr = CR_ZERO), 0);
+    step(sgd, 2);
+    assert_close("first", params[0], value("sgd.1", 0), 1e-6);
+    assert_close("second", params[1], start[1], 0);
+    ck_assert_uint_eq(cr_param_group_count(sgd), 2);
+    ck_assert_double_eq(cr_get_lr(sgd), 0.05);
+    ck_assert_double_eq(cr_param_group_get(sgd, 1, "lr"), 0);
+    ck_assert_int_eq(cr_set_lr(sgd, 0.5), 0);
+    ck_assert_double_eq(cr_param_group_get(sgd, 1, "lr"), 0.5);
+    ck_assert_ptr_eq(cr_param_group_tensor(sgd, 1, 0), params[1]);
+    ck_assert_ptr_null(cr_param_group_tensor(sgd, 1, 1));
+    assert_no_error();
+    ck_assert_int_eq(cr_add_param_group(sgd, CR_TENSORS(params[1])), -1);
+    assert_error("some parameters appear in more than one parameter group");
+    ck_assert(isnan(cr_param_group_get(sgd, 0, "speed")));
+    assert_error("a parameter group has no number \"speed\"");
+}
+END_TEST
+
+START_TEST(an_optimiser_of_a_module_takes_each_parameter_once)
+{
+    cr_module *fc = cr_linear(2, 2);
+    cr_optimizer *sgd = cr_sgd(cr_sequential("a", fc, "b", fc), .lr = 0.1);
+    ck_assert_ptr_eq(cr_param_group_tensor(sgd, 0, 0), cr_get_parameter(fc, "weight"));
+    ck_assert_ptr_eq(cr_param_group_tensor(sgd, 0, 1), cr_get_parameter(fc, "bias"));
+    ck_assert_ptr_null(cr_param_group_tensor(sgd, 0, 2));
+    cr_backward(cr_sum(cr_forward(fc, cr_ones(CR_INTS(1, 2)))));
+    ck_assert_int_eq(cr_zero_grad(sgd, .set_to_zero = true), 0);
+    ck_assert_double_eq(cr_item(cr_sum(cr_abs(cr_grad(cr_get_parameter(fc, "weight"))))), 0);
+    ck_assert_int_eq(cr_zero_grad(fc), 0);
+    ck_assert_ptr_null(cr_grad(cr_get_parameter(fc, "weight")));
+    assert_no_error();
+}
+END_TEST
+
+START_TEST(a_training_loop_lowers_the_loss_and_keeps_memory)
+{
+    cr_manual_seed(2);
+    cr_module *net = cr_sequential(cr_linear(4, 16), cr_tanh_layer(), cr_linear(16, 1));
+    cr_optimizer *adam = cr_adam(net, .lr = 0.01);
+    cr_tensor *x = cr_randn(CR_INTS(32, 4)), *y = cr_sum_dim(x, 1, .keepdim = true);
+    cr_memory_stats_result early, late;
+    double first = 0, last = 0;
+    for (int n = 0; n < 200; n++) {
+        CR_SCOPE {
+            cr_tensor *loss = cr_mse_loss(cr_forward(net, x), y);
+            cr_zero_grad(adam);
+            cr_backward(loss);
+            cr_step(adam);
+            last = cr_item(loss);
+        }
+        if (n == 0)
+            first = last;
+        if (n == 10)
+            cr_memory_stats(NULL, &early);
+    }
+    cr_memory_stats(NULL, &late);
+    ck_assert_uint_eq(early.allocated_bytes, late.allocated_bytes);
+    ck_assert_uint_eq(early.backend_allocations, late.backend_allocations);
+    ck_assert_msg(last < first / 20, "from %g to %g", first, last);
+    assert_no_error();
+}
+END_TEST
+
+START_TEST(clipping_bounds_gradients_as_pytorch_does)
+{
+    cr_tensors both = fresh();
+    differentiate(2);
+    double before = sqrt(cr_item(cr_sum(cr_square(cr_grad(params[0])))) +
+                         cr_item(cr_sum(cr_square(cr_grad(params[1])))));
+    cr_tensor *norm = cr_clip_grad_norm_(both, 1.0);
+    ck_assert_double_eq_tol(cr_item(norm), before, 1e-5 * before);
+    double after = cr_item(cr_clip_grad_norm_(both, 100.0));
+    ck_assert_double_eq_tol(after, before / (before + 1e-6), 1e-5);
+    ck_assert_double_eq_tol(cr_item(cr_clip_grad_norm_(both, 100.0)), after, 1e-7);
+    double most = cr_item(cr_clip_grad_norm_(both, 0.25, .norm_type = INFINITY));
+    ck_assert(most <= 1 && most > 0.1);
+    ck_assert_int_eq(cr_clip_grad_value_(both, 0.125), 0);
+    for (int i = 0; i < 2; i++)
+        ck_assert(cr_item(cr_max(cr_abs(cr_grad(params[i])))) <= 0.125);
+    assert_no_error();
+    cr_set_grad(params[0], cr_full(CR_INTS(3, 2), INFINITY));
+    ck_assert_ptr_null(cr_clip_grad_norm_(both, 1.0, .error_if_nonfinite = true));
+    assert_error_has("non-finite");
+}
+END_TEST
+
+START_TEST(options_out_of_range_are_refused)
+{
+    cr_tensors both = fresh();
+    ck_assert_ptr_null(cr_sgd(both));
+    assert_error_has("lr");
+    ck_assert_ptr_null(cr_sgd(both, .lr = -1));
+    assert_error("Invalid learning rate: -1");
+    ck_assert_ptr_null(cr_sgd(both, .lr = 1, .nesterov = true));
+    assert_error("Nesterov momentum requires a momentum and zero dampening");
+    ck_assert_ptr_null(cr_adam(both, .betas = {0.9, 1}));
+    assert_error("Invalid beta parameter at index 1: 1");
+    ck_assert_ptr_null(cr_adam(cr_relu_layer()));
+    assert_error("optimizer got an empty parameter list");
+    ck_assert_ptr_null(cr_adam(CR_TENSORS(params[0], params[0])));
+    assert_error_has("duplicate");
+    ck_assert_ptr_null(cr_adam(CR_TENSORS(cr_relu(params[0]))));
+    assert_error("can't optimize a non-leaf Tensor");
+    ck_assert_int_eq(cr_step((cr_optimizer *)NULL), -1);
+    ck_assert_ptr_nonnull(cr_error());
+    cr_clear_error();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("optimizers");
+    TCase *all = tcase_create("optimizers");
+    tcase_set_timeout(all, 120);
+    tcase_add_checked_fixture(all, load, NULL);
+    tcase_add_test(all, sgd_follows_pytorch);
+    tcase_add_test(all, adam_and_adamw_follow_pytorch);
+    tcase_add_test(all, a_state_dict_resumes_where_it_was_taken);
+    tcase_add_test(all, a_state_dict_has_pytorchs_names);
+    tcase_add_test(all, groups_have_options_of_their_own);
+    tcase_add_test(all, an_optimiser_of_a_module_takes_each_parameter_once);
+    tcase_add_test(all, a_training_loop_lowers_the_loss_and_keeps_memory);
+    tcase_add_test(all, clipping_bounds_gradients_as_pytorch_does);
+    tcase_add_test(all, options_out_of_range_are_refused);
+    suite_add_tcase(suite, all);
+    return run_suite(suite);
+}

@@ -204,7 +204,8 @@ CPU_INLINE float cpu_log1pf(float x)
 CPU_INLINE float cpu_asinhf(float x)
 {
     double a = fabs((double)x), s = a * a;
-    return copysignf((float)cpu_log1p_d(a + s / (1.0 + sqrt(1.0 + s))), x);
+    float y = (float)cpu_log1p_d(a + s / (1.0 + sqrt(1.0 + s)));
+    return copysignf(a < (double)INFINITY ? y : (float)a, x);
 }
 
 CPU_INLINE float cpu_acoshf(float x)

@@ -83,5 +83,5 @@ const char *cr_in_device(const cr_grad_context *c, int i)
     cr_dtype dtype;
     cr_dev *dev;
     cr_edge_meta(c->node->edges[i], &dim, &dtype, &dev);
-    return dev->name;
+    return dev ? dev->name : NULL;
 }

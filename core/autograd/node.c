@@ -189,6 +189,13 @@ cr_edge cr_edge_of(cr_tensor *t)
 
 const int64_t *cr_edge_meta(cr_edge edge, int *dim, cr_dtype *dtype, cr_dev **dev)
 {
+    static const int64_t nothing[CR_MAX_RANK] = {0};
+    if (!edge.target) { /* asked for what needs no gradient: whatever comes of it is not used */
+        *dim = 0;
+        *dtype = CR_F32;
+        *dev = NULL;
+        return nothing;
+    }
     if (cr_edge_is_leaf(edge.target)) {
         cr_tensor *t = cr_edge_leaf(edge.target);
         *dim = t->dim;

@@ -180,7 +180,8 @@ DERIVATIVE(softmax_backward_data, "SoftmaxBackwardBackward0", .in_for = {FOR_1, 
 {
     cr_tensor *gg = cr_g(c, 0), *y = cr_in(c, 1);
     int64_t dim = int_arg(c, 2);
-    cr_set(c, 0, cr_softmax_backward_data(gg, y, dim, cr_in_dtype(c, 0)));
+    if (cr_needs(c, 0))
+        cr_set(c, 0, cr_softmax_backward_data(gg, y, dim, cr_in_dtype(c, 0)));
     if (cr_needs(c, 1)) {
         cr_tensor *g = cr_in(c, 0);
         cr_tensor *gy = cr_sum_dim(cr_mul(g, y), dim, .keepdim = true),

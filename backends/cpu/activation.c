@@ -8,69 +8,71 @@
 #include <string.h>
 
 /* exp and the logistic function of a type. */
-#define MATHS(T, suffix, e)                                                                        \
-    static inline T exp_##suffix(T x)                                                              \
-    {                                                                                              \
-        return e(x);                                                                               \
-    }                                                                                              \
-    static inline T sigmoid_##suffix(T x)                                                          \
-    {                                                                                              \
-        return 1 / (1 + e(-x));                                                                    \
+#define MATHS(T, suffix, e)               \
+    static inline T exp_##suffix(T x)     \
+    {                                     \
+        return e(x);                      \
+    }                                     \
+    static inline T sigmoid_##suffix(T x) \
+    {                                     \
+        return 1 / (1 + e(-x));           \
     }
 MATHS(float, f32, nn_expf)
 MATHS(double, f64, exp)
 
-#define GELU_BETA  0.79788456080286535588 /* √(2/π) */
-#define GELU_KAPPA 0.044715
-#define SQRT_HALF  0.70710678118654752440
+#define GELU_BETA    0.79788456080286535588 /* √(2/π) */
+#define GELU_KAPPA   0.044715
+#define SQRT_HALF    0.70710678118654752440
 #define INV_SQRT_2PI 0.39894228040143267794
 
 /* T, its exp, tanh, erf, expm1, log1p. */
-#define ACTIVATIONS(X, T, e, sigmoid, tanh_, erf_, expm1_, log1p_)                                 \
-    POINTWISE(X##_relu, T, 1, , a < 0 ? (T)0 : a)                                                  \
-    POINTWISE(X##_threshold_backward, T, 2, , b <= p[0] ? (T)0 : a)                                \
-    POINTWISE(X##_sigmoid_backward, T, 2, , a *(1 - b) * b)                                        \
-    POINTWISE(X##_tanh_backward, T, 2, , a *(1 - b * b))                                           \
-    POINTWISE(X##_gelu, T, 1, , (T)0.5 * a * (1 + erf_(a * (T)SQRT_HALF)))                         \
-    POINTWISE(X##_gelu_backward, T, 2, ,                                                           \
-              a *((T)0.5 * (1 + erf_(b * (T)SQRT_HALF)) +                                          \
-                  b * e((T)-0.5 * b * b) * (T)INV_SQRT_2PI))                                       \
-    POINTWISE(X##_gelu_tanh, T, 1, ,                                                               \
-              (T)0.5 * a * (1 + tanh_((T)GELU_BETA * (a + (T)GELU_KAPPA * a * a * a))))            \
-    static inline T X##_gelu_tanh_slope(T x)                                                       \
-    {                                                                                              \
-        T t = tanh_((T)GELU_BETA * (x + (T)GELU_KAPPA * x * x * x));                               \
-        return (T)0.5 * (1 + t) +                                                                  \
-               (T)0.5 * x * (1 - t * t) * (T)GELU_BETA * (1 + 3 * (T)GELU_KAPPA * x * x);          \
-    }                                                                                              \
-    POINTWISE(X##_gelu_tanh_backward, T, 2, , a *X##_gelu_tanh_slope(b))                           \
-    POINTWISE(X##_silu, T, 1, , a / (1 + e(-a)))                                                   \
-    static inline T X##_silu_slope(T x)                                                            \
-    {                                                                                              \
-        T s = sigmoid(x);                                                                          \
-        return s * (1 + x * (1 - s));                                                              \
-    }                                                                                              \
-    POINTWISE(X##_silu_backward, T, 2, , a *X##_silu_slope(b))                                     \
-    POINTWISE(X##_leaky_relu, T, 1, , a > 0 ? a : a * p[0])                                        \
-    POINTWISE(X##_leaky_relu_backward, T, 2, , b > 0 ? a : a * p[0])                               \
-    POINTWISE(X##_elu, T, 1, , a <= 0 ? expm1_(a * p[2]) * (p[0] * p[1]) : a * p[1])               \
-    POINTWISE(X##_elu_backward, T, 2, , a *(b <= 0 ? p[2] * p[0] * p[1] * e(b * p[2]) : p[1]))     \
-    POINTWISE(X##_elu_backward_result, T, 2, , a *(b <= 0 ? p[2] * (b + p[0] * p[1]) : p[1]))      \
-    POINTWISE(X##_hardtanh, T, 1, , a < p[0] ? p[0] : a > p[1] ? p[1] : a)                         \
-    POINTWISE(X##_hardtanh_backward, T, 2, , b <= p[0] || b >= p[1] ? (T)0 : a)                    \
-    POINTWISE(X##_softplus, T, 1, , a *p[0] > p[1] ? a : log1p_(e(a * p[0])) / p[0])               \
+#define ACTIVATIONS(X, T, e, sigmoid, tanh_, erf_, expm1_, log1p_)                             \
+    POINTWISE(X##_relu, T, 1, , a < 0 ? (T)0 : a)                                              \
+    POINTWISE(X##_threshold_backward, T, 2, , b <= p[0] ? (T)0 : a)                            \
+    POINTWISE(X##_sigmoid_backward, T, 2, , a *(1 - b) * b)                                    \
+    POINTWISE(X##_tanh_backward, T, 2, , a *(1 - b * b))                                       \
+    POINTWISE(X##_gelu, T, 1, , (T)0.5 * a * (1 + erf_(a * (T)SQRT_HALF)))                     \
+    POINTWISE(                                                                                 \
+        X##_gelu_backward, T, 2, ,                                                             \
+        a *((T)0.5 * (1 + erf_(b * (T)SQRT_HALF)) + b * e((T)-0.5 * b * b) * (T)INV_SQRT_2PI)) \
+    POINTWISE(X##_gelu_tanh, T, 1, ,                                                           \
+              (T)0.5 * a * (1 + tanh_((T)GELU_BETA * (a + (T)GELU_KAPPA * a * a * a))))        \
+    static inline T X##_gelu_tanh_slope(T x)                                                   \
+    {                                                                                          \
+        T t = tanh_((T)GELU_BETA * (x + (T)GELU_KAPPA * x * x * x));                           \
+        return (T)0.5 * (1 + t) +                                                              \
+               (T)0.5 * x * (1 - t * t) * (T)GELU_BETA * (1 + 3 * (T)GELU_KAPPA * x * x);      \
+    }                                                                                          \
+    POINTWISE(X##_gelu_tanh_backward, T, 2, , a *X##_gelu_tanh_slope(b))                       \
+    POINTWISE(X##_silu, T, 1, , a / (1 + e(-a)))                                               \
+    static inline T X##_silu_slope(T x)                                                        \
+    {                                                                                          \
+        T s = sigmoid(x);                                                                      \
+        return s * (1 + x * (1 - s));                                                          \
+    }                                                                                          \
+    POINTWISE(X##_silu_backward, T, 2, , a *X##_silu_slope(b))                                 \
+    POINTWISE(X##_leaky_relu, T, 1, , a > 0 ? a : a * p[0])                                    \
+    POINTWISE(X##_leaky_relu_backward, T, 2, , b > 0 ? a : a * p[0])                           \
+    POINTWISE(X##_elu, T, 1, , a <= 0 ? expm1_(a * p[2]) * (p[0] * p[1]) : a * p[1])           \
+    POINTWISE(X##_elu_backward, T, 2, , a *(b <= 0 ? p[2] * p[0] * p[1] * e(b * p[2]) : p[1])) \
+    POINTWISE(X##_elu_backward_result, T, 2, , a *(b <= 0 ? p[2] * (b + p[0] * p[1]) : p[1]))  \
+    POINTWISE(X##_hardtanh, T, 1, , a<p[0] ? p[0] : a> p[1] ? p[1] : a)                        \
+    POINTWISE(X##_hardtanh_backward, T, 2, , b <= p[0] || b >= p[1] ? (T)0 : a)                \
+    POINTWISE(X##_softplus, T, 1, , a *p[0] > p[1] ? a : log1p_(e(a * p[0])) / p[0])           \
     POINTWISE(X##_softplus_backward, T, 2, , b *p[0] > p[1] ? a : a * sigmoid(b * p[0]))
 
 ACTIVATIONS(f32, float, exp_f32, sigmoid_f32, tanhf, erff, expm1f, log1pf)
 ACTIVATIONS(f64, double, exp_f64, sigmoid_f64, tanh, erf, expm1, log1p)
 
 /* Rows: name, kernel, cost, numbers. */
-#define ROW(plan_name, kernel, nanoseconds, ...)                                                   \
-    static cr_status plan_##plan_name(const cpu_call *call, cr_plan **plan)                        \
-    {                                                                                              \
-        static const pointwise_spec spec = {                                                       \
-            .f32 = f32_##kernel, .f64 = f64_##kernel, .numbers = {__VA_ARGS__}, .cost = nanoseconds}; \
-        return cpu_plan_pointwise(call, &spec, plan);                                              \
+#define ROW(plan_name, kernel, nanoseconds, ...)                            \
+    static cr_status plan_##plan_name(const cpu_call *call, cr_plan **plan) \
+    {                                                                       \
+        static const pointwise_spec spec = {.f32 = f32_##kernel,            \
+                                            .f64 = f64_##kernel,            \
+                                            .numbers = {__VA_ARGS__},       \
+                                            .cost = nanoseconds};           \
+        return cpu_plan_pointwise(call, &spec, plan);                       \
     }
 ROW(relu, relu, 0.15, NULL)
 ROW(threshold_backward, threshold_backward, 0.2, "threshold")

@@ -16,7 +16,8 @@ typedef struct conv_plan {
 
 /* ---- shapes ----------------------------------------------------------------------------------------------------- */
 
-static bool read_ints(const cr_graph_node *node, const char *name, int dims, int64_t least, int64_t to[3])
+static bool read_ints(const cr_graph_node *node, const char *name, int dims, int64_t least,
+                      int64_t to[3])
 {
     int count = 0;
     const int64_t *from = cpu_attr_ints(node, name, &count);
@@ -31,8 +32,8 @@ static bool read_ints(const cr_graph_node *node, const char *name, int dims, int
 }
 
 /* The shape for big (plain x) and small (plain y) values. */
-static bool shape_of(const cr_graph_node *node, const cr_meta *big, const cr_meta *small, const cr_meta *w,
-                     conv_shape *s)
+static bool shape_of(const cr_graph_node *node, const cr_meta *big, const cr_meta *small,
+                     const cr_meta *w, conv_shape *s)
 {
     int dims = w->rank - 2;
     if (dims < 1 || dims > 3 || big->rank != w->rank || small->rank != w->rank)
@@ -41,7 +42,8 @@ static bool shape_of(const cr_graph_node *node, const cr_meta *big, const cr_met
     for (int d = 0; d < 3; d++)
         s->in[d] = s->out[d] = s->k[d] = s->stride[d] = s->dil[d] = 1;
     if (s->groups < 1 || big->size[1] % s->groups || small->size[1] % s->groups ||
-        !read_ints(node, "stride", dims, 1, s->stride) || !read_ints(node, "padding", dims, 0, s->pad) ||
+        !read_ints(node, "stride", dims, 1, s->stride) ||
+        !read_ints(node, "padding", dims, 0, s->pad) ||
         !read_ints(node, "dilation", dims, 1, s->dil))
         return false;
     s->ic = big->size[1] / s->groups;
@@ -101,8 +103,8 @@ static cr_status out_of_memory(void)
     return cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY, "no memory for a convolution");
 }
 
-static cr_status forward_body(const cpu_staged *staged, const cr_run *run, void *const *in, void *const *out,
-                              char *scratch)
+static cr_status forward_body(const cpu_staged *staged, const cr_run *run, void *const *in,
+                              void *const *out, char *scratch)
 {
     const conv_plan *p = (const conv_plan *)staged;
     conv_data d = {.shape = &p->shape, .w = in[1], .bias = in[2], .scratch = scratch};
@@ -111,8 +113,8 @@ static cr_status forward_body(const cpu_staged *staged, const cr_run *run, void 
     return (p->transposed ? p->backward_data : p->forward)(&d) ? CR_OK : out_of_memory();
 }
 
-static cr_status backward_body(const cpu_staged *staged, const cr_run *run, void *const *in, void *const *out,
-                               char *scratch)
+static cr_status backward_body(const cpu_staged *staged, const cr_run *run, void *const *in,
+                               void *const *out, char *scratch)
 {
     const conv_plan *p = (const conv_plan *)staged;
     const conv_shape *s = &p->shape;
@@ -143,21 +145,22 @@ static cr_status backward_body(const cpu_staged *staged, const cr_run *run, void
 /* ---- planning --------------------------------------------------------------------------------------------------- */
 
 /* Chooses the way of each wanted part and reserves the greatest scratch. */
-static cr_status choose(conv_plan *p, const cpu_call *call, int32_t dtype, bool forward, bool data, bool weight)
+static cr_status choose(conv_plan *p, const cpu_call *call, int32_t dtype, bool forward, bool data,
+                        bool weight)
 {
     const conv_way *ways[] = {&CPU_NAME(conv_direct_f32), &CPU_NAME(conv_general_f32)};
     const conv_way *wide[] = {&CPU_NAME(conv_general_f64)};
     const conv_way **way = cpu_compute_dtype(dtype) == CR_F64 ? wide : ways;
     int count = cpu_compute_dtype(dtype) == CR_F64 ? 1 : 2;
     size_t scratch = 0;
-#define CHOOSE(wanted, part)                                                                       \
-    for (int i = 0; wanted && i < count; i++) {                                                    \
-        size_t bytes = 0;                                                                          \
-        if (way[i]->takes_##part && way[i]->takes_##part(&p->shape, &bytes)) {                     \
-            p->part = way[i]->part;                                                                \
-            scratch = bytes > scratch ? bytes : scratch;                                           \
-            break;                                                                                 \
-        }                                                                                          \
+#define CHOOSE(wanted, part)                                                   \
+    for (int i = 0; wanted && i < count; i++) {                                \
+        size_t bytes = 0;                                                      \
+        if (way[i]->takes_##part && way[i]->takes_##part(&p->shape, &bytes)) { \
+            p->part = way[i]->part;                                            \
+            scratch = bytes > scratch ? bytes : scratch;                       \
+            break;                                                             \
+        }                                                                      \
     }
     CHOOSE(forward, forward)
     CHOOSE(data, backward_data)
@@ -181,7 +184,8 @@ static cr_status plan_convolution(const cpu_call *call, cr_plan **plan)
     int32_t dtype = cpu_one_float(call);
     bool transposed = cpu_attr_int(call->node, "transposed", 0) != 0;
     conv_shape shape;
-    if (!dtype || !x || !w || !y || !shape_of(call->node, transposed ? y : x, transposed ? x : y, w, &shape))
+    if (!dtype || !x || !w || !y ||
+        !shape_of(call->node, transposed ? y : x, transposed ? x : y, w, &shape))
         return CR_UNSUPPORTED;
     conv_plan *p = cpu_staged_new(call, sizeof *p, forward_body);
     if (!p)

@@ -16,7 +16,7 @@ typedef struct conv_shape {
 
 typedef struct conv_data {
     const conv_shape *shape;
-    void *x, *w, *y; /* two are read, the third is written */
+    void *x, *w, *y;  /* two are read, the third is written */
     const void *bias; /* added to what forward or backward_data writes; or null */
     char *scratch;
 } conv_data;

@@ -11,7 +11,8 @@ enum { PARTS = 16, LANES = 16, BLOCK = 6, SLACK = 64 };
 typedef float vec __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
 
 typedef struct plane {
-    int64_t channels, height, pitch, size; /* padded; size of one, with slack for vectors that run over */
+    int64_t channels, height, pitch,
+        size; /* padded; size of one, with slack for vectors that run over */
 } plane;
 
 typedef struct job {
@@ -29,7 +30,8 @@ typedef struct job {
 
 /* ---- the product: sums over taps for BLOCK output channels and two vectors of places -------------------------------- */
 
-static void product(const job *j, const float *x, const float *w, int64_t places, float *y, int64_t y_size)
+static void product(const job *j, const float *x, const float *w, int64_t places, float *y,
+                    int64_t y_size)
 {
     int64_t stride = j->blocks * BLOCK;
     for (int64_t at = 0; at < places; at += 2 * LANES) {
@@ -39,7 +41,8 @@ static void product(const job *j, const float *x, const float *w, int64_t places
             for (int64_t ky = 0; ky < j->ky; ky++) {
                 const float *row = x + c * j->in.size + ky * j->in.pitch + at;
                 for (int64_t kx = 0; kx < j->kx; kx++, tap += stride) {
-                    vec a = *(const vec *)(const void *)(row + kx), b = *(const vec *)(const void *)(row + kx + LANES);
+                    vec a = *(const vec *)(const void *)(row + kx),
+                        b = *(const vec *)(const void *)(row + kx + LANES);
 #pragma GCC unroll 6
                     for (int o = 0; o < BLOCK; o++) {
                         sum[o][0] += a * tap[o];
@@ -57,13 +60,13 @@ static void product(const job *j, const float *x, const float *w, int64_t places
 }
 
 /* Copies an image's planes into the padded form; margins must be zero already. */
-static void pad_planes(const float *from, float *to, int64_t channels, int64_t rows, int64_t columns, const plane *p,
-                       int64_t pad_y, int64_t pad_x)
+static void pad_planes(const float *from, float *to, int64_t channels, int64_t rows,
+                       int64_t columns, const plane *p, int64_t pad_y, int64_t pad_x)
 {
     for (int64_t c = 0; c < channels; c++)
         for (int64_t y = 0; y < rows; y++)
-            memcpy(to + c * p->size + (y + pad_y) * p->pitch + pad_x, from + (c * rows + y) * columns,
-                   (size_t)columns * sizeof(float));
+            memcpy(to + c * p->size + (y + pad_y) * p->pitch + pad_x,
+                   from + (c * rows + y) * columns, (size_t)columns * sizeof(float));
 }
 
 static void correlate_parts(void *context, int64_t begin, int64_t end)
@@ -72,13 +75,14 @@ static void correlate_parts(void *context, int64_t begin, int64_t end)
     int64_t n = j->d->shape->n, places = (j->rows - 1) * j->in.pitch + j->columns;
     int64_t y_size = (places + 2 * LANES) / (2 * LANES) * (2 * LANES);
     for (int64_t part = begin; part < end; part++) {
-        float *x = (float *)(void *)(j->parts + (size_t)part * j->part_bytes), *y = x + j->in.channels * j->in.size;
+        float *x = (float *)(void *)(j->parts + (size_t)part * j->part_bytes),
+              *y = x + j->in.channels * j->in.size;
         int64_t first = part * n / PARTS, last = (part + 1) * n / PARTS;
         if (first < last)
             memset(x, 0, (size_t)(j->in.channels * j->in.size) * sizeof *x);
         for (int64_t i = first; i < last; i++) {
-            pad_planes(j->from + i * j->inputs * j->in_rows * j->in_columns, x, j->inputs, j->in_rows, j->in_columns,
-                       &j->in, j->pad_y, j->pad_x);
+            pad_planes(j->from + i * j->inputs * j->in_rows * j->in_columns, x, j->inputs,
+                       j->in_rows, j->in_columns, &j->in, j->pad_y, j->pad_x);
             for (int64_t block = 0; block < j->blocks; block++) {
                 product(j, x, j->weights + block * BLOCK, places, y, y_size);
                 for (int64_t o = 0; o < BLOCK && block * BLOCK + o < j->outputs; o++) {
@@ -107,19 +111,21 @@ static plane plane_of(int64_t channels, int64_t rows, int64_t columns, int64_t p
 }
 
 /* Scratch for a correlation of `inputs` planes into `outputs`. */
-static size_t correlate_scratch(const plane *in, int64_t inputs, int64_t outputs, int64_t taps, int64_t places,
-                                size_t *part, size_t *weights)
+static size_t correlate_scratch(const plane *in, int64_t inputs, int64_t outputs, int64_t taps,
+                                int64_t places, size_t *part, size_t *weights)
 {
     *weights = (size_t)(inputs * taps * round_up(outputs, BLOCK)) * sizeof(float) + 64;
-    *part = (size_t)(inputs * in->size + BLOCK * (places + 4 * LANES)) * sizeof(float) / 64 * 64 + 128;
+    *part =
+        (size_t)(inputs * in->size + BLOCK * (places + 4 * LANES)) * sizeof(float) / 64 * 64 + 128;
     return *weights + PARTS * *part;
 }
 
 static bool is_small(const conv_shape *s)
 {
-    return s->groups == 1 && s->in[0] == 1 && s->out[0] == 1 && s->k[0] == 1 && s->stride[1] == 1 && s->stride[2] == 1 &&
-           s->dil[1] == 1 && s->dil[2] == 1 && s->pad[1] < s->k[1] && s->pad[2] < s->k[2] && s->ic <= 32 && s->oc <= 32 &&
-           s->in_size <= 4096 && s->taps <= 49 && s->taps > 1 && s->out_size > 0 && s->n > 0;
+    return s->groups == 1 && s->in[0] == 1 && s->out[0] == 1 && s->k[0] == 1 && s->stride[1] == 1 &&
+           s->stride[2] == 1 && s->dil[1] == 1 && s->dil[2] == 1 && s->pad[1] < s->k[1] &&
+           s->pad[2] < s->k[2] && s->ic <= 32 && s->oc <= 32 && s->in_size <= 4096 &&
+           s->taps <= 49 && s->taps > 1 && s->out_size > 0 && s->n > 0;
 }
 
 /* ---- forward and the gradient of x: correlations with the weights as they are, and turned -------------------------- */
@@ -133,7 +139,10 @@ static job forward_job(const conv_shape *s)
 
 static job backward_job(const conv_shape *s)
 {
-    job j = {.inputs = s->oc, .outputs = s->ic, .pad_y = s->k[1] - 1 - s->pad[1], .pad_x = s->k[2] - 1 - s->pad[2]};
+    job j = {.inputs = s->oc,
+             .outputs = s->ic,
+             .pad_y = s->k[1] - 1 - s->pad[1],
+             .pad_x = s->k[2] - 1 - s->pad[2]};
     j.rows = s->in[1], j.columns = s->in[2], j.in_rows = s->out[1], j.in_columns = s->out[2];
     return j;
 }
@@ -144,7 +153,8 @@ static size_t lay_out(job *j, const conv_shape *s, size_t *weights)
     j->kx = s->k[2];
     j->in = plane_of(j->inputs, j->in_rows, j->in_columns, j->pad_y, j->pad_x);
     j->blocks = round_up(j->outputs, BLOCK) / BLOCK;
-    return correlate_scratch(&j->in, j->inputs, j->outputs, s->taps, j->rows * j->in.pitch, &j->part_bytes, weights);
+    return correlate_scratch(&j->in, j->inputs, j->outputs, s->taps, j->rows * j->in.pitch,
+                             &j->part_bytes, weights);
 }
 
 static char *aligned(char *p)
@@ -216,8 +226,8 @@ static bool backward_data(const conv_data *d)
 enum { OUTS = 4, TAPS = 4 };
 
 /* OUTS output channels by TAPS neighbouring taps over whole planes. Missing ones repeat the last and are not stored. */
-static void inner(const float *g, int64_t g_size, int64_t outs, const float *x, int64_t taps, int64_t places, float *sums,
-                  int64_t out_stride)
+static void inner(const float *g, int64_t g_size, int64_t outs, const float *x, int64_t taps,
+                  int64_t places, float *sums, int64_t out_stride)
 {
     vec sum[OUTS][TAPS] = {{{0}}};
     int64_t o_at[OUTS], t_at[TAPS];
@@ -257,8 +267,12 @@ typedef struct weight_job {
 static size_t weight_layout(weight_job *j, const conv_shape *s)
 {
     j->in = plane_of(s->ic, s->in[1], s->in[2], s->pad[1], s->pad[2]);
-    j->out = (plane){s->oc, s->out[1], j->in.pitch, round_up(s->out[1] * j->in.pitch + SLACK, LANES)};
-    j->part_bytes = (size_t)(s->ic * j->in.size + s->oc * j->out.size + round_up(s->ic * s->oc * s->taps, 16)) * 4 + 64;
+    j->out =
+        (plane){s->oc, s->out[1], j->in.pitch, round_up(s->out[1] * j->in.pitch + SLACK, LANES)};
+    j->part_bytes =
+        (size_t)(s->ic * j->in.size + s->oc * j->out.size + round_up(s->ic * s->oc * s->taps, 16)) *
+            4 +
+        64;
     j->part_bytes = j->part_bytes / 64 * 64;
     return PARTS * j->part_bytes + 128;
 }
@@ -273,16 +287,19 @@ static void weight_parts(void *context, int64_t begin, int64_t end)
         float *g = x + s->ic * j->in.size, *w = g + s->oc * j->out.size;
         memset(x, 0, j->part_bytes);
         for (int64_t i = part * s->n / PARTS, last = (part + 1) * s->n / PARTS; i < last; i++) {
-            pad_planes((const float *)j->d->x + i * s->ic * s->in_size, x, s->ic, s->in[1], s->in[2], &j->in, s->pad[1],
-                       s->pad[2]);
-            pad_planes((const float *)j->d->y + i * s->oc * s->out_size, g, s->oc, s->out[1], s->out[2], &j->out, 0, 0);
+            pad_planes((const float *)j->d->x + i * s->ic * s->in_size, x, s->ic, s->in[1],
+                       s->in[2], &j->in, s->pad[1], s->pad[2]);
+            pad_planes((const float *)j->d->y + i * s->oc * s->out_size, g, s->oc, s->out[1],
+                       s->out[2], &j->out, 0, 0);
             for (int64_t o = 0; o < s->oc; o += OUTS)
                 for (int64_t c = 0; c < s->ic; c++)
                     for (int64_t ky = 0; ky < s->k[1]; ky++)
                         for (int64_t kx = 0; kx < s->k[2]; kx += TAPS)
-                            inner(g + o * j->out.size, j->out.size, s->oc - o < OUTS ? s->oc - o : OUTS,
-                                  x + c * j->in.size + ky * j->in.pitch + kx, s->k[2] - kx < TAPS ? s->k[2] - kx : TAPS,
-                                  places, w + (o * s->ic + c) * taps + ky * s->k[2] + kx, s->ic * taps);
+                            inner(g + o * j->out.size, j->out.size,
+                                  s->oc - o < OUTS ? s->oc - o : OUTS,
+                                  x + c * j->in.size + ky * j->in.pitch + kx,
+                                  s->k[2] - kx < TAPS ? s->k[2] - kx : TAPS, places,
+                                  w + (o * s->ic + c) * taps + ky * s->k[2] + kx, s->ic * taps);
         }
     }
 }
@@ -309,13 +326,14 @@ static bool backward_weight(const conv_data *d)
     for (int64_t part = 0; part < PARTS; part++) {
         if (part * s->n / PARTS == (part + 1) * s->n / PARTS)
             continue;
-        const float *sums = (const float *)(const void *)(j.parts + (size_t)part * j.part_bytes) + s->ic * j.in.size +
-                            s->oc * j.out.size;
+        const float *sums = (const float *)(const void *)(j.parts + (size_t)part * j.part_bytes) +
+                            s->ic * j.in.size + s->oc * j.out.size;
         for (int64_t i = 0; i < count; i++)
             w[i] += sums[i];
     }
     return true;
 }
 
-const conv_way CPU_NAME(conv_direct_f32) = {takes_forward,         takes_backward_data, takes_backward_weight,
-                                            forward,               backward_data,       backward_weight};
+const conv_way CPU_NAME(conv_direct_f32) = {takes_forward,         takes_backward_data,
+                                            takes_backward_weight, forward,
+                                            backward_data,         backward_weight};

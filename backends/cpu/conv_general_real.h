@@ -10,12 +10,14 @@ typedef struct NAME(job) {
 } NAME(job);
 
 /* The taps' lines: rows (c, kz, ky, kx) of col over output lines [first, last), folded back if `fold`. */
-static void NAME(unfold)(const conv_shape *s, REAL *x, int64_t first, int64_t last, REAL *col, bool fold)
+static void NAME(unfold)(const conv_shape *s, REAL *x, int64_t first, int64_t last, REAL *col,
+                         bool fold)
 {
     int64_t width = s->out[2], row_size = (last - first) * width;
     for (int64_t c = 0; c < s->ic; c++)
         for (int64_t tap = 0; tap < s->taps; tap++) {
-            int64_t kz = tap / (s->k[1] * s->k[2]), ky = tap / s->k[2] % s->k[1], kx = tap % s->k[2];
+            int64_t kz = tap / (s->k[1] * s->k[2]), ky = tap / s->k[2] % s->k[1],
+                    kx = tap % s->k[2];
             REAL *row = col + (c * s->taps + tap) * row_size;
             /* x places [from, to) of a line lie inside */
             int64_t shift = kx * s->dil[2] - s->pad[2], step = s->stride[2];
@@ -102,13 +104,15 @@ static void NAME(forward_slots)(void *context, int64_t begin, int64_t end)
                     int64_t last = line + job->lines < all ? line + job->lines : all;
                     REAL *x = (REAL *)d->x + (i * s->groups + g) * s->ic * s->in_size;
                     NAME(unfold)(s, x, line, last, col, false);
-                    GEMM_ARGS args = {.m = s->oc, .n = (last - line) * s->out[2], .k = k, .alpha = 1};
+                    GEMM_ARGS args = {
+                        .m = s->oc, .n = (last - line) * s->out[2], .k = k, .alpha = 1};
                     args.a = (const REAL *)d->w + g * s->oc * k;
                     args.a_row = k;
                     args.b = col;
                     args.b_row = args.n;
                     args.a_col = args.b_col = args.s_row = 1;
-                    args.c = (REAL *)d->y + (i * s->groups + g) * s->oc * s->out_size + line * s->out[2];
+                    args.c =
+                        (REAL *)d->y + (i * s->groups + g) * s->oc * s->out_size + line * s->out[2];
                     args.c_row = s->out_size;
                     if (d->bias) {
                         args.s = (const REAL *)d->bias + g * s->oc;
@@ -133,14 +137,17 @@ static void NAME(data_slots)(void *context, int64_t begin, int64_t end)
                 REAL *x = (REAL *)d->x + (i * s->groups + g) * s->ic * s->in_size;
                 for (int64_t c = 0; c < s->ic; c++)
                     for (int64_t j = 0; j < s->in_size; j++)
-                        x[c * s->in_size + j] = d->bias ? ((const REAL *)d->bias)[g * s->ic + c] : 0;
+                        x[c * s->in_size + j] =
+                            d->bias ? ((const REAL *)d->bias)[g * s->ic + c] : 0;
                 for (int64_t line = 0; line < all; line += job->lines) {
                     int64_t last = line + job->lines < all ? line + job->lines : all;
-                    GEMM_ARGS args = {.m = k, .n = (last - line) * s->out[2], .k = s->oc, .alpha = 1};
+                    GEMM_ARGS args = {
+                        .m = k, .n = (last - line) * s->out[2], .k = s->oc, .alpha = 1};
                     args.a = (const REAL *)d->w + g * s->oc * k;
                     args.a_row = 1;
                     args.a_col = k;
-                    args.b = (const REAL *)d->y + (i * s->groups + g) * s->oc * s->out_size + line * s->out[2];
+                    args.b = (const REAL *)d->y + (i * s->groups + g) * s->oc * s->out_size +
+                             line * s->out[2];
                     args.b_row = s->out_size;
                     args.b_col = 1;
                     args.c = col;
@@ -170,8 +177,10 @@ static void NAME(weight_slots)(void *context, int64_t begin, int64_t end)
                     int64_t last = line + job->lines < all ? line + job->lines : all;
                     REAL *x = (REAL *)d->x + (i * s->groups + g) * s->ic * s->in_size;
                     NAME(unfold)(s, x, line, last, col, false);
-                    GEMM_ARGS args = {.m = s->oc, .n = k, .k = (last - line) * s->out[2], .alpha = 1, .beta = 1};
-                    args.a = (const REAL *)d->y + (i * s->groups + g) * s->oc * s->out_size + line * s->out[2];
+                    GEMM_ARGS args = {
+                        .m = s->oc, .n = k, .k = (last - line) * s->out[2], .alpha = 1, .beta = 1};
+                    args.a = (const REAL *)d->y + (i * s->groups + g) * s->oc * s->out_size +
+                             line * s->out[2];
                     args.a_row = s->out_size;
                     args.b = col;
                     args.b_col = args.k;

@@ -88,9 +88,8 @@ static void any_range(void *context, int64_t begin, int64_t end)
         }
         if (!direct)
             CPU_NAME(cpu_scatter_run)
-            (p->rank, p->size, p->out_stride, at, n, (size_t)p->out_size, in, job->out);
-        else if (in != out)
-            memmove(out, in, (size_t)(n * p->out_size));
+        (p->rank, p->size, p->out_stride, at, n, (size_t)p->out_size, in, job->out);
+        else if (in != out) memmove(out, in, (size_t)(n * p->out_size));
         cpu_advance(p->rank, p->size, at, n);
     }
 }

@@ -61,8 +61,8 @@ size_t cpu_dtype_size(int32_t dtype);
 
 /* Runs body(context, begin, end) over pieces of 0..n, in this thread alone when the whole work is under the grain; cost is
  * the work of one item in nanoseconds, roughly. Pieces are multiples of `unit` items (1 at least) but for the last. */
-void cpu_parallel(int64_t n, int64_t unit, double cost, void (*body)(void *context, int64_t begin, int64_t end),
-                  void *context);
+void cpu_parallel(int64_t n, int64_t unit, double cost,
+                  void (*body)(void *context, int64_t begin, int64_t end), void *context);
 
 /* Whether the caller runs within a piece of cpu_parallel's. */
 bool cpu_is_inside(void);

@@ -155,11 +155,10 @@ static void any_range(void *context, int64_t begin, int64_t end)
             }
             if (out->kind == GATHER)
                 CPU_NAME(cpu_scatter_run)
-                (p->rank, p->size, out->stride, at, n, (size_t)out->size, dense, job->out);
+            (p->rank, p->size, out->stride, at, n, (size_t)out->size, dense, job->out);
             else if (p->stream)
                 CPU_NAME(cpu_stream)((size_t)(n * out->size), dense, job->out + i * out->size);
-            else
-                memcpy(job->out + i * out->size, dense, (size_t)(n * out->size));
+            else memcpy(job->out + i * out->size, dense, (size_t)(n * out->size));
         }
         cpu_advance(p->rank, p->size, at, n);
     }

@@ -51,12 +51,14 @@ INTEGER_PRODUCT(i16, int16_t, uint32_t)
 INTEGER_PRODUCT(i8, int8_t, uint32_t)
 INTEGER_PRODUCT(u8, uint8_t, uint32_t)
 
-#define FLOAT_PRODUCT(T, kind)                                                                     \
-    (kind##_args){.m = p->m, .n = p->n, .k = p->k, .a = (const T *)a, .a_row = p->a.row,           \
-                  .a_col = p->a.col, .b = (const T *)b, .b_row = p->b.row, .b_col = p->b.col,      \
-                  .s = (const T *)self, .s_row = p->self.row, .s_col = p->self.col,                \
-                  .c = (T *)out, .c_row = p->out.row, .alpha = (T)job->alpha.f,                    \
-                  .beta = (T)(self ? job->beta.f : 0)}
+#define FLOAT_PRODUCT(T, kind)                                                                    \
+    (kind##_args)                                                                                 \
+    {                                                                                             \
+        .m = p->m, .n = p->n, .k = p->k, .a = (const T *)a, .a_row = p->a.row, .a_col = p->a.col, \
+        .b = (const T *)b, .b_row = p->b.row, .b_col = p->b.col, .s = (const T *)self,            \
+        .s_row = p->self.row, .s_col = p->self.col, .c = (T *)out, .c_row = p->out.row,           \
+        .alpha = (T)job->alpha.f, .beta = (T)(self ? job->beta.f : 0)                             \
+    }
 
 static void gemm_batches(void *context, int64_t begin, int64_t end)
 {
@@ -71,8 +73,8 @@ static void gemm_batches(void *context, int64_t begin, int64_t end)
         switch (p->dtype) {
         case CR_F32: done = CPU_NAME(cpu_sgemm)(&FLOAT_PRODUCT(float, cpu_sgemm)); break;
         case CR_F64: done = CPU_NAME(cpu_dgemm)(&FLOAT_PRODUCT(double, cpu_dgemm)); break;
-#define INTEGER(name, T)                                                                           \
-    product_##name(job, (const T *)a, (const T *)b, (const T *)self, (T *)out);                    \
+#define INTEGER(name, T)                                                        \
+    product_##name(job, (const T *)a, (const T *)b, (const T *)self, (T *)out); \
     break
         case CR_I64: INTEGER(i64, int64_t);
         case CR_I32: INTEGER(i32, int32_t);
@@ -102,8 +104,8 @@ static cr_status gemm_run(cr_plan *plan, const cr_run *run)
         gemm_batches(&job, 0, p->batch);
     } else {
         double speed = cpu_is_float(p->dtype) ? 30 : 1;
-        cpu_parallel(p->batch, 1, (double)p->m * (double)p->n * (double)(p->k + 4) / speed + 30, gemm_batches,
-                     &job);
+        cpu_parallel(p->batch, 1, (double)p->m * (double)p->n * (double)(p->k + 4) / speed + 30,
+                     gemm_batches, &job);
     }
     if (job.failed)
         return cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY, "no memory to pack a matrix");
@@ -122,8 +124,8 @@ static void turn(matrices *x)
 
 /* The strides of a value's last two dimensions and the one before; `column` says that a vector stands for a column. A
  * matrix with fewer dimensions than [batch, rows, columns], or with size 1 where those have more, is repeated. */
-static cr_status matrices_of(matrices *x, const cr_meta *meta, int at, bool column, int64_t rows, int64_t columns,
-                             bool any_strides, cr_plan_info *info)
+static cr_status matrices_of(matrices *x, const cr_meta *meta, int at, bool column, int64_t rows,
+                             int64_t columns, bool any_strides, cr_plan_info *info)
 {
     if (!meta) {
         x->stage.at = -1;
@@ -153,7 +155,8 @@ static cr_status matrices_of(matrices *x, const cr_meta *meta, int at, bool colu
     }
 }
 
-static cr_status gemm_plan_of(const cpu_call *call, bool has_self, bool a_vector, bool b_vector, cr_plan **plan)
+static cr_status gemm_plan_of(const cpu_call *call, bool has_self, bool a_vector, bool b_vector,
+                              cr_plan **plan)
 {
     const cr_meta *self = has_self ? call->in[0] : NULL, *out = call->out[0];
     const cr_meta *a = call->in[has_self], *b = call->in[has_self + 1];
@@ -175,9 +178,11 @@ static cr_status gemm_plan_of(const cpu_call *call, bool has_self, bool a_vector
     if (status == CR_OK)
         status = matrices_of(&p->b, b, at[has_self + 1], b_vector, p->k, p->n, false, call->info);
     if (status == CR_OK)
-        status = matrices_of(&p->self, self, has_self ? at[0] : -1, b_vector, p->m, p->n, true, call->info);
+        status = matrices_of(&p->self, self, has_self ? at[0] : -1, b_vector, p->m, p->n, true,
+                             call->info);
     if (status == CR_OK)
-        status = matrices_of(&p->out, out, call->out_at[0], b_vector, p->m, p->n, false, call->info);
+        status =
+            matrices_of(&p->out, out, call->out_at[0], b_vector, p->m, p->n, false, call->info);
     if (status != CR_OK) {
         free(p);
         return status;
@@ -225,7 +230,12 @@ static cr_status plan_dot(const cpu_call *call, cr_plan **plan)
 }
 
 const cpu_op CPU_NAME(cpu_family_gemm)[] = {
-    {"bmm", plan_product}, {"mm", plan_product},         {"mv", plan_mv},
-    {"dot", plan_dot},     {"addmm", plan_add_product},  {"baddbmm", plan_add_product},
-    {"addmv", plan_addmv}, {NULL, NULL},
+    {"bmm", plan_product},
+    {"mm", plan_product},
+    {"mv", plan_mv},
+    {"dot", plan_dot},
+    {"addmm", plan_add_product},
+    {"baddbmm", plan_add_product},
+    {"addmv", plan_addmv},
+    {NULL, NULL},
 };

@@ -51,8 +51,8 @@ CPU_INLINE void write_result(const cpu_sgemm_args *g, int64_t i, int64_t j, vf s
 }
 
 /* rows x vectors sums at (i, j); the last vector has `lanes` columns. b: row 0 of B at column j. */
-CPU_INLINE void panel_tile(int rows, int vectors, bool part, const cpu_sgemm_args *g, int64_t i, int64_t j,
-                           const float *b, int64_t b_row, int lanes)
+CPU_INLINE void panel_tile(int rows, int vectors, bool part, const cpu_sgemm_args *g, int64_t i,
+                           int64_t j, const float *b, int64_t b_row, int lanes)
 {
     vf sum[TILE_ROWS][TILE_VECTORS];
 #pragma GCC unroll 8
@@ -80,18 +80,19 @@ CPU_INLINE void panel_tile(int rows, int vectors, bool part, const cpu_sgemm_arg
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 8
         for (int v = 0; v < vectors; v++)
-            write_result(g, i + r, j + v * VF_LANES, sum[r][v], v == vectors - 1 ? lanes : VF_LANES);
+            write_result(g, i + r, j + v * VF_LANES, sum[r][v],
+                         v == vectors - 1 ? lanes : VF_LANES);
 }
 
-static void panel_tile_of(int rows, int vectors, const cpu_sgemm_args *g, int64_t i, int64_t j, const float *b,
-                          int64_t b_row, int lanes)
+static void panel_tile_of(int rows, int vectors, const cpu_sgemm_args *g, int64_t i, int64_t j,
+                          const float *b, int64_t b_row, int lanes)
 {
-#define TILE(r, v)                                                                                 \
-    case r * 8 + v:                                                                                \
-        if (lanes < VF_LANES)                                                                      \
-            panel_tile(r, v, true, g, i, j, b, b_row, lanes);                                      \
-        else                                                                                       \
-            panel_tile(r, v, false, g, i, j, b, b_row, VF_LANES);                                  \
+#define TILE(r, v)                                                \
+    case r * 8 + v:                                               \
+        if (lanes < VF_LANES)                                     \
+            panel_tile(r, v, true, g, i, j, b, b_row, lanes);     \
+        else                                                      \
+            panel_tile(r, v, false, g, i, j, b, b_row, VF_LANES); \
         return;
 #define TILES(r) TILE(r, 1) TILE(r, 2) TILE(r, 3) TILE(r, 4)
     switch (rows * 8 + vectors) {
@@ -133,8 +134,8 @@ CPU_INLINE void dot_tile(int rows, int columns, const cpu_sgemm_args *g, int64_t
         for (int r = 0; r < rows; r++)
 #pragma GCC unroll 8
             for (int c = 0; c < columns; c++)
-                sum[r][c] +=
-                    vf_load_part(a + r * a_row + whole, rest) * vf_load_part(b + c * b_col + whole, rest);
+                sum[r][c] += vf_load_part(a + r * a_row + whole, rest) *
+                             vf_load_part(b + c * b_col + whole, rest);
     }
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++)
@@ -149,8 +150,10 @@ CPU_INLINE void dot_tile(int rows, int columns, const cpu_sgemm_args *g, int64_t
 
 static void dot_tile_of(int rows, int columns, const cpu_sgemm_args *g, int64_t i, int64_t j)
 {
-#define TILE(r, c)                                                                                 \
-    case r * 8 + c: dot_tile(r, c, g, i, j); return;
+#define TILE(r, c)               \
+    case r * 8 + c:              \
+        dot_tile(r, c, g, i, j); \
+        return;
 #define TILES(r) TILE(r, 1) TILE(r, 2) TILE(r, 3) TILE(r, 4)
     switch (rows * 8 + columns) {
         TILES(1) TILES(2) TILES(3) TILES(4)
@@ -244,7 +247,8 @@ static bool own_sgemm(const cpu_sgemm_args *g)
         cpu_parallel(p.column_blocks, 1, (double)(g->k * PANEL) * 0.1, pack_panels, &p);
     }
     int64_t rows = g->m < TILE_ROWS ? g->m : TILE_ROWS, columns = g->n < PANEL ? g->n : PANEL;
-    cpu_parallel(p.row_blocks * p.column_blocks, 1, (double)(rows * columns * g->k) * nanoseconds, panel_pieces, &p);
+    cpu_parallel(p.row_blocks * p.column_blocks, 1, (double)(rows * columns * g->k) * nanoseconds,
+                 panel_pieces, &p);
     free(heap);
     return true;
 }
@@ -252,8 +256,8 @@ static bool own_sgemm(const cpu_sgemm_args *g)
 /* ---- OpenBLAS --------------------------------------------------------------------------------------------------- */
 
 /* How OpenBLAS would call a matrix of these strides; false if it can't. */
-static bool blas_layout(int64_t rows, int64_t columns, int64_t row, int64_t col, CBLAS_TRANSPOSE *transpose,
-                        blasint *leading)
+static bool blas_layout(int64_t rows, int64_t columns, int64_t row, int64_t col,
+                        CBLAS_TRANSPOSE *transpose, blasint *leading)
 {
     int64_t ld;
     if ((col == 1 || columns <= 1) && (row >= columns || rows <= 1)) {
@@ -275,7 +279,8 @@ static bool blas_layout(int64_t rows, int64_t columns, int64_t row, int64_t col,
  * setting is the program's, so it is put back: blas_begin returns what to give to blas_end. */
 static int blas_begin(void)
 {
-    int before = omp_get_max_threads(), wanted = cpu_is_inside() ? 1 : cpu_host->num_threads(cpu_host);
+    int before = omp_get_max_threads(),
+        wanted = cpu_is_inside() ? 1 : cpu_host->num_threads(cpu_host);
     if (before == wanted)
         return 0;
     omp_set_num_threads(wanted);
@@ -288,15 +293,15 @@ static void blas_end(int before)
         omp_set_num_threads(before);
 }
 
-#define COPY_SELF(g, T)                                                                            \
-    do {                                                                                           \
-        if ((g)->beta != 0 && ((g)->s != (g)->c || (g)->s_row != (g)->c_row || (g)->s_col != 1))   \
-            for (int64_t i = 0; i < (g)->m; i++) {                                                 \
-                const T *s = (g)->s + i * (g)->s_row;                                              \
-                T *c = (g)->c + i * (g)->c_row;                                                    \
-                for (int64_t j = 0; j < (g)->n; j++)                                               \
-                    c[j] = s[j * (g)->s_col];                                                      \
-            }                                                                                      \
+#define COPY_SELF(g, T)                                                                          \
+    do {                                                                                         \
+        if ((g)->beta != 0 && ((g)->s != (g)->c || (g)->s_row != (g)->c_row || (g)->s_col != 1)) \
+            for (int64_t i = 0; i < (g)->m; i++) {                                               \
+                const T *s = (g)->s + i * (g)->s_row;                                            \
+                T *c = (g)->c + i * (g)->c_row;                                                  \
+                for (int64_t j = 0; j < (g)->n; j++)                                             \
+                    c[j] = s[j * (g)->s_col];                                                    \
+            }                                                                                    \
     } while (0)
 
 bool CPU_NAME(cpu_sgemm)(const cpu_sgemm_args *args)
@@ -305,20 +310,34 @@ bool CPU_NAME(cpu_sgemm)(const cpu_sgemm_args *args)
     if (g.m <= 0 || g.n <= 0)
         return true;
     if (g.n == 1 && g.m > 1 && g.c_row == 1) /* a column is a row: C' = B' A' */
-        g = (cpu_sgemm_args){.m = 1, .n = g.m, .k = g.k, .a = g.b, .a_row = g.b_col, .a_col = g.b_row,
-                             .b = g.a, .b_row = g.a_col, .b_col = g.a_row, .s = g.s, .s_row = g.s_col,
-                             .s_col = g.s_row, .c = g.c, .c_row = g.m, .alpha = g.alpha, .beta = g.beta};
+        g = (cpu_sgemm_args){.m = 1,
+                             .n = g.m,
+                             .k = g.k,
+                             .a = g.b,
+                             .a_row = g.b_col,
+                             .a_col = g.b_row,
+                             .b = g.a,
+                             .b_row = g.a_col,
+                             .b_col = g.a_row,
+                             .s = g.s,
+                             .s_row = g.s_col,
+                             .s_col = g.s_row,
+                             .c = g.c,
+                             .c_row = g.m,
+                             .alpha = g.alpha,
+                             .beta = g.beta};
     double work = (double)g.m * (double)g.n * (double)g.k;
     CBLAS_TRANSPOSE ta, tb;
     blasint lda, ldb;
     bool own = work < OWN_LIMIT || g.m == 1 || g.k <= 4;
-    if (own || g.k > INT_MAX || g.c_row > INT_MAX || !blas_layout(g.m, g.k, g.a_row, g.a_col, &ta, &lda) ||
+    if (own || g.k > INT_MAX || g.c_row > INT_MAX ||
+        !blas_layout(g.m, g.k, g.a_row, g.a_col, &ta, &lda) ||
         !blas_layout(g.k, g.n, g.b_row, g.b_col, &tb, &ldb))
         return own_sgemm(&g);
     COPY_SELF(&g, float);
     int before = blas_begin();
-    cblas_sgemm(CblasRowMajor, ta, tb, (blasint)g.m, (blasint)g.n, (blasint)g.k, g.alpha, g.a, lda, g.b, ldb,
-                g.beta, g.c, (blasint)(g.m == 1 ? g.n : g.c_row));
+    cblas_sgemm(CblasRowMajor, ta, tb, (blasint)g.m, (blasint)g.n, (blasint)g.k, g.alpha, g.a, lda,
+                g.b, ldb, g.beta, g.c, (blasint)(g.m == 1 ? g.n : g.c_row));
     blas_end(before);
     return true;
 }
@@ -335,8 +354,8 @@ bool CPU_NAME(cpu_dgemm)(const cpu_dgemm_args *g)
         blas_layout(g->k, g->n, g->b_row, g->b_col, &tb, &ldb)) {
         COPY_SELF(g, double);
         int before = blas_begin();
-        cblas_dgemm(CblasRowMajor, ta, tb, (blasint)g->m, (blasint)g->n, (blasint)g->k, g->alpha, g->a, lda,
-                    g->b, ldb, g->beta, g->c, (blasint)(g->m == 1 ? g->n : g->c_row));
+        cblas_dgemm(CblasRowMajor, ta, tb, (blasint)g->m, (blasint)g->n, (blasint)g->k, g->alpha,
+                    g->a, lda, g->b, ldb, g->beta, g->c, (blasint)(g->m == 1 ? g->n : g->c_row));
         blas_end(before);
         return true;
     }

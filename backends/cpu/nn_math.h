@@ -8,7 +8,8 @@
  * come out. NaN stays NaN, since every comparison with it is false. */
 static inline __attribute__((always_inline)) float nn_expf(float x)
 {
-    const float round = 12582912.0f; /* 1.5 · 2^23: adding it rounds to an integer in the low bits */
+    const float round =
+        12582912.0f; /* 1.5 · 2^23: adding it rounds to an integer in the low bits */
     x = x > 89.0f ? 89.0f : x;
     x = x < -104.0f ? -104.0f : x;
     float shifted = x * 1.44269504f + round, n = shifted - round;

@@ -10,16 +10,16 @@ enum { BLOCK = 512, VALUES = 5 };
 
 /* One parameter with what belongs to it: param, grad, then the states. */
 typedef struct optim_tensor {
-    int64_t first;    /* in the count over all tensors */
-    int at[VALUES];   /* in cr_run.values: for what is written, the output's */
-    bool flat;        /* all lie alike and dense, in the computing type */
+    int64_t first;  /* in the count over all tensors */
+    int at[VALUES]; /* in cr_run.values: for what is written, the output's */
+    bool flat;      /* all lie alike and dense, in the computing type */
     cr_meta meta[VALUES];
 } optim_tensor;
 
 typedef struct optim_plan {
     struct cr_plan base;
     bool adam, decoupled, amsgrad, has_momentum, nesterov, maximize, is_first_step;
-    int values; /* of each parameter */
+    int values;    /* of each parameter */
     int32_t dtype; /* computed in */
     int64_t count, total;
     int lr_at, decay_at, momentum_at, dampening_at, beta1_at, beta2_at, eps_at, step_at;
@@ -32,16 +32,16 @@ typedef struct optim_job {
     double lr, weight_decay, momentum, dampening, beta1, beta2, eps, step;
 } optim_job;
 
-#define REAL float
-#define SQRT sqrtf
+#define REAL    float
+#define SQRT    sqrtf
 #define NAME(x) f32_##x
 #include "optim_real.h"
 #undef REAL
 #undef SQRT
 #undef NAME
 
-#define REAL double
-#define SQRT sqrt
+#define REAL    double
+#define SQRT    sqrt
 #define NAME(x) f64_##x
 #include "optim_real.h"
 
@@ -60,7 +60,8 @@ static void step_tensor(const optim_job *job, const optim_tensor *t, int64_t fro
     void *value[VALUES] = {0};
     if (t->flat) {
         for (int v = 0; v < p->values; v++)
-            value[v] = (char *)cpu_at(job->run, t->at[v]) + from * (int64_t)cpu_dtype_size(p->dtype);
+            value[v] =
+                (char *)cpu_at(job->run, t->at[v]) + from * (int64_t)cpu_dtype_size(p->dtype);
         step_of(job, value, to - from);
         return;
     }
@@ -184,7 +185,8 @@ static cr_status plan_step(const cpu_call *call, bool adam, bool decoupled, cr_p
     p->tensor = fits ? calloc((size_t)p->count, sizeof *p->tensor) : NULL;
     if (!p->tensor) {
         free(p);
-        return fits ? cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY, "no memory for a plan") : CR_UNSUPPORTED;
+        return fits ? cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY, "no memory for a plan")
+                    : CR_UNSUPPORTED;
     }
     p->dtype = cpu_compute_dtype(call->in[0]->dtype);
     for (int64_t i = 0; i < p->count && fits; i++) {

@@ -6,8 +6,9 @@ static void NAME(sgd)(const optim_job *job, void *const *value, int64_t n)
 {
     REAL *restrict p = value[0], *restrict b = value[2];
     const REAL *restrict g0 = value[1];
-    const REAL decay = (REAL)job->weight_decay, rate = (REAL)job->lr, momentum = (REAL)job->momentum,
-               keep = (REAL)(1 - job->dampening), sign = job->plan->maximize ? -1 : 1;
+    const REAL decay = (REAL)job->weight_decay, rate = (REAL)job->lr,
+               momentum = (REAL)job->momentum, keep = (REAL)(1 - job->dampening),
+               sign = job->plan->maximize ? -1 : 1;
     const bool nesterov = job->plan->nesterov;
     if (!job->plan->has_momentum) {
 #pragma omp simd
@@ -34,7 +35,8 @@ static void NAME(sgd)(const optim_job *job, void *const *value, int64_t n)
  * m = β₁ m + (1 - β₁) g;  v = β₂ v + (1 - β₂) g²;  p -= lr / (1 - β₁ᵗ) · m / (√(v or greatest v) / √(1 - β₂ᵗ) + ε) */
 static void NAME(adam)(const optim_job *job, void *const *value, int64_t n)
 {
-    REAL *restrict p = value[0], *restrict m = value[2], *restrict v = value[3], *restrict top = value[4];
+    REAL *restrict p = value[0], *restrict m = value[2], *restrict v = value[3],
+                   *restrict top = value[4];
     const REAL *restrict g0 = value[1];
     const bool decoupled = job->plan->decoupled;
     const REAL sign = job->plan->maximize ? -1 : 1, decay = decoupled ? 0 : (REAL)job->weight_decay,

@@ -9,7 +9,8 @@
 enum { POINTWISE_INPUTS = 4, POINTWISE_NUMBERS = 4 };
 
 typedef void (*pointwise_f32)(const float *const *in, float *out, int64_t n, const float *number);
-typedef void (*pointwise_f64)(const double *const *in, double *out, int64_t n, const double *number);
+typedef void (*pointwise_f64)(const double *const *in, double *out, int64_t n,
+                              const double *number);
 
 /* numbers: names of run-time numbers; where there is none, the constant at the same place counts. */
 typedef struct pointwise_spec {
@@ -24,15 +25,15 @@ typedef struct pointwise_spec {
 cr_status cpu_plan_pointwise(const cpu_call *call, const pointwise_spec *spec, cr_plan **plan);
 
 /* A function of T over runs of in[0…], written as an expression of a, b, c, d (their elements) and p[…] (numbers). */
-#define POINTWISE(name, T, N, setup, result)                                                       \
-    static void name(const T *const *in, T *out, int64_t n, const T *p)                            \
-    {                                                                                              \
-        POINTWISE_IN_##N(T) setup;                                                                 \
-        (void)p;                                                                                   \
-        _Pragma("omp simd") for (int64_t i = 0; i < n; i++)                                        \
-        {                                                                                          \
-            POINTWISE_AT_##N(T) out[i] = (result);                                                 \
-        }                                                                                          \
+#define POINTWISE(name, T, N, setup, result)                            \
+    static void name(const T *const *in, T *out, int64_t n, const T *p) \
+    {                                                                   \
+        POINTWISE_IN_##N(T) setup;                                      \
+        (void)p;                                                        \
+        _Pragma("omp simd") for (int64_t i = 0; i < n; i++)             \
+        {                                                               \
+            POINTWISE_AT_##N(T) out[i] = (result);                      \
+        }                                                               \
     }
 #define POINTWISE_IN_1(T) const T *in0 = in[0];
 #define POINTWISE_IN_2(T) POINTWISE_IN_1(T) const T *in1 = in[1];

@@ -29,8 +29,8 @@ typedef struct pool_job {
 } pool_job;
 
 /* Reads sizes from x [.., planes, in…] and y, and if `window` the attributes. False when something doesn't fit. */
-bool cpu_pool_shape(const cr_graph_node *node, const cr_meta *x, const cr_meta *y, int dims, bool window,
-                    pool_shape *shape);
+bool cpu_pool_shape(const cr_graph_node *node, const cr_meta *x, const cr_meta *y, int dims,
+                    bool window, pool_shape *shape);
 
 static inline int64_t adaptive_start(int64_t o, int64_t out, int64_t in)
 {

@@ -5,7 +5,8 @@
 #include <string.h>
 
 /* The part of place o's window that lies inside; returns what its sum is divided by. */
-static int64_t window_of(const pool_shape *s, const int64_t o[3], bool adaptive, int64_t from[3], int64_t to[3])
+static int64_t window_of(const pool_shape *s, const int64_t o[3], bool adaptive, int64_t from[3],
+                         int64_t to[3])
 {
     int64_t padded = 1, inside = 1;
     for (int d = 0; d < 3; d++) {
@@ -28,13 +29,13 @@ static int64_t window_of(const pool_shape *s, const int64_t o[3], bool adaptive,
     return s->divisor ? s->divisor : s->count_pad ? padded : inside;
 }
 
-#define REAL float
+#define REAL    float
 #define NAME(x) f32_##x
 #include "pool_avg_real.h"
 #undef REAL
 #undef NAME
 
-#define REAL double
+#define REAL    double
 #define NAME(x) f64_##x
 #include "pool_avg_real.h"
 
@@ -49,21 +50,23 @@ static cr_status pool_run(const pool_plan *p, void *x, void *y, bool back)
     return CR_OK;
 }
 
-static cr_status forward_body(const cpu_staged *staged, const cr_run *run, void *const *in, void *const *out,
-                              char *scratch)
+static cr_status forward_body(const cpu_staged *staged, const cr_run *run, void *const *in,
+                              void *const *out, char *scratch)
 {
     return pool_run((const pool_plan *)staged, in[0], out[0], false);
 }
 
-static cr_status backward_body(const cpu_staged *staged, const cr_run *run, void *const *in, void *const *out,
-                               char *scratch)
+static cr_status backward_body(const cpu_staged *staged, const cr_run *run, void *const *in,
+                               void *const *out, char *scratch)
 {
     return pool_run((const pool_plan *)staged, out[0], in[0], true);
 }
 
-static cr_status plan_any(const cpu_call *call, int dims, bool adaptive, bool backward, cr_plan **plan)
+static cr_status plan_any(const cpu_call *call, int dims, bool adaptive, bool backward,
+                          cr_plan **plan)
 {
-    const cr_meta *x = backward ? call->in[1] : call->in[0], *y = backward ? call->in[0] : call->out[0];
+    const cr_meta *x = backward ? call->in[1] : call->in[0],
+                  *y = backward ? call->in[0] : call->out[0];
     pool_shape shape;
     if (!cpu_one_float(call) || !call->out[0] ||
         !cpu_pool_shape(call->node, x, y, dims, !adaptive, &shape))
@@ -79,10 +82,10 @@ static cr_status plan_any(const cpu_call *call, int dims, bool adaptive, bool ba
     return CR_OK;
 }
 
-#define PLAN(name, dims, adaptive, backward)                                                       \
-    static cr_status plan_##name(const cpu_call *call, cr_plan **plan)                             \
-    {                                                                                              \
-        return plan_any(call, dims, adaptive, backward, plan);                                     \
+#define PLAN(name, dims, adaptive, backward)                           \
+    static cr_status plan_##name(const cpu_call *call, cr_plan **plan) \
+    {                                                                  \
+        return plan_any(call, dims, adaptive, backward, plan);         \
     }
 PLAN(2d, 2, false, false)
 PLAN(2d_backward, 2, false, true)

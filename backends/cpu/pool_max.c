@@ -8,9 +8,10 @@
 /* The pool of nearly every network: 2 x 2, stride 2, no padding. */
 static bool takes_pairs(const pool_shape *s)
 {
-    return s->in[0] == 1 && s->out[0] == 1 && s->k[0] == 1 && s->k[1] == 2 && s->k[2] == 2 && s->stride[1] == 2 &&
-           s->stride[2] == 2 && s->pad[0] == 0 && s->pad[1] == 0 && s->pad[2] == 0 && s->dil[1] == 1 &&
-           s->dil[2] == 1 && s->out[1] * 2 <= s->in[1] && s->out[2] * 2 <= s->in[2] && s->in_size < INT32_MAX;
+    return s->in[0] == 1 && s->out[0] == 1 && s->k[0] == 1 && s->k[1] == 2 && s->k[2] == 2 &&
+           s->stride[1] == 2 && s->stride[2] == 2 && s->pad[0] == 0 && s->pad[1] == 0 &&
+           s->pad[2] == 0 && s->dil[1] == 1 && s->dil[2] == 1 && s->out[1] * 2 <= s->in[1] &&
+           s->out[2] * 2 <= s->in[2] && s->in_size < INT32_MAX;
 }
 
 /* Checked by f32_plane. The indices are worked out in 32 bits, as wide as the values. */
@@ -44,18 +45,18 @@ static void pairs_plane(const pool_shape *s, const float *x, float *y, int64_t *
         }
 }
 
-#define REAL float
+#define REAL    float
 #define NAME(x) f32_##x
 #include "pool_max_real.h"
 #undef REAL
 #undef NAME
 
-#define REAL double
+#define REAL    double
 #define NAME(x) f64_##x
 #include "pool_max_real.h"
 
-static cr_status forward_body(const cpu_staged *staged, const cr_run *run, void *const *in, void *const *out,
-                              char *scratch)
+static cr_status forward_body(const cpu_staged *staged, const cr_run *run, void *const *in,
+                              void *const *out, char *scratch)
 {
     const pool_plan *p = (const pool_plan *)staged;
     const pool_shape *s = &p->shape;
@@ -66,8 +67,8 @@ static cr_status forward_body(const cpu_staged *staged, const cr_run *run, void 
     return CR_OK;
 }
 
-static cr_status backward_body(const cpu_staged *staged, const cr_run *run, void *const *in, void *const *out,
-                               char *scratch)
+static cr_status backward_body(const cpu_staged *staged, const cr_run *run, void *const *in,
+                               void *const *out, char *scratch)
 {
     const pool_plan *p = (const pool_plan *)staged;
     pool_job job = {.shape = &p->shape, .x = out[0], .y = in[0], .index = in[2]};
@@ -76,9 +77,11 @@ static cr_status backward_body(const cpu_staged *staged, const cr_run *run, void
     return CR_OK;
 }
 
-static cr_status plan_any(const cpu_call *call, int dims, bool adaptive, bool backward, cr_plan **plan)
+static cr_status plan_any(const cpu_call *call, int dims, bool adaptive, bool backward,
+                          cr_plan **plan)
 {
-    const cr_meta *x = backward ? call->in[1] : call->in[0], *y = backward ? call->in[0] : call->out[0];
+    const cr_meta *x = backward ? call->in[1] : call->in[0],
+                  *y = backward ? call->in[0] : call->out[0];
     const cr_meta *index = backward ? call->in[2] : call->out[1];
     pool_shape shape;
     if (!cpu_one_float(call) || !index || index->dtype != CR_I64 || !call->out[0] ||
@@ -95,10 +98,10 @@ static cr_status plan_any(const cpu_call *call, int dims, bool adaptive, bool ba
     return CR_OK;
 }
 
-#define PLAN(name, dims, adaptive, backward)                                                       \
-    static cr_status plan_##name(const cpu_call *call, cr_plan **plan)                             \
-    {                                                                                              \
-        return plan_any(call, dims, adaptive, backward, plan);                                     \
+#define PLAN(name, dims, adaptive, backward)                           \
+    static cr_status plan_##name(const cpu_call *call, cr_plan **plan) \
+    {                                                                  \
+        return plan_any(call, dims, adaptive, backward, plan);         \
     }
 PLAN(2d, 2, false, false)
 PLAN(2d_backward, 2, false, true)

@@ -35,8 +35,10 @@ static void NAME(adaptive_plane)(const pool_shape *s, const REAL *x, REAL *y, in
 {
     for (int64_t oy = 0; oy < s->out[1]; oy++)
         for (int64_t ox = 0; ox < s->out[2]; ox++) {
-            int64_t v0 = adaptive_start(oy, s->out[1], s->in[1]), v1 = adaptive_end(oy, s->out[1], s->in[1]);
-            int64_t u0 = adaptive_start(ox, s->out[2], s->in[2]), u1 = adaptive_end(ox, s->out[2], s->in[2]);
+            int64_t v0 = adaptive_start(oy, s->out[1], s->in[1]),
+                    v1 = adaptive_end(oy, s->out[1], s->in[1]);
+            int64_t u0 = adaptive_start(ox, s->out[2], s->in[2]),
+                    u1 = adaptive_end(ox, s->out[2], s->in[2]);
             REAL best = -(REAL)INFINITY;
             int64_t where = v0 * s->in[2] + u0;
             for (int64_t v = v0; v < v1; v++)

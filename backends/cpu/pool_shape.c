@@ -1,8 +1,8 @@
 /* Reads the sizes and windows of pooling operations. */
 #include "pool.h"
 
-static bool window_ints(const cr_graph_node *node, const char *name, int dims, int64_t least, const int64_t *fallback,
-                        int64_t to[3])
+static bool window_ints(const cr_graph_node *node, const char *name, int dims, int64_t least,
+                        const int64_t *fallback, int64_t to[3])
 {
     int count = 0;
     const int64_t *from = cpu_attr_ints(node, name, &count);
@@ -21,8 +21,8 @@ static bool window_ints(const cr_graph_node *node, const char *name, int dims, i
     return true;
 }
 
-bool cpu_pool_shape(const cr_graph_node *node, const cr_meta *x, const cr_meta *y, int dims, bool window,
-                    pool_shape *s)
+bool cpu_pool_shape(const cr_graph_node *node, const cr_meta *x, const cr_meta *y, int dims,
+                    bool window, pool_shape *s)
 {
     static const int64_t none[3] = {0, 0, 0}, one[3] = {1, 1, 1};
     if (!x || !y || x->rank != y->rank || (x->rank != dims + 1 && x->rank != dims + 2))

@@ -214,7 +214,7 @@ static void scan_tile(const scan_plan *p, char *const *value, bool across, int64
         }
         if (p->indexed)
             CPU_NAME(cpu_store_strided)
-            (8, m, index, value[INDEX] + t * p->step[INDEX], stride[INDEX]);
+        (8, m, index, value[INDEX] + t * p->step[INDEX], stride[INDEX]);
         t += across ? 1 : m;
     }
 }

@@ -106,7 +106,8 @@ CPU_INLINE void vf_transpose(const float *from, int64_t from_stride, float *to, 
         t[i + 1] = _mm512_unpackhi_ps((__m512)r[i], (__m512)r[i + 1]);
     }
     for (int i = 0; i < 16; i += 4) {
-        __m512d a = (__m512d)t[i], b = (__m512d)t[i + 1], c = (__m512d)t[i + 2], d = (__m512d)t[i + 3];
+        __m512d a = (__m512d)t[i], b = (__m512d)t[i + 1], c = (__m512d)t[i + 2],
+                d = (__m512d)t[i + 3];
         r[i] = (vf)_mm512_unpacklo_pd(a, c);
         r[i + 1] = (vf)_mm512_unpackhi_pd(a, c);
         r[i + 2] = (vf)_mm512_unpacklo_pd(b, d);

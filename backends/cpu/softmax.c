@@ -22,9 +22,9 @@ typedef struct softmax_job {
     void *out;
 } softmax_job;
 
-#define REAL float
-#define EXP nn_expf
-#define LOG logf
+#define REAL    float
+#define EXP     nn_expf
+#define LOG     logf
 #define NAME(x) f32_##x
 #include "softmax_real.h"
 #undef REAL
@@ -32,14 +32,14 @@ typedef struct softmax_job {
 #undef LOG
 #undef NAME
 
-#define REAL double
-#define EXP exp
-#define LOG log
+#define REAL    double
+#define EXP     exp
+#define LOG     log
 #define NAME(x) f64_##x
 #include "softmax_real.h"
 
-static cr_status softmax_body(const cpu_staged *staged, const cr_run *run, void *const *in, void *const *out,
-                              char *scratch)
+static cr_status softmax_body(const cpu_staged *staged, const cr_run *run, void *const *in,
+                              void *const *out, char *scratch)
 {
     const softmax_plan *p = (const softmax_plan *)staged;
     softmax_job job = {.plan = p, .a = in[0], .b = staged->nin > 1 ? in[1] : NULL, .out = out[0]};
@@ -47,7 +47,8 @@ static cr_status softmax_body(const cpu_staged *staged, const cr_run *run, void 
     bool wide = staged->in[0].dtype == CR_F64;
     if (p->dim == 0)
         return CR_OK;
-    double cost = (double)p->dim * (double)(p->inner < BLOCK ? p->inner : BLOCK) * (wide ? 8 : 0.5) + 10;
+    double cost =
+        (double)p->dim * (double)(p->inner < BLOCK ? p->inner : BLOCK) * (wide ? 8 : 0.5) + 10;
     cpu_parallel(p->outer * blocks, 1, cost, wide ? f64_pieces : f32_pieces, &job);
     return CR_OK;
 }

@@ -50,7 +50,8 @@ static void NAME(backward_row)(const REAL *g, const REAL *y, REAL *x, int64_t di
 }
 
 /* The same for `n` neighbouring places at once, elements of a place lying `inner` apart. */
-static void NAME(forward_block)(const REAL *x, REAL *y, int64_t dim, int64_t inner, int n, bool logs)
+static void NAME(forward_block)(const REAL *x, REAL *y, int64_t dim, int64_t inner, int n,
+                                bool logs)
 {
     REAL top[BLOCK], sum[BLOCK] = {0};
     for (int i = 0; i < n; i++)
@@ -70,11 +71,12 @@ static void NAME(forward_block)(const REAL *x, REAL *y, int64_t dim, int64_t inn
         sum[i] = logs ? LOG(sum[i]) : 1 / sum[i];
     for (int64_t j = 0; j < dim; j++)
         for (int i = 0; i < n; i++)
-            y[j * inner + i] = logs ? x[j * inner + i] - top[i] - sum[i] : y[j * inner + i] * sum[i];
+            y[j * inner + i] =
+                logs ? x[j * inner + i] - top[i] - sum[i] : y[j * inner + i] * sum[i];
 }
 
-static void NAME(backward_block)(const REAL *g, const REAL *y, REAL *x, int64_t dim, int64_t inner, int n,
-                                 bool logs)
+static void NAME(backward_block)(const REAL *g, const REAL *y, REAL *x, int64_t dim, int64_t inner,
+                                 int n, bool logs)
 {
     REAL sum[BLOCK] = {0};
     for (int64_t j = 0; j < dim; j++)

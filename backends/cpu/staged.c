@@ -64,16 +64,16 @@ static inline uint16_t f32_to_bf16(float x)
 
 /* ---- rows ------------------------------------------------------------------------------------------------------- */
 
-#define STRIDED_ROWS(name, T)                                                                      \
-    static void gather_##name(const T *from, int64_t stride, int64_t n, T *to)                     \
-    {                                                                                              \
-        for (int64_t i = 0; i < n; i++)                                                            \
-            to[i] = from[i * stride];                                                              \
-    }                                                                                              \
-    static void scatter_##name(T *to, int64_t stride, int64_t n, const T *from)                    \
-    {                                                                                              \
-        for (int64_t i = 0; i < n; i++)                                                            \
-            to[i * stride] = from[i];                                                              \
+#define STRIDED_ROWS(name, T)                                                   \
+    static void gather_##name(const T *from, int64_t stride, int64_t n, T *to)  \
+    {                                                                           \
+        for (int64_t i = 0; i < n; i++)                                         \
+            to[i] = from[i * stride];                                           \
+    }                                                                           \
+    static void scatter_##name(T *to, int64_t stride, int64_t n, const T *from) \
+    {                                                                           \
+        for (int64_t i = 0; i < n; i++)                                         \
+            to[i * stride] = from[i];                                           \
     }
 STRIDED_ROWS(1, uint8_t)
 STRIDED_ROWS(2, uint16_t)
@@ -260,7 +260,8 @@ bool cpu_workspace_take(cr_plan_info *info, size_t bytes, size_t *offset)
     return true;
 }
 
-cr_status cpu_stage_init(cpu_stage *stage, const cr_meta *meta, int at, bool direct, cr_plan_info *info)
+cr_status cpu_stage_init(cpu_stage *stage, const cr_meta *meta, int at, bool direct,
+                         cr_plan_info *info)
 {
     *stage = (cpu_stage){.at = at};
     if (!meta || at < 0) {
@@ -303,7 +304,8 @@ void cpu_stage_put(const cpu_stage *stage, const cr_run *run)
 {
     if (stage->at < 0 || stage->direct || !stage->numel)
         return;
-    copying c = copying_of(&stage->meta, cpu_at(run, stage->at), cpu_stage_target(stage, run), true);
+    copying c =
+        copying_of(&stage->meta, cpu_at(run, stage->at), cpu_stage_target(stage, run), true);
     cpu_parallel(stage->numel, 256, 1, copy_range, &c);
 }
 

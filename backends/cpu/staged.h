@@ -9,11 +9,11 @@
 enum { CPU_STAGED_INPUTS = 8, CPU_STAGED_OUTPUTS = 5 };
 
 typedef struct cpu_stage {
-    int at;         /* in cr_run.values, -1 when absent */
-    bool direct;    /* the kernel works on the value itself */
-    int32_t dtype;  /* what the kernel sees */
+    int at;        /* in cr_run.values, -1 when absent */
+    bool direct;   /* the kernel works on the value itself */
+    int32_t dtype; /* what the kernel sees */
     int64_t numel;
-    size_t offset;  /* of the dense copy in the workspace */
+    size_t offset; /* of the dense copy in the workspace */
     cr_meta meta;
 } cpu_stage;
 
@@ -38,7 +38,8 @@ cr_status cpu_staged_scratch(cpu_staged *plan, const cpu_call *call, size_t byte
 
 /* The same by hand: choose a stage's place, take a place in the workspace for it unless it is direct, fetch before the
  * kernel, put back after it. */
-cr_status cpu_stage_init(cpu_stage *stage, const cr_meta *meta, int at, bool direct, cr_plan_info *info);
+cr_status cpu_stage_init(cpu_stage *stage, const cr_meta *meta, int at, bool direct,
+                         cr_plan_info *info);
 void *cpu_stage_fetch(const cpu_stage *stage, const cr_run *run);
 void *cpu_stage_target(const cpu_stage *stage, const cr_run *run);
 void cpu_stage_put(const cpu_stage *stage, const cr_run *run);

@@ -56,7 +56,8 @@ static void take_pieces(void)
         unsigned long long next = seen & 0xfffff, pieces = seen >> 20 & 0xfffff;
         if (next >= pieces)
             return;
-        if (!atomic_compare_exchange_weak_explicit(&state, &seen, seen + 1, memory_order_acq_rel, memory_order_acquire))
+        if (!atomic_compare_exchange_weak_explicit(&state, &seen, seen + 1, memory_order_acq_rel,
+                                                   memory_order_acquire))
             continue;
         int64_t begin = (int64_t)next * current.piece;
         int64_t end = current.n - begin > current.piece ? begin + current.piece : current.n;
@@ -72,7 +73,8 @@ static void *work(void *unused)
     unsigned seen = 0;
     while (!atomic_load(&stopping)) {
         int64_t until = now_ns() + SPIN_NS;
-        while (atomic_load_explicit(&rung, memory_order_acquire) == seen && !atomic_load(&stopping)) {
+        while (atomic_load_explicit(&rung, memory_order_acquire) == seen &&
+               !atomic_load(&stopping)) {
             for (int i = 0; i < 32; i++)
                 relax();
             if (now_ns() < until)
@@ -97,7 +99,8 @@ static void ring(int count)
 /* As many workers as wanted, or as can be made. */
 static int hire(int wanted)
 {
-    while (nworkers < wanted && nworkers < MOST_WORKERS && !pthread_create(&workers[nworkers], NULL, work, NULL))
+    while (nworkers < wanted && nworkers < MOST_WORKERS &&
+           !pthread_create(&workers[nworkers], NULL, work, NULL))
         nworkers++;
     return nworkers < wanted ? nworkers : wanted;
 }
@@ -118,8 +121,8 @@ void cpu_threads_stop(void)
     pthread_mutex_unlock(&owner);
 }
 
-void cpu_parallel(int64_t n, int64_t unit, double cost, void (*body)(void *context, int64_t begin, int64_t end),
-                  void *context)
+void cpu_parallel(int64_t n, int64_t unit, double cost,
+                  void (*body)(void *context, int64_t begin, int64_t end), void *context)
 {
     if (n <= 0)
         return;
@@ -142,7 +145,8 @@ void cpu_parallel(int64_t n, int64_t unit, double cost, void (*body)(void *conte
     current = (job){body, context, n, each * unit};
     atomic_store_explicit(&done, 0, memory_order_relaxed);
     unsigned long long number = (atomic_load(&state) >> 40) + 1;
-    atomic_store_explicit(&state, number << 40 | (unsigned long long)pieces << 20, memory_order_release);
+    atomic_store_explicit(&state, number << 40 | (unsigned long long)pieces << 20,
+                          memory_order_release);
     ring((int)threads - 1);
     inside = 1;
     take_pieces();

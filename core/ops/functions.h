@@ -7,8 +7,9 @@
 /* Inference by pattern (core/ops/infer_….c): several rows share one, so they are listed. */
 #define CR_INFERENCES(X)                                                                           \
     X(unary)                                                                                       \
-    X(unary_signed) X(unary_round) X(unary_float) X(unary_needs_float) X(unary_int) X(unary_bool)  \
-        X(binary) X(binary_signed) X(binary_float) X(binary_div_mode) X(binary_bool) X(binary_int) \
+    X(unary_signed)                                                                                \
+    X(unary_round) X(unary_float) X(unary_needs_float) X(unary_int) X(unary_bool) X(binary)        \
+        X(binary_signed) X(binary_float) X(binary_div_mode) X(binary_bool) X(binary_int)           \
             X(binary_shift) X(where) X(clamp) X(ternary) X(lerp) X(masked_fill) X(same_sizes)      \
                 X(to_copy) X(clone) X(copy) X(fill) X(factory) X(empty_strided) X(like) X(arange)  \
                     X(random_bits) X(uniform) X(native_dropout) X(cat) X(reduce_all) X(reduce)     \

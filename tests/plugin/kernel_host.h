@@ -10,8 +10,7 @@
 /* Check writes every assertion that holds to a file, which is most of the time with millions of them. */
 #undef ck_assert_msg
 #define ck_assert_msg(expr, ...) \
-    ((expr) ? (void)0            \
-            : _ck_assert_failed(__FILE__, __LINE__, "Assertion '" #expr "' failed", __VA_ARGS__))
+    ((expr) ? (void)0 : _ck_assert_failed(__FILE__, __LINE__, #expr, __VA_ARGS__))
 
 /* An element as a test sees it: f for floats, i for integers and bool; each is set from the other where it can be. */
 typedef struct cell {

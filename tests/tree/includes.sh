@@ -9,7 +9,7 @@ while IFS=: read -r file _ line; do
     from=${file#core/}; from=${from%%/*}
     to=$(sed -n 's|.*"core/\([a-z]*\)/.*|\1|p' <<<"$line")
     [ -n "$to" ] || continue
-    if [ "${level[$to]}" -gt "${level[$from]}" ] || { [ "${level[$to]}" -eq 5 ] && [ "$to" != "$from" ]; }; then
+    if [ "${level[$to]}" -gt "${level[$from]}" ] || { [ "${level[$to]}" -eq "${level[$from]}" ] && [ "$to" != "$from" ]; }; then
         echo "$file includes core/$to, which lies behind it"
         bad=1
     fi

@@ -9,9 +9,9 @@ enum { CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130 };
 
 typedef struct command {
     const char *name;
-    const char *arguments; /* "lenet [options]" */
-    const char *summary;   /* one line */
-    const char *help;      /* the options, a line each */
+    const char *arguments;             /* "lenet [options]" */
+    const char *summary;               /* one line */
+    const char *help;                  /* the options, a line each */
     int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 } command;
 
@@ -27,8 +27,8 @@ typedef struct option {
 
 /* Reads options and leaves the other arguments in rest (of rest_cap). Returns how many there are; -1 after a sentence on
  * stderr; -2 when --help was asked and printed. */
-int read_options(const command *command, const option *options, int argc, char **argv, const char **rest,
-                 int rest_cap);
+int read_options(const command *command, const option *options, int argc, char **argv,
+                 const char **rest, int rest_cap);
 void print_help(const command *command);
 
 /* Prints the library's error as "cresset: …" to stderr, and clears it. Returns CLI_FAILED. */

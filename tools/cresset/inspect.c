@@ -59,18 +59,23 @@ static int run_backends(int argc, char **argv)
             return report_error();
         cr_op_counts counts[512];
         size_t nops = cr_device_op_counts(NULL, counts, 512);
-        printf("\n%-40s %8s %11s %9s\n", "operations of a LeNet step", "native", "decomposed", "fallback");
+        printf("\n%-40s %8s %11s %9s\n", "operations of a LeNet step", "native", "decomposed",
+               "fallback");
         for (size_t i = 0; i < nops && i < 512; i++)
             printf("%-40s %8llu %11llu %9llu\n", counts[i].op, (unsigned long long)counts[i].native,
-                   (unsigned long long)counts[i].decomposed, (unsigned long long)counts[i].fallback);
+                   (unsigned long long)counts[i].decomposed,
+                   (unsigned long long)counts[i].fallback);
     }
     return 0;
 }
 const command backends_command = {
-    "backends", "[--coverage]", "Lists the backends that were found, their devices, and why any was refused.",
-    "  --coverage   also how the operations of a LeNet training step ran: native, decomposed or fallback\n"
+    "backends", "[--coverage]",
+    "Lists the backends that were found, their devices, and why any was refused.",
+    "  --coverage   also how the operations of a LeNet training step ran: native, decomposed or "
+    "fallback\n"
     "\n"
-    "CRESSET_BACKEND chooses (\"vulkan:1,cpu\", a path, or \"auto\"), CRESSET_BACKEND_PATH adds folders.\n",
+    "CRESSET_BACKEND chooses (\"vulkan:1,cpu\", a path, or \"auto\"), CRESSET_BACKEND_PATH adds "
+    "folders.\n",
     run_backends};
 
 static int run_ops(int argc, char **argv)
@@ -96,8 +101,8 @@ static int run_ops(int argc, char **argv)
     }
     return 0;
 }
-const command ops_command = {"ops", "[NAME]", "Lists the operations with their schemas, or those of one name.", "",
-                             run_ops};
+const command ops_command = {
+    "ops", "[NAME]", "Lists the operations with their schemas, or those of one name.", "", run_ops};
 
 static int run_summary(int argc, char **argv)
 {
@@ -106,7 +111,8 @@ static int run_summary(int argc, char **argv)
     if (n < 0)
         return n == -2 ? 0 : CLI_USAGE;
     if (n != 1 || strcmp(name[0], "lenet")) {
-        fprintf(stderr, "cresset summary: the model must be lenet%s%s\n", n ? ", not " : "", n ? name[0] : "");
+        fprintf(stderr, "cresset summary: the model must be lenet%s%s\n", n ? ", not " : "",
+                n ? name[0] : "");
         return CLI_USAGE;
     }
     cr_module *net = make_lenet();
@@ -114,5 +120,6 @@ static int run_summary(int argc, char **argv)
         return report_error();
     return 0;
 }
-const command summary_command = {"summary", "lenet", "Prints a model, its layers' output shapes and its parameters.", "",
-                                 run_summary};
+const command summary_command = {"summary", "lenet",
+                                 "Prints a model, its layers' output shapes and its parameters.",
+                                 "", run_summary};

@@ -6,13 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const command *const commands[] = {&train_command, &summary_command, &backends_command, &ops_command,
-                                          &version_command};
+static const command *const commands[] = {&train_command, &summary_command, &backends_command,
+                                          &ops_command, &version_command};
 enum { NCOMMANDS = sizeof commands / sizeof *commands };
 
 void print_help(const command *c)
 {
-    printf("usage: cresset %s %s\n\n%s\n%s%s", c->name, c->arguments, c->summary, *c->help ? "\n" : "", c->help);
+    printf("usage: cresset %s %s\n\n%s\n%s%s", c->name, c->arguments, c->summary,
+           *c->help ? "\n" : "", c->help);
 }
 
 static void usage(FILE *to)
@@ -20,7 +21,8 @@ static void usage(FILE *to)
     fprintf(to, "usage: cresset COMMAND [ARGUMENTS]\n\n");
     for (int i = 0; i < NCOMMANDS; i++)
         fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
-    fprintf(to, "\ncresset COMMAND --help tells more. Exit codes: 0 well, 1 it failed, 2 wrong usage, 130 interrupted.\n");
+    fprintf(to, "\ncresset COMMAND --help tells more. Exit codes: 0 well, 1 it failed, 2 wrong "
+                "usage, 130 interrupted.\n");
 }
 
 int report_error(void)
@@ -43,7 +45,8 @@ static bool set(const option *o, const char *text)
     return end != text && !*end && !errno;
 }
 
-int read_options(const command *c, const option *options, int argc, char **argv, const char **rest, int rest_cap)
+int read_options(const command *c, const option *options, int argc, char **argv, const char **rest,
+                 int rest_cap)
 {
     int count = 0;
     for (int i = 1; i < argc; i++) {
@@ -54,7 +57,9 @@ int read_options(const command *c, const option *options, int argc, char **argv,
         }
         if (strncmp(arg, "--", 2)) {
             if (count == rest_cap) {
-                fprintf(stderr, "cresset %s: \"%s\" is one argument too many; see cresset %s --help\n", c->name, arg, c->name);
+                fprintf(stderr,
+                        "cresset %s: \"%s\" is one argument too many; see cresset %s --help\n",
+                        c->name, arg, c->name);
                 return -1;
             }
             rest[count++] = arg;
@@ -62,10 +67,12 @@ int read_options(const command *c, const option *options, int argc, char **argv,
         }
         size_t length = strcspn(arg, "=");
         const option *o = options;
-        while (o && o->name && (strlen(o->name) != length - 2 || strncmp(o->name, arg + 2, length - 2)))
+        while (o && o->name &&
+               (strlen(o->name) != length - 2 || strncmp(o->name, arg + 2, length - 2)))
             o++;
         if (!o || !o->name) {
-            fprintf(stderr, "cresset %s: there is no option %.*s; see cresset %s --help\n", c->name, (int)length, arg, c->name);
+            fprintf(stderr, "cresset %s: there is no option %.*s; see cresset %s --help\n", c->name,
+                    (int)length, arg, c->name);
             return -1;
         }
         if (o->kind == OPTION_FLAG) {
@@ -75,7 +82,9 @@ int read_options(const command *c, const option *options, int argc, char **argv,
         const char *text = arg[length] ? arg + length + 1 : i + 1 < argc ? argv[++i] : NULL;
         if (!text || !set(o, text)) {
             fprintf(stderr, "cresset %s: --%s needs %s%s%s\n", c->name, o->name,
-                    o->kind == OPTION_INT ? "an integer" : o->kind == OPTION_NUMBER ? "a number" : "a value",
+                    o->kind == OPTION_INT      ? "an integer"
+                    : o->kind == OPTION_NUMBER ? "a number"
+                                               : "a value",
                     text ? ", not " : "", text ? text : "");
             return -1;
         }

@@ -31,12 +31,14 @@ void progress_update(progress *p, int64_t done, double loss, double accuracy)
     p->shown = now;
     enum { WIDTH = 24 };
     int full = p->total ? (int)(done * WIDTH / p->total) : WIDTH;
-    double rate = spent > 0 ? (double)done / spent : 0, left = rate > 0 ? (double)(p->total - done) / rate : 0;
+    double rate = spent > 0 ? (double)done / spent : 0,
+           left = rate > 0 ? (double)(p->total - done) / rate : 0;
     printf("\r\033[Kepoch %d/%d %s", p->epoch, p->epochs, p->colour ? "\033[36m" : "");
     for (int i = 0; i < WIDTH; i++)
         fputs(i < full ? "█" : "░", stdout);
-    printf("%s %3d%%  %.0f images/s  loss %.4f  accuracy %.4f  %.0f s left", p->colour ? "\033[0m" : "",
-           p->total ? (int)(done * 100 / p->total) : 100, rate, loss, accuracy, left);
+    printf("%s %3d%%  %.0f images/s  loss %.4f  accuracy %.4f  %.0f s left",
+           p->colour ? "\033[0m" : "", p->total ? (int)(done * 100 / p->total) : 100, rate, loss,
+           accuracy, left);
     fflush(stdout);
 }
 
@@ -44,8 +46,10 @@ void progress_end(progress *p, const epoch_metrics *m)
 {
     if (p->live)
         printf("\r\033[K");
-    printf("epoch %d/%d  loss %.4f  accuracy %.4f  test loss %.4f  test accuracy %s%.4f%s  %.0f images/s  %.1f s\n",
-           p->epoch, p->epochs, m->train_loss, m->train_accuracy, m->test_loss, p->colour ? "\033[1m" : "",
-           m->test_accuracy, p->colour ? "\033[0m" : "", m->images_per_second, m->seconds);
+    printf("epoch %d/%d  loss %.4f  accuracy %.4f  test loss %.4f  test accuracy %s%.4f%s  %.0f "
+           "images/s  %.1f s\n",
+           p->epoch, p->epochs, m->train_loss, m->train_accuracy, m->test_loss,
+           p->colour ? "\033[1m" : "", m->test_accuracy, p->colour ? "\033[0m" : "",
+           m->images_per_second, m->seconds);
     fflush(stdout);
 }

@@ -37,7 +37,12 @@ static void put(page *p, const char *format, ...)
 static void put_escaped(page *p, const char *text)
 {
     for (; text && *text; text++)
-        put(p, *text == '<' ? "&lt;" : *text == '&' ? "&amp;" : *text == '"' ? "&quot;" : "%c", *text);
+        put(p,
+            *text == '<'   ? "&lt;"
+            : *text == '&' ? "&amp;"
+            : *text == '"' ? "&quot;"
+                           : "%c",
+            *text);
 }
 
 /* ---- images ---- */
@@ -46,9 +51,10 @@ static void put_base64(page *p, const unsigned char *bytes, size_t n)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (size_t i = 0; i < n; i += 3) {
-        unsigned v = (unsigned)bytes[i] << 16 | (i + 1 < n ? (unsigned)bytes[i + 1] << 8 : 0) | (i + 2 < n ? bytes[i + 2] : 0);
-        put(p, "%c%c%c%c", digits[v >> 18], digits[v >> 12 & 63], i + 1 < n ? digits[v >> 6 & 63] : '=',
-            i + 2 < n ? digits[v & 63] : '=');
+        unsigned v = (unsigned)bytes[i] << 16 | (i + 1 < n ? (unsigned)bytes[i + 1] << 8 : 0) |
+                     (i + 2 < n ? bytes[i + 2] : 0);
+        put(p, "%c%c%c%c", digits[v >> 18], digits[v >> 12 & 63],
+            i + 1 < n ? digits[v >> 6 & 63] : '=', i + 2 < n ? digits[v & 63] : '=');
     }
 }
 
@@ -72,7 +78,8 @@ static size_t chunk(unsigned char *to, const char *type, const unsigned char *da
 /* A grey PNG of 28×28 (W3C, PNG specification, third edition): every row behind a filter byte of 0, deflated. */
 static void put_png(page *p, const unsigned char *pixels)
 {
-    unsigned char raw[28 * 29], packed[1200], png[1400], header[13] = {0, 0, 0, 28, 0, 0, 0, 28, 8, 0, 0, 0, 0};
+    unsigned char raw[28 * 29], packed[1200], png[1400],
+        header[13] = {0, 0, 0, 28, 0, 0, 0, 28, 8, 0, 0, 0, 0};
     uLongf size = sizeof packed;
     for (int y = 0; y < 28; y++) {
         raw[y * 29] = 0;
@@ -94,10 +101,22 @@ static void put_png(page *p, const unsigned char *pixels)
 /* ---- curves ---- */
 
 typedef double (*getter)(const epoch_metrics *m);
-static double train_loss(const epoch_metrics *m) { return m->train_loss; }
-static double test_loss(const epoch_metrics *m) { return m->test_loss; }
-static double train_accuracy(const epoch_metrics *m) { return m->train_accuracy; }
-static double test_accuracy(const epoch_metrics *m) { return m->test_accuracy; }
+static double train_loss(const epoch_metrics *m)
+{
+    return m->train_loss;
+}
+static double test_loss(const epoch_metrics *m)
+{
+    return m->test_loss;
+}
+static double train_accuracy(const epoch_metrics *m)
+{
+    return m->train_accuracy;
+}
+static double test_accuracy(const epoch_metrics *m)
+{
+    return m->test_accuracy;
+}
 
 enum { CHART_W = 460, CHART_H = 240, LEFT = 52, RIGHT = 14, TOP = 14, BOTTOM = 34 };
 
@@ -114,13 +133,19 @@ static void put_chart(page *p, const run_record *run, const char *title, getter 
     double margin = (high - low) * 0.08 + 1e-4;
     low -= margin;
     high += margin;
-#define X(e) (n > 1 ? LEFT + (double)(e) * (CHART_W - LEFT - RIGHT) / (n - 1) : (LEFT + CHART_W - RIGHT) / 2.0)
+#define X(e)                                                         \
+    (n > 1 ? LEFT + (double)(e) * (CHART_W - LEFT - RIGHT) / (n - 1) \
+           : (LEFT + CHART_W - RIGHT) / 2.0)
 #define Y(v) (TOP + (high - (v)) / (high - low) * (CHART_H - TOP - BOTTOM))
-    put(p, "<figure><figcaption>%s</figcaption><svg viewBox='0 0 %d %d' role='img' aria-label='%s by epoch'>", title, CHART_W,
-        CHART_H, title);
+    put(p,
+        "<figure><figcaption>%s</figcaption><svg viewBox='0 0 %d %d' role='img' aria-label='%s by "
+        "epoch'>",
+        title, CHART_W, CHART_H, title);
     for (int i = 0; i <= 4; i++) {
         double v = low + (high - low) * i / 4;
-        put(p, "<line class='grid' x1='%d' x2='%d' y1='%.1f' y2='%.1f'/><text x='%d' y='%.1f' text-anchor='end'>%.3f</text>",
+        put(p,
+            "<line class='grid' x1='%d' x2='%d' y1='%.1f' y2='%.1f'/><text x='%d' y='%.1f' "
+            "text-anchor='end'>%.3f</text>",
             LEFT, CHART_W - RIGHT, Y(v), Y(v), LEFT - 6, Y(v) + 4, v);
     }
     int step = n > 12 ? (n + 11) / 12 : 1;
@@ -132,10 +157,14 @@ static void put_chart(page *p, const run_record *run, const char *title, getter 
             put(p, "%.1f,%.1f ", X(e), Y((k ? test : train)(&run->epochs[e])));
         put(p, "'/>");
         for (int e = 0; e < n; e++)
-            put(p, "<circle class='%s' r='3' cx='%.1f' cy='%.1f'><title>epoch %d: %.4f</title></circle>", k ? "test" : "train",
-                X(e), Y((k ? test : train)(&run->epochs[e])), e + 1, (k ? test : train)(&run->epochs[e]));
+            put(p,
+                "<circle class='%s' r='3' cx='%.1f' cy='%.1f'><title>epoch %d: "
+                "%.4f</title></circle>",
+                k ? "test" : "train", X(e), Y((k ? test : train)(&run->epochs[e])), e + 1,
+                (k ? test : train)(&run->epochs[e]));
     }
-    put(p, "</svg><p class='key'><span class='train'>training</span> <span class='test'>test</span></p></figure>\n");
+    put(p, "</svg><p class='key'><span class='train'>training</span> <span "
+           "class='test'>test</span></p></figure>\n");
 #undef X
 #undef Y
 }
@@ -143,21 +172,39 @@ static void put_chart(page *p, const run_record *run, const char *title, getter 
 /* ---- the parts ---- */
 
 static const char style[] =
-    ":root{color-scheme:light dark;--ink:#1d2433;--soft:#5b6577;--line:#d9dee7;--paper:#fff;--card:#f6f8fb;--a:#2563eb;--b:#d9480f}"
-    "@media(prefers-color-scheme:dark){:root{--ink:#e6eaf2;--soft:#9aa5b8;--line:#2c3444;--paper:#12161e;--card:#1a202b;--a:#6ea8fe;"
-    "--b:#ff9e64}}*{box-sizing:border-box}body{margin:0 auto;max-width:1040px;padding:28px 20px;background:var(--paper);color:var(--ink);"
-    "font:15px/1.5 system-ui,sans-serif}h1{font-size:26px;margin:0 0 2px}h2{font-size:18px;margin:34px 0 10px}"
-    ".sub{color:var(--soft);margin:0 0 18px}.cards{display:flex;flex-wrap:wrap;gap:10px}.card{background:var(--card);border:1px solid "
-    "var(--line);border-radius:10px;padding:10px 16px;min-width:120px}.card b{display:block;font-size:20px}.card span{color:var(--soft);"
-    "font-size:13px}.row{display:flex;flex-wrap:wrap;gap:18px}figure{margin:0;flex:1 1 420px;background:var(--card);border:1px solid "
-    "var(--line);border-radius:10px;padding:12px}figcaption{font-weight:600}svg{width:100%;height:auto}svg text{fill:var(--soft);"
-    "font-size:11px}.grid{stroke:var(--line)}polyline{fill:none;stroke-width:2}polyline.train{stroke:var(--a)}polyline.test{stroke:"
-    "var(--b)}circle.train{fill:var(--a)}circle.test{fill:var(--b)}.key{margin:0;font-size:13px}.key .train{color:var(--a)}.key .test{"
-    "color:var(--b)}.key span::before{content:'● '}.scroll{overflow-x:auto}table{border-collapse:collapse;font-size:13px}td,th{padding:"
-    "4px 8px;text-align:right;border:1px solid var(--line)}th{font-weight:600;color:var(--soft)}th:first-child{text-align:left}.wrong{display:"
-    "grid;grid-template-columns:repeat(auto-fill,minmax(112px,1fr));gap:10px}.wrong div{background:var(--card);border:1px solid var(--line);"
-    "border-radius:8px;padding:8px;font-size:12px;text-align:center}.wrong img{width:84px;height:84px;image-rendering:pixelated}.wrong i{"
-    "color:var(--b);font-style:normal}pre{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:14px;overflow-x:"
+    ":root{color-scheme:light "
+    "dark;--ink:#1d2433;--soft:#5b6577;--line:#d9dee7;--paper:#fff;--card:#f6f8fb;--a:#2563eb;--b:#"
+    "d9480f}"
+    "@media(prefers-color-scheme:dark){:root{--ink:#e6eaf2;--soft:#9aa5b8;--line:#2c3444;--paper:#"
+    "12161e;--card:#1a202b;--a:#6ea8fe;"
+    "--b:#ff9e64}}*{box-sizing:border-box}body{margin:0 auto;max-width:1040px;padding:28px "
+    "20px;background:var(--paper);color:var(--ink);"
+    "font:15px/1.5 system-ui,sans-serif}h1{font-size:26px;margin:0 0 "
+    "2px}h2{font-size:18px;margin:34px 0 10px}"
+    ".sub{color:var(--soft);margin:0 0 "
+    "18px}.cards{display:flex;flex-wrap:wrap;gap:10px}.card{background:var(--card);border:1px "
+    "solid "
+    "var(--line);border-radius:10px;padding:10px 16px;min-width:120px}.card "
+    "b{display:block;font-size:20px}.card span{color:var(--soft);"
+    "font-size:13px}.row{display:flex;flex-wrap:wrap;gap:18px}figure{margin:0;flex:1 1 "
+    "420px;background:var(--card);border:1px solid "
+    "var(--line);border-radius:10px;padding:12px}figcaption{font-weight:600}svg{width:100%;height:"
+    "auto}svg text{fill:var(--soft);"
+    "font-size:11px}.grid{stroke:var(--line)}polyline{fill:none;stroke-width:2}polyline.train{"
+    "stroke:var(--a)}polyline.test{stroke:"
+    "var(--b)}circle.train{fill:var(--a)}circle.test{fill:var(--b)}.key{margin:0;font-size:13px}."
+    "key .train{color:var(--a)}.key .test{"
+    "color:var(--b)}.key span::before{content:'● "
+    "'}.scroll{overflow-x:auto}table{border-collapse:collapse;font-size:13px}td,th{padding:"
+    "4px 8px;text-align:right;border:1px solid "
+    "var(--line)}th{font-weight:600;color:var(--soft)}th:first-child{text-align:left}.wrong{"
+    "display:"
+    "grid;grid-template-columns:repeat(auto-fill,minmax(112px,1fr));gap:10px}.wrong "
+    "div{background:var(--card);border:1px solid var(--line);"
+    "border-radius:8px;padding:8px;font-size:12px;text-align:center}.wrong "
+    "img{width:84px;height:84px;image-rendering:pixelated}.wrong i{"
+    "color:var(--b);font-style:normal}pre{background:var(--card);border:1px solid "
+    "var(--line);border-radius:10px;padding:14px;overflow-x:"
     "auto;font-size:12.5px;line-height:1.4}";
 
 static void put_card(page *p, const char *label, const char *format, ...)
@@ -174,7 +221,8 @@ static void put_card(page *p, const char *label, const char *format, ...)
 
 static void put_confusion(page *p, const run_record *run)
 {
-    put(p, "<h2>Confusion matrix</h2><p class='sub'>Test images of each class (rows) by what was predicted (columns), at the best "
+    put(p, "<h2>Confusion matrix</h2><p class='sub'>Test images of each class (rows) by what was "
+           "predicted (columns), at the best "
            "epoch.</p><div class='scroll'><table><tr><th></th>");
     for (int j = 0; j < RUN_CLASSES; j++)
         put(p, "<th>%s</th>", cr_fashion_mnist_class(j));
@@ -186,8 +234,9 @@ static void put_confusion(page *p, const run_record *run)
         put(p, "<tr><th>%s</th>", cr_fashion_mnist_class(i));
         for (int j = 0; j < RUN_CLASSES; j++) {
             double part = total ? (double)run->confusion[i][j] / (double)total : 0;
-            put(p, "<td style='background:color-mix(in srgb,var(--%s) %.0f%%,transparent)'>%lld</td>", i == j ? "a" : "b",
-                (i == j ? 55 : 130) * part, (long long)run->confusion[i][j]);
+            put(p,
+                "<td style='background:color-mix(in srgb,var(--%s) %.0f%%,transparent)'>%lld</td>",
+                i == j ? "a" : "b", (i == j ? 55 : 130) * part, (long long)run->confusion[i][j]);
         }
         put(p, "</tr>");
     }
@@ -196,24 +245,30 @@ static void put_confusion(page *p, const run_record *run)
 
 static void put_wrong(page *p, const run_record *run)
 {
-    put(p, "<h2>Misclassified</h2><p class='sub'>The first of the test set at the best epoch.</p><div class='wrong'>");
+    put(p, "<h2>Misclassified</h2><p class='sub'>The first of the test set at the best "
+           "epoch.</p><div class='wrong'>");
     for (int i = 0; i < run->nwrong; i++) {
         const char *label = cr_fashion_mnist_class(run->wrong[i].label);
         put(p, "<div><img alt='%s' src='", label);
         put_png(p, run->wrong[i].pixels);
-        put(p, "'><br>%s<br><i>%s</i></div>", label, cr_fashion_mnist_class(run->wrong[i].predicted));
+        put(p, "'><br>%s<br><i>%s</i></div>", label,
+            cr_fashion_mnist_class(run->wrong[i].predicted));
     }
     put(p, "</div>\n");
 }
 
 static void put_epochs(page *p, const run_record *run)
 {
-    put(p, "<h2>Epochs</h2><div class='scroll'><table><tr><th>epoch</th><th>training loss</th><th>training accuracy</th><th>test "
+    put(p, "<h2>Epochs</h2><div class='scroll'><table><tr><th>epoch</th><th>training "
+           "loss</th><th>training accuracy</th><th>test "
            "loss</th><th>test accuracy</th><th>images/s</th><th>seconds</th></tr>");
     for (int e = 0; e < run->nepochs; e++) {
         const epoch_metrics *m = &run->epochs[e];
-        put(p, "<tr><th>%d</th><td>%.4f</td><td>%.4f</td><td>%.4f</td><td>%.4f</td><td>%.0f</td><td>%.1f</td></tr>", e + 1,
-            m->train_loss, m->train_accuracy, m->test_loss, m->test_accuracy, m->images_per_second, m->seconds);
+        put(p,
+            "<tr><th>%d</th><td>%.4f</td><td>%.4f</td><td>%.4f</td><td>%.4f</td><td>%.0f</"
+            "td><td>%.1f</td></tr>",
+            e + 1, m->train_loss, m->train_accuracy, m->test_loss, m->test_accuracy,
+            m->images_per_second, m->seconds);
     }
     put(p, "</table></div>\n");
 }
@@ -222,8 +277,11 @@ int write_report(const run_record *run)
 {
     page p = {0};
     const epoch_metrics *best = &run->epochs[run->best];
-    put(&p, "<!doctype html>\n<html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
-            "<title>LeNet-5 on Fashion-MNIST</title><style>%s</style>\n<h1>LeNet-5 on Fashion-MNIST</h1><p class='sub'>",
+    put(&p,
+        "<!doctype html>\n<html lang='en'><meta charset='utf-8'><meta name='viewport' "
+        "content='width=device-width'>"
+        "<title>LeNet-5 on Fashion-MNIST</title><style>%s</style>\n<h1>LeNet-5 on "
+        "Fashion-MNIST</h1><p class='sub'>",
         style);
     put_escaped(&p, run->folder);
     put(&p, "</p>\n<div class='cards'>");
@@ -235,7 +293,8 @@ int write_report(const run_record *run)
     put_card(&p, "batch size", "%lld", (long long)run->batch_size);
     put_card(&p, "highest rate", "%g", run->lr);
     put_card(&p, "seed", "%lld", (long long)run->seed);
-    put_card(&p, "images: training, test", "%lld, %lld", (long long)run->train_count, (long long)run->test_count);
+    put_card(&p, "images: training, test", "%lld, %lld", (long long)run->train_count,
+             (long long)run->test_count);
     put_card(&p, "Cresset", "%s", cr_version());
     put(&p, "</div>\n<h2>Learning curves</h2><div class='row'>\n");
     put_chart(&p, run, "Loss", train_loss, test_loss);
@@ -251,7 +310,8 @@ int write_report(const run_record *run)
     put(&p, "</pre>\n</html>\n");
     char path[1100];
     snprintf(path, sizeof path, "%s/report.html", run->folder);
-    int failed = p.failed ? (cr_fail("out of memory: the report"), -1) : cr_write_file(path, p.data, p.length);
+    int failed = p.failed ? (cr_fail("out of memory: the report"), -1)
+                          : cr_write_file(path, p.data, p.length);
     free(p.data);
     return failed;
 }

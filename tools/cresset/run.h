@@ -24,7 +24,7 @@ typedef struct run_record {
     double lr;
     int nepochs;
     epoch_metrics epochs[RUN_EPOCHS];
-    int best; /* the epoch with the highest test accuracy */
+    int best;                                    /* the epoch with the highest test accuracy */
     int64_t confusion[RUN_CLASSES][RUN_CLASSES]; /* of that epoch: [label][predicted] */
     int nwrong;
     wrong_sample wrong[RUN_WRONG];

@@ -21,9 +21,10 @@ static void on_interrupt(int number)
 
 cr_module *make_lenet(void)
 {
-    return cr_sequential("conv1", cr_conv2d(1, 6, 5, .padding = 2), "relu1", cr_relu_layer(), "pool1", cr_max_pool2d(2),
-                         "conv2", cr_conv2d(6, 16, 5), "relu2", cr_relu_layer(), "pool2", cr_max_pool2d(2), "flatten",
-                         cr_flatten_layer(), "fc1", cr_linear(400, 120), "relu3", cr_relu_layer(), "fc2",
+    return cr_sequential("conv1", cr_conv2d(1, 6, 5, .padding = 2), "relu1", cr_relu_layer(),
+                         "pool1", cr_max_pool2d(2), "conv2", cr_conv2d(6, 16, 5), "relu2",
+                         cr_relu_layer(), "pool2", cr_max_pool2d(2), "flatten", cr_flatten_layer(),
+                         "fc1", cr_linear(400, 120), "relu3", cr_relu_layer(), "fc2",
                          cr_linear(120, 84), "relu4", cr_relu_layer(), "fc3", cr_linear(84, 10));
 }
 
@@ -43,7 +44,8 @@ static int claim_folder(const char *out, const char *name, bool force, char *fol
     if (make_folder(out))
         return -1;
     for (int n = 1; n < 100000; n++) {
-        int length = name ? snprintf(folder, size, "%s/%s", out, name) : snprintf(folder, size, "%s/lenet-%d", out, n);
+        int length = name ? snprintf(folder, size, "%s/%s", out, name)
+                          : snprintf(folder, size, "%s/lenet-%d", out, n);
         if (length < 0 || (size_t)length >= size - 32) {
             fprintf(stderr, "cresset train: the path %s/… is too long\n", out);
             return -1;
@@ -51,13 +53,16 @@ static int claim_folder(const char *out, const char *name, bool force, char *fol
         if (!mkdir(folder, 0777))
             return 0;
         if (errno != EEXIST) {
-            fprintf(stderr, "cresset train: cannot make the folder %s: %s\n", folder, strerror(errno));
+            fprintf(stderr, "cresset train: cannot make the folder %s: %s\n", folder,
+                    strerror(errno));
             return -1;
         }
         if (name && force)
             return 0;
         if (name) {
-            fprintf(stderr, "cresset train: %s exists; choose another --name, or replace it with --force\n", folder);
+            fprintf(stderr,
+                    "cresset train: %s exists; choose another --name, or replace it with --force\n",
+                    folder);
             return -1;
         }
     }
@@ -71,12 +76,15 @@ static int write_metrics(const run_record *run)
     char path[1100], line[256], *text = malloc(64 + (size_t)run->nepochs * sizeof line);
     if (!text)
         return cr_fail("out of memory: metrics"), -1;
-    size_t length = (size_t)sprintf(text, "epoch,lr,train_loss,train_accuracy,test_loss,test_accuracy,seconds,images_per_second\n");
+    size_t length = (size_t)sprintf(
+        text,
+        "epoch,lr,train_loss,train_accuracy,test_loss,test_accuracy,seconds,images_per_second\n");
     for (int e = 0; e < run->nepochs; e++) {
         const epoch_metrics *m = &run->epochs[e];
-        length += (size_t)snprintf(text + length, sizeof line, "%d,%.6g,%.6f,%.6f,%.6f,%.6f,%.3f,%.0f\n", e + 1, m->lr,
-                                   m->train_loss, m->train_accuracy, m->test_loss, m->test_accuracy, m->seconds,
-                                   m->images_per_second);
+        length +=
+            (size_t)snprintf(text + length, sizeof line, "%d,%.6g,%.6f,%.6f,%.6f,%.6f,%.3f,%.0f\n",
+                             e + 1, m->lr, m->train_loss, m->train_accuracy, m->test_loss,
+                             m->test_accuracy, m->seconds, m->images_per_second);
     }
     snprintf(path, sizeof path, "%s/metrics.csv", run->folder);
     int failed = cr_write_file(path, text, length);
@@ -132,8 +140,8 @@ static int evaluate(cr_module *net, cr_loader *loader, epoch_metrics *m, run_rec
 /* ---- training ---- */
 
 /* One epoch. Loss and hits are added up on the device and looked at now and then, so that nothing waits at every batch. */
-static int train_epoch(cr_module *net, cr_loader *loader, cr_optimizer *sgd, cr_scheduler *schedule, progress *bar,
-                       epoch_metrics *m)
+static int train_epoch(cr_module *net, cr_loader *loader, cr_optimizer *sgd, cr_scheduler *schedule,
+                       progress *bar, epoch_metrics *m)
 {
     double begun = now_seconds(), mean_loss = 0, accuracy = 0;
     int64_t seen = 0;
@@ -191,7 +199,8 @@ static const char *device_name(const char *device)
         const cr_backend_candidate *c = cr_backend_get(i);
         cr_device_info info;
         size_t length = strlen(c->name);
-        if (c->refused || strncmp(c->name, device, length) || (device[length] && device[length] != ':'))
+        if (c->refused || strncmp(c->name, device, length) ||
+            (device[length] && device[length] != ':'))
             continue;
         int index = device[length] ? atoi(device + length + 1) : 0;
         if (!cr_backend_device_info(i, index, &info))
@@ -215,15 +224,18 @@ static cr_dataset *limited(cr_dataset *set, int64_t limit)
     int64_t *indices = malloc((size_t)limit * sizeof *indices);
     for (int64_t i = 0; indices && i < limit; i++)
         indices[i] = i;
-    cr_dataset *subset = indices ? cr_subset(set, indices, (size_t)limit) : cr_fail("out of memory: a subset");
+    cr_dataset *subset =
+        indices ? cr_subset(set, indices, (size_t)limit) : cr_fail("out of memory: a subset");
     free(indices);
     return subset;
 }
 
 static int train(const settings *s, run_record *run, run_record *latest)
 {
-    cr_dataset *training = limited(cr_fashion_mnist(s->data, CR_TRAIN, .mean = mean, .std = deviation), s->limit);
-    cr_dataset *testing = limited(cr_fashion_mnist(s->data, CR_TEST, .mean = mean, .std = deviation), s->limit);
+    cr_dataset *training =
+        limited(cr_fashion_mnist(s->data, CR_TRAIN, .mean = mean, .std = deviation), s->limit);
+    cr_dataset *testing =
+        limited(cr_fashion_mnist(s->data, CR_TEST, .mean = mean, .std = deviation), s->limit);
     if (cr_error())
         return report_error();
     run->device = cr_default_device();
@@ -232,12 +244,13 @@ static int train(const settings *s, run_record *run, run_record *latest)
     run->device_name = device_name(run->device);
     cr_manual_seed((uint64_t)s->seed);
     cr_module *net = make_lenet();
-    cr_loader *loader = cr_data_loader(training, .batch_size = s->batch_size, .shuffle = true, .seed = (uint64_t)s->seed + 1);
+    cr_loader *loader = cr_data_loader(training, .batch_size = s->batch_size, .shuffle = true,
+                                       .seed = (uint64_t)s->seed + 1);
     cr_loader *test_loader = cr_data_loader(testing, .batch_size = 1000);
     cr_optimizer *sgd = cr_sgd(net, .lr = s->lr, .momentum = 0.9);
     cr_scheduler *schedule =
-        cr_one_cycle_lr(sgd, s->lr, .epochs = s->epochs, .steps_per_epoch = cr_loader_length(loader),
-                        .no_cycle_momentum = true);
+        cr_one_cycle_lr(sgd, s->lr, .epochs = s->epochs,
+                        .steps_per_epoch = cr_loader_length(loader), .no_cycle_momentum = true);
     run->summary = cr_summary_to_string(net, CR_INTS(1, 28, 28));
     run->model = cr_module_to_string(net);
     if (cr_error())
@@ -250,8 +263,8 @@ static int train(const settings *s, run_record *run, run_record *latest)
     run->lr = s->lr;
     run->train_count = cr_dataset_length(training);
     run->test_count = cr_dataset_length(testing);
-    printf("LeNet-5 on Fashion-MNIST, %lld parameters, on %s (%s), into %s\n", (long long)cr_parameter_count(net), run->device,
-           run->device_name, run->folder);
+    printf("LeNet-5 on Fashion-MNIST, %lld parameters, on %s (%s), into %s\n",
+           (long long)cr_parameter_count(net), run->device, run->device_name, run->folder);
     fflush(stdout);
     signal(SIGINT, on_interrupt);
     for (int e = 0; e < s->epochs && !interrupted; e++) {
@@ -260,7 +273,8 @@ static int train(const settings *s, run_record *run, run_record *latest)
         progress_begin(&bar, e + 1, (int)s->epochs, run->train_count);
         int failed = 0;
         CR_SCOPE {
-            failed = train_epoch(net, loader, sgd, schedule, &bar, m) || (!interrupted && evaluate(net, test_loader, m, latest));
+            failed = train_epoch(net, loader, sgd, schedule, &bar, m) ||
+                     (!interrupted && evaluate(net, test_loader, m, latest));
         }
         if (failed)
             return report_error();
@@ -275,35 +289,38 @@ static int train(const settings *s, run_record *run, run_record *latest)
     if (interrupted)
         fprintf(stderr, "\ncresset train: interrupted; what was finished is in %s\n", run->folder);
     if (run->nepochs)
-        printf("test accuracy %.4f after epoch %d; report in %s/report.html\n", run->epochs[run->best].test_accuracy,
-               run->best + 1, run->folder);
+        printf("test accuracy %.4f after epoch %d; report in %s/report.html\n",
+               run->epochs[run->best].test_accuracy, run->best + 1, run->folder);
     return interrupted ? CLI_INTERRUPTED : 0;
 }
 
 static int run_train(int argc, char **argv)
 {
     settings s = {.out = "runs", .epochs = 5, .batch_size = 64, .lr = 0.05};
-    const option options[] = {{"epochs", OPTION_INT, &s.epochs},    {"batch-size", OPTION_INT, &s.batch_size},
-                              {"lr", OPTION_NUMBER, &s.lr},         {"name", OPTION_TEXT, &s.name},
-                              {"out", OPTION_TEXT, &s.out},         {"data", OPTION_TEXT, &s.data},
-                              {"seed", OPTION_INT, &s.seed},        {"backend", OPTION_TEXT, &s.backend},
-                              {"threads", OPTION_INT, &s.threads},  {"limit", OPTION_INT, &s.limit},
-                              {"force", OPTION_FLAG, &s.force},     {NULL, OPTION_FLAG, NULL}};
+    const option options[] = {
+        {"epochs", OPTION_INT, &s.epochs},   {"batch-size", OPTION_INT, &s.batch_size},
+        {"lr", OPTION_NUMBER, &s.lr},        {"name", OPTION_TEXT, &s.name},
+        {"out", OPTION_TEXT, &s.out},        {"data", OPTION_TEXT, &s.data},
+        {"seed", OPTION_INT, &s.seed},       {"backend", OPTION_TEXT, &s.backend},
+        {"threads", OPTION_INT, &s.threads}, {"limit", OPTION_INT, &s.limit},
+        {"force", OPTION_FLAG, &s.force},    {NULL, OPTION_FLAG, NULL}};
     const char *model[1];
     int n = read_options(&train_command, options, argc, argv, model, 1);
     if (n < 0)
         return n == -2 ? 0 : CLI_USAGE;
     if (n != 1 || strcmp(model[0], "lenet")) {
-        fprintf(stderr, "cresset train: the model must be lenet%s%s\n", n ? ", not " : "", n ? model[0] : "");
+        fprintf(stderr, "cresset train: the model must be lenet%s%s\n", n ? ", not " : "",
+                n ? model[0] : "");
         return CLI_USAGE;
     }
-    const char *wrong = s.epochs < 1 || s.epochs > RUN_EPOCHS    ? "--epochs must be from 1 to 1000"
-                        : s.batch_size < 1 || s.batch_size > 60000 ? "--batch-size must be from 1 to 60000"
-                        : !(s.lr > 0 && s.lr < 100)              ? "--lr must be above 0 and below 100"
-                        : s.limit < 0                            ? "--limit must not be negative"
-                        : s.threads < 0 || s.threads > 1024      ? "--threads must be from 1 to 1024"
-                        : s.name && strchr(s.name, '/')          ? "--name must not contain '/'"
-                                                                 : NULL;
+    const char *wrong = s.epochs < 1 || s.epochs > RUN_EPOCHS ? "--epochs must be from 1 to 1000"
+                        : s.batch_size < 1 || s.batch_size > 60000
+                            ? "--batch-size must be from 1 to 60000"
+                        : !(s.lr > 0 && s.lr < 100)         ? "--lr must be above 0 and below 100"
+                        : s.limit < 0                       ? "--limit must not be negative"
+                        : s.threads < 0 || s.threads > 1024 ? "--threads must be from 1 to 1024"
+                        : s.name && strchr(s.name, '/')     ? "--name must not contain '/'"
+                                                            : NULL;
     if (wrong) {
         fprintf(stderr, "cresset train: %s\n", wrong);
         return CLI_USAGE;
@@ -325,14 +342,16 @@ static int run_train(int argc, char **argv)
 }
 
 const command train_command = {
-    "train", "lenet [options]", "Trains LeNet-5 on Fashion-MNIST and leaves metrics, the best checkpoint and a report.",
+    "train", "lenet [options]",
+    "Trains LeNet-5 on Fashion-MNIST and leaves metrics, the best checkpoint and a report.",
     "  --epochs N       5\n"
     "  --batch-size N   64\n"
     "  --lr R           the highest rate of the one-cycle schedule: 0.05\n"
     "  --name NAME      of the run's folder: lenet-1, lenet-2 …; one that exists is refused\n"
     "  --force          writes into an existing folder all the same\n"
     "  --out DIR        where runs go: runs\n"
-    "  --data DIR       the four idx files: $CRESSET_DATA/fashion-mnist or /usr/share/datasets/fashion-mnist\n"
+    "  --data DIR       the four idx files: $CRESSET_DATA/fashion-mnist or "
+    "/usr/share/datasets/fashion-mnist\n"
     "  --seed N         0\n"
     "  --backend NAME   \"cpu\", \"vulkan:1\"; the best found otherwise\n"
     "  --threads N      for backends that run on the processor\n"

@@ -47,10 +47,12 @@ START_TEST(backward_says_what_pytorch_says)
 {
     cr_tensor *x = leaf(1, 2, 3);
     ck_assert_int_ne(cr_backward(x), 0);
-    ck_assert_ptr_nonnull(strstr(cr_error(), "grad can be implicitly created only for scalar outputs"));
+    ck_assert_ptr_nonnull(
+        strstr(cr_error(), "grad can be implicitly created only for scalar outputs"));
     cr_clear_error();
     ck_assert_int_ne(cr_backward(cr_zeros(1)), 0);
-    ck_assert_ptr_nonnull(strstr(cr_error(), "element 0 of tensors does not require grad and does not have a grad_fn"));
+    ck_assert_ptr_nonnull(strstr(
+        cr_error(), "element 0 of tensors does not require grad and does not have a grad_fn"));
 }
 END_TEST
 
@@ -100,7 +102,8 @@ START_TEST(a_leaf_that_requires_grad_is_not_changed_in_place)
 {
     cr_tensor *x = leaf(1, 2, 3);
     ck_assert_ptr_null(cr_add_scalar_(x, 1));
-    ck_assert_ptr_nonnull(strstr(cr_error(), "a leaf Variable that requires grad is being used in an in-place operation"));
+    ck_assert_ptr_nonnull(strstr(
+        cr_error(), "a leaf Variable that requires grad is being used in an in-place operation"));
 }
 END_TEST
 
@@ -136,13 +139,15 @@ START_TEST(hooks_see_and_replace_gradients)
 }
 END_TEST
 
-static int cube_forward(cr_function_context *c, cr_tensor *const *in, size_t n, cr_tensor **out, size_t nout, void *data)
+static int cube_forward(cr_function_context *c, cr_tensor *const *in, size_t n, cr_tensor **out,
+                        size_t nout, void *data)
 {
     (void)n, (void)nout, (void)data;
     out[0] = cr_pow_scalar(in[0], 3);
     return cr_save_for_backward(c, in[0]);
 }
-static int cube_backward(cr_function_context *c, cr_tensor *const *g, size_t nout, cr_tensor **grads, size_t n, void *data)
+static int cube_backward(cr_function_context *c, cr_tensor *const *g, size_t nout,
+                         cr_tensor **grads, size_t n, void *data)
 {
     (void)nout, (void)n, (void)data;
     grads[0] = cr_mul(g[0], cr_mul_scalar(cr_square(cr_saved_tensor(c, 0)), 3));
@@ -184,27 +189,34 @@ END_TEST
 typedef struct sample {
     const char *op;
     int inputs;
-    double shift;    /* keeps inputs where the function is smooth */
-    const char *kw;  /* one integer keyword */
+    double shift;   /* keeps inputs where the function is smooth */
+    const char *kw; /* one integer keyword */
     int64_t value;
     bool once; /* no second derivative */
 } sample;
 
 static const sample samples[] = {
-    {"exp", 1, 0, NULL, 0, 0},      {"log", 1, 3, NULL, 0, 0},      {"sin", 1, 0, NULL, 0, 0},
-    {"tanh", 1, 0, NULL, 0, 0},     {"sigmoid", 1, 0, NULL, 0, 0},  {"sqrt", 1, 3, NULL, 0, 0},
-    {"rsqrt", 1, 3, NULL, 0, 0},    {"erf", 1, 0, NULL, 0, 0},      {"gelu", 1, 0, NULL, 0, 0},
-    {"silu", 1, 0, NULL, 0, 0},     {"softplus", 1, 0, NULL, 0, 0}, {"atan", 1, 0, NULL, 0, 0},
-    {"acosh", 1, 4, NULL, 0, 0},    {"log1p", 1, 3, NULL, 0, 0},    {"expm1", 1, 0, NULL, 0, 0},
-    {"mul", 2, 0, NULL, 0, 0},      {"div", 2, 3, NULL, 0, 0},      {"add", 2, 0, NULL, 0, 0},
-    {"sub", 2, 0, NULL, 0, 0},      {"atan2", 2, 3, NULL, 0, 0},    {"pow", 2, 3, NULL, 0, 0},
-    {"maximum", 2, 0, NULL, 0, 0},  {"matmul", 2, 0, NULL, 0, 0},   {"mm", 2, 0, NULL, 0, 0},
-    {"sum", 1, 0, "dim", 1, 0},     {"mean", 1, 0, "dim", 0, 0},    {"prod", 1, 2, "dim", 1, 0},
-    {"logsumexp", 1, 0, "dim", 1, 0}, {"softmax", 1, 0, "dim", 1, 0}, {"log_softmax", 1, 0, "dim", 0, 0},
-    {"cumsum", 1, 0, "dim", 1, 0},  {"cumprod", 1, 2, "dim", 1, 0}, {"amax", 1, 0, "dim", 1, 0},
-    {"var", 1, 0, "dim", 1, 0},     {"std", 1, 2, "dim", 1, 0},     {"norm", 1, 2, NULL, 0, 0},
-    {"t", 1, 0, NULL, 0, 0},        {"tril", 1, 0, NULL, 0, 0},     {"mse_loss", 2, 0, NULL, 0, 0},
-    {"unsqueeze", 1, 0, "dim", 1, 0}, {"diagonal", 1, 0, NULL, 0, 0}, {"sort", 1, 0, "dim", 1, 0},
+    {"exp", 1, 0, NULL, 0, 0},      {"log", 1, 3, NULL, 0, 0},
+    {"sin", 1, 0, NULL, 0, 0},      {"tanh", 1, 0, NULL, 0, 0},
+    {"sigmoid", 1, 0, NULL, 0, 0},  {"sqrt", 1, 3, NULL, 0, 0},
+    {"rsqrt", 1, 3, NULL, 0, 0},    {"erf", 1, 0, NULL, 0, 0},
+    {"gelu", 1, 0, NULL, 0, 0},     {"silu", 1, 0, NULL, 0, 0},
+    {"softplus", 1, 0, NULL, 0, 0}, {"atan", 1, 0, NULL, 0, 0},
+    {"acosh", 1, 4, NULL, 0, 0},    {"log1p", 1, 3, NULL, 0, 0},
+    {"expm1", 1, 0, NULL, 0, 0},    {"mul", 2, 0, NULL, 0, 0},
+    {"div", 2, 3, NULL, 0, 0},      {"add", 2, 0, NULL, 0, 0},
+    {"sub", 2, 0, NULL, 0, 0},      {"atan2", 2, 3, NULL, 0, 0},
+    {"pow", 2, 3, NULL, 0, 0},      {"maximum", 2, 0, NULL, 0, 0},
+    {"matmul", 2, 0, NULL, 0, 0},   {"mm", 2, 0, NULL, 0, 0},
+    {"sum", 1, 0, "dim", 1, 0},     {"mean", 1, 0, "dim", 0, 0},
+    {"prod", 1, 2, "dim", 1, 0},    {"logsumexp", 1, 0, "dim", 1, 0},
+    {"softmax", 1, 0, "dim", 1, 0}, {"log_softmax", 1, 0, "dim", 0, 0},
+    {"cumsum", 1, 0, "dim", 1, 0},  {"cumprod", 1, 2, "dim", 1, 0},
+    {"amax", 1, 0, "dim", 1, 0},    {"var", 1, 0, "dim", 1, 0},
+    {"std", 1, 2, "dim", 1, 0},     {"norm", 1, 2, NULL, 0, 0},
+    {"t", 1, 0, NULL, 0, 0},        {"tril", 1, 0, NULL, 0, 0},
+    {"mse_loss", 2, 0, NULL, 0, 0}, {"unsqueeze", 1, 0, "dim", 1, 0},
+    {"diagonal", 1, 0, NULL, 0, 0}, {"sort", 1, 0, "dim", 1, 0},
 };
 
 static cr_tensor *call_sample(void *context, cr_tensor *const *in, size_t n)
@@ -216,8 +228,9 @@ static cr_tensor *call_sample(void *context, cr_tensor *const *in, size_t n)
         args[i].tag = CR_TENSOR;
         args[i].as.tensor = in[i];
     }
-    kw.value.tag = !strcmp(s->op, "sum") || !strcmp(s->op, "mean") || !strcmp(s->op, "amax") || !strcmp(s->op, "var") ||
-                           !strcmp(s->op, "std") || !strcmp(s->op, "logsumexp")
+    kw.value.tag = !strcmp(s->op, "sum") || !strcmp(s->op, "mean") || !strcmp(s->op, "amax") ||
+                           !strcmp(s->op, "var") || !strcmp(s->op, "std") ||
+                           !strcmp(s->op, "logsumexp")
                        ? CR_INT_LIST
                        : CR_INT;
     kw.value.as.i = s->value;
@@ -234,14 +247,16 @@ START_TEST(derivatives_agree_with_finite_differences)
     cr_manual_seed(7);
     cr_tensor *in[2];
     for (int i = 0; i < s->inputs; i++)
-        in[i] = cr_requires_grad_(cr_add_scalar(cr_randn(CR_INTS(3, 3), .dtype = CR_F64), s->shift), 1);
+        in[i] =
+            cr_requires_grad_(cr_add_scalar(cr_randn(CR_INTS(3, 3), .dtype = CR_F64), s->shift), 1);
     if (s->shift)
         for (int i = 0; i < s->inputs; i++)
             in[i] = cr_requires_grad_(cr_detach(cr_add_scalar(cr_abs(in[i]), 0.5)), 1);
     cr_tensor *const *inputs = in;
-    ck_assert_msg(cr_gradcheck(call_sample, (void *)(uintptr_t)s, inputs, (size_t)s->inputs, NULL), "%s: %s", s->op,
-                  cr_error());
-    ck_assert_msg(s->once || cr_gradgradcheck(call_sample, (void *)(uintptr_t)s, inputs, (size_t)s->inputs, NULL),
+    ck_assert_msg(cr_gradcheck(call_sample, (void *)(uintptr_t)s, inputs, (size_t)s->inputs, NULL),
+                  "%s: %s", s->op, cr_error());
+    ck_assert_msg(s->once || cr_gradgradcheck(call_sample, (void *)(uintptr_t)s, inputs,
+                                              (size_t)s->inputs, NULL),
                   "%s, twice: %s", s->op, cr_error());
 }
 END_TEST
@@ -249,7 +264,8 @@ END_TEST
 static cr_tensor *conv(void *context, cr_tensor *const *in, size_t n)
 {
     (void)context, (void)n;
-    return cr_f_conv2d(in[0], in[1], .bias = in[2], .stride = CR_INTS(2, 1), .padding = CR_INTS(1, 0), .groups = CR_SOME(2));
+    return cr_f_conv2d(in[0], in[1], .bias = in[2], .stride = CR_INTS(2, 1),
+                       .padding = CR_INTS(1, 0), .groups = CR_SOME(2));
 }
 static cr_tensor *norm(void *context, cr_tensor *const *in, size_t n)
 {
@@ -266,14 +282,16 @@ START_TEST(layers_differentiate_twice)
 {
     cr_manual_seed(3);
 #define R(...) cr_requires_grad_(cr_randn(CR_INTS(__VA_ARGS__), .dtype = CR_F64), 1)
-    cr_tensor *c[3] = {R(1, 4, 4, 4), R(2, 2, 3, 2), R(2)}, *b[3] = {R(3, 2, 2), R(2), R(2)}, *l[3] = {R(3, 4), R(4), R(4)};
+    cr_tensor *c[3] = {R(1, 4, 4, 4), R(2, 2, 3, 2), R(2)}, *b[3] = {R(3, 2, 2), R(2), R(2)},
+              *l[3] = {R(3, 4), R(4), R(4)};
     const struct {
         cr_gradcheck_function f;
         cr_tensor **in;
     } all[] = {{conv, c}, {norm, b}, {layer_norm, l}};
     for (int i = 0; i < 3; i++) {
         ck_assert_msg(cr_gradcheck(all[i].f, NULL, all[i].in, 3, NULL), "%d: %s", i, cr_error());
-        ck_assert_msg(cr_gradgradcheck(all[i].f, NULL, all[i].in, 3, NULL), "%d, twice: %s", i, cr_error());
+        ck_assert_msg(cr_gradgradcheck(all[i].f, NULL, all[i].in, 3, NULL), "%d, twice: %s", i,
+                      cr_error());
     }
 }
 END_TEST
@@ -295,7 +313,8 @@ int main(void)
     tcase_add_test(c, hooks_see_and_replace_gradients);
     tcase_add_test(c, functions_of_ones_own_differentiate_twice);
     tcase_add_test(c, grad_leaves_leaves_alone);
-    tcase_add_loop_test(c, derivatives_agree_with_finite_differences, 0, sizeof samples / sizeof *samples);
+    tcase_add_loop_test(c, derivatives_agree_with_finite_differences, 0,
+                        sizeof samples / sizeof *samples);
     tcase_add_test(c, layers_differentiate_twice);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);

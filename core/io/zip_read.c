@@ -20,7 +20,8 @@ static uint64_t number(const unsigned char *at, int bytes)
 
 static bool signed_with(const unsigned char *at, const char *letters)
 {
-    return at[0] == 'P' && at[1] == 'K' && at[2] == letters[0] && at[3] == letters[1];
+    return at[0] == 'P' && at[1] == 'K' && at[2] == (unsigned char)letters[0] &&
+           at[3] == (unsigned char)letters[1];
 }
 
 typedef struct directory {

@@ -39,7 +39,8 @@ bool cr_frame_out(cr_frame *f, int i, cr_dtype dtype, int rank, const int64_t *s
     memset(out, 0, sizeof *out);
     out->dtype = dtype;
     out->rank = rank;
-    memcpy(out->size, sizes, (size_t)rank * sizeof *sizes);
+    if (rank)
+        memcpy(out->size, sizes, (size_t)rank * sizeof *sizes);
     cr_contiguous_strides(rank, sizes, out->stride);
     if ((uint32_t)i >= f->nout)
         f->nout = (uint32_t)i + 1;

@@ -5,24 +5,22 @@
 #include "core/ops/frame.h"
 
 /* Inference by pattern (core/ops/infer_….c): several rows share one, so they are listed. */
-#define CR_INFERENCES(X)                                                                           \
-    X(unary)                                                                                       \
-    X(unary_signed)                                                                                \
-    X(unary_round) X(unary_float) X(unary_needs_float) X(unary_int) X(unary_bool) X(binary)        \
-        X(binary_signed) X(binary_float) X(binary_div_mode) X(binary_bool) X(binary_int)           \
-            X(binary_shift) X(where) X(clamp) X(ternary) X(lerp) X(masked_fill) X(same_sizes)      \
-                X(to_copy) X(clone) X(copy) X(fill) X(factory) X(empty_strided) X(like) X(arange)  \
-                    X(random_bits) X(uniform) X(native_dropout) X(cat) X(reduce_all) X(reduce)     \
-                        X(reduce_all_float) X(reduce_float) X(reduce_order) X(reduce_order_all) X( \
-                            reduce_order_index) X(reduce_arg) X(reduce_bool) X(scan) X(scan_float) \
-                            X(scan_index) X(sort) X(gather) X(scatter) X(scatter_reduce)           \
-                                X(index_select) X(embedding) X(embedding_dense_backward) X(bmm)    \
-                                    X(mm) X(addmm) X(baddbmm) X(mv) X(dot) X(convolution)          \
-                                        X(convolution_backward) X(max_pool2d) X(like_second)       \
-                                            X(adaptive_max_pool2d) X(softmax) X(softmax_backward)  \
-                                                X(native_batch_norm) X(norm_backward)              \
-                                                    X(native_layer_norm) X(nll_loss) X(loss)       \
-                                                        X(loss_backward) X(fused)
+/* clang-format off */
+#define CR_INFERENCES(X) \
+    X(unary) X(unary_signed) X(unary_round) X(unary_float) X(unary_needs_float) X(unary_int) \
+    X(unary_bool) X(binary) X(binary_signed) X(binary_float) X(binary_div_mode) \
+    X(binary_bool) X(binary_int) X(binary_shift) X(where) X(clamp) X(ternary) X(lerp) \
+    X(masked_fill) X(same_sizes) X(to_copy) X(clone) X(copy) X(fill) X(factory) \
+    X(empty_strided) X(like) X(arange) X(random_bits) X(uniform) X(native_dropout) X(cat) \
+    X(reduce_all) X(reduce) X(reduce_all_float) X(reduce_float) X(reduce_order) \
+    X(reduce_order_all) X(reduce_order_index) X(reduce_arg) X(reduce_bool) X(scan) \
+    X(scan_float) X(scan_index) X(sort) X(gather) X(scatter) X(scatter_reduce) \
+    X(index_select) X(embedding) X(embedding_dense_backward) X(bmm) X(mm) X(addmm) \
+    X(baddbmm) X(mv) X(dot) X(convolution) X(convolution_backward) X(max_pool2d) \
+    X(like_second) X(adaptive_max_pool2d) X(softmax) X(softmax_backward) \
+    X(native_batch_norm) X(norm_backward) X(native_layer_norm) X(nll_loss) X(loss) \
+    X(loss_backward) X(fused)
+/* clang-format on */
 #define X(name) bool cr_infer_##name(cr_frame *frame);
 CR_INFERENCES(X)
 #undef X

@@ -11,7 +11,7 @@ static void group_free(cr_param_group *g)
 {
     for (size_t i = 0; i < g->count; i++) {
         cr_release(g->params[i]);
-        for (int s = 0; s < CR_STATES; s++)
+        for (int s = 0; g->states && s < CR_STATES; s++)
             cr_release(g->states[i].tensor[s]);
     }
     free(g->params);
@@ -143,10 +143,7 @@ static int add_group(cr_optimizer *o, cr_params params, const cr_group_numbers *
         well = false;
     }
     if (!well) {
-        if (!g.states)
-            g.states = calloc(g.count ? g.count : 1, sizeof *g.states);
-        if (g.states)
-            group_free(&g);
+        group_free(&g);
         return -1;
     }
     o->groups[o->count++] = g;
@@ -356,7 +353,7 @@ int cr_optimizer_step(cr_optimizer *optimizer)
         for (size_t p = 0; p < g->count; p++)
             if (g->states[p].step > age)
                 age = g->states[p].step;
-        for (int64_t next = age; !failed && age >= 0; age = next) {
+        for (int64_t next; !failed && age >= 0; age = next) {
             failed = step_those_of_age(optimizer, g, age);
             next = -1;
             for (size_t p = 0; p < g->count; p++)

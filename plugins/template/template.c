@@ -63,7 +63,7 @@ static number load(const void *p, int dtype, int64_t k)
     case CR_I64: n.i = ((const int64_t *)p)[k]; break;
     case CR_I32: n.i = ((const int32_t *)p)[k]; break;
     case CR_I16: n.i = ((const int16_t *)p)[k]; break;
-    case CR_I8: n.i = ((const int8_t *)p)[k]; break;
+    case CR_I8: n.i = (int64_t)((const int8_t *)p)[k]; break;
     default: n.i = ((const uint8_t *)p)[k];
     }
     if (is_float(dtype))

@@ -190,7 +190,7 @@ START_TEST(a_large_array_deflates_and_comes_back)
     static int32_t numbers[COUNT];
     static const int64_t sizes[] = {COUNT};
     for (int i = 0; i < COUNT; i++)
-        numbers[i] = i * (i >> 7) ^ i << 11;
+        numbers[i] = (int32_t)((uint32_t)i * ((uint32_t)i >> 7) ^ (uint32_t)i << 11);
     cr_state_dict *dict = cr_state_dict_new();
     cr_tensor *tensor = cr_tensor_from_memory(numbers, sizeof numbers, CR_I32, 1, sizes, NULL, 0);
     cr_state_dict_set(dict, "a", tensor);

@@ -3,61 +3,7 @@
 #include <string.h>
 
 #include "core/autograd/autograd.h"
-
-/* ---- memory: by size class, kept by thread up to a bound ---- */
-
-enum { STEP = 64, CLASSES = 16, KEPT = 256 };
-
-typedef struct free_node {
-    struct free_node *next;
-} free_node;
-
-static CR_TLS free_node *kept[CLASSES];
-static CR_TLS int kept_count[CLASSES];
-static CR_TLS bool kept_registered;
-
-static void free_kept(void *unused)
-{
-    (void)unused;
-    for (int i = 0; i < CLASSES; i++) {
-        while (kept[i]) {
-            free_node *n = kept[i];
-            kept[i] = n->next;
-            free(n);
-        }
-        kept_count[i] = 0;
-    }
-    kept_registered = false;
-}
-
-static void *take(size_t bytes, uint16_t *class)
-{
-    size_t c = (bytes + STEP - 1) / STEP;
-    *class = (uint16_t)(c < CLASSES ? c : CLASSES);
-    if (c < CLASSES && kept[c]) {
-        free_node *n = kept[c];
-        kept[c] = n->next;
-        kept_count[c]--;
-        return n;
-    }
-    return malloc(c < CLASSES ? c * STEP : bytes);
-}
-
-static void give_back(void *memory, uint16_t class)
-{
-    if (class >= CLASSES || kept_count[class] >= KEPT) {
-        free(memory);
-        return;
-    }
-    if (CR_UNLIKELY(!kept_registered)) {
-        kept_registered = true;
-        cr_thread_on_end(free_kept);
-    }
-    free_node *n = memory;
-    n->next = kept[class];
-    kept[class] = n;
-    kept_count[class]++;
-}
+#include "core/base/small.h"
 
 /* ---- making ---- */
 
@@ -75,18 +21,17 @@ cr_grad_node *cr_node_new(const cr_derivative *rule, uint32_t nin, uint32_t nout
            args = nargs * sizeof(cr_value);
     size_t in = saves_in ? CR_SAVED_IN * sizeof(cr_saved) : 0,
            out = saves_out ? CR_SAVED_OUT * sizeof(cr_saved) : 0;
-    uint16_t class;
-    char *memory = take(sizeof(cr_grad_node) + edges + outputs + args + in + out + extra, &class);
+    size_t bytes = sizeof(cr_grad_node) + edges + outputs + args + in + out + extra;
+    char *memory = cr_small_take(bytes);
     if (!memory)
-        return cr_fail_memory("a node of the graph",
-                              sizeof(cr_grad_node) + edges + outputs + args + in + out + extra);
+        return cr_fail_memory("a node of the graph", bytes);
     cr_grad_node *node = (cr_grad_node *)(void *)memory;
     memset(node, 0, sizeof *node);
     atomic_init(&node->refs, 1);
     node->nin = (uint16_t)nin;
     node->nout = (uint16_t)nout;
     node->nargs = (uint16_t)nargs;
-    node->size_class = class;
+    node->bytes = bytes;
     node->seq = atomic_fetch_add_explicit(&last_seq, 1, memory_order_relaxed) + 1;
     node->rule = rule;
     memory += sizeof *node;
@@ -138,7 +83,7 @@ static void free_one(cr_grad_node *node)
         free(node->retained);
         node->retained = next;
     }
-    give_back(node, node->size_class);
+    cr_small_give(node, node->bytes);
 }
 
 void cr_node_release(cr_grad_node *node)

@@ -6,15 +6,20 @@
 #include <cresset/ops.h>
 
 #include "core/autograd/autograd.h"
+#include "core/base/small.h"
 #include "core/ops/invoke.h"
 
 /* ---- what hangs on a tensor ---- */
 
 cr_autograd *cr_autograd_of(cr_tensor *t)
 {
-    if (!t->autograd && !(t->autograd = calloc(1, sizeof *t->autograd)))
-        cr_fail_memory("a tensor's gradient", sizeof *t->autograd);
-    return t->autograd;
+    if (t->autograd)
+        return t->autograd;
+    cr_autograd *meta = cr_small_take(sizeof *meta);
+    if (!meta)
+        return cr_fail_memory("a tensor's gradient", sizeof *meta);
+    *meta = (cr_autograd){0};
+    return t->autograd = meta;
 }
 
 static void forget_retained(cr_grad_node *node, const cr_autograd *meta)
@@ -37,7 +42,7 @@ static void autograd_free(cr_autograd *meta)
     cr_node_release(meta->grad_fn);
     cr_free_hooks(meta->hooks);
     cr_release(meta->base);
-    free(meta);
+    cr_small_give(meta, sizeof *meta);
 }
 
 /* ---- derivatives by row ---- */

@@ -1,41 +1,18 @@
 /* The tensor object: making and freeing, reference counts, getters. What needs a device's help is
  * in core/ops/host.c. */
 #include "core/tensor/tensor.h"
+#include "core/base/small.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 void (*cr_autograd_free)(cr_autograd *autograd);
 
-/* ---- free structs, kept by thread up to a bound so that producer and consumer threads don't hoard
- * ---- */
-
-enum { KEPT = 512 };
-static CR_TLS cr_tensor *kept;
-static CR_TLS int kept_count;
-static CR_TLS bool kept_registered;
-
-static void free_kept(void *unused)
-{
-    (void)unused;
-    while (kept) {
-        cr_tensor *t = kept;
-        memcpy(&kept, t->size, sizeof kept);
-        free(t);
-    }
-    kept_count = 0;
-    kept_registered = false;
-}
-
 cr_tensor *cr_tensor_new_struct(void)
 {
-    cr_tensor *t = kept;
-    if (CR_LIKELY(t)) {
-        memcpy(&kept, t->size, sizeof kept); /* the list is linked through the unused sizes */
-        kept_count--;
-    } else if (!(t = malloc(sizeof *t))) {
+    cr_tensor *t = cr_small_take(sizeof *t);
+    if (CR_UNLIKELY(!t))
         return cr_fail_memory("a tensor", sizeof *t);
-    }
     atomic_init(&t->refs, 1);
     t->flags = 0;
     t->autograd = NULL;
@@ -44,17 +21,7 @@ cr_tensor *cr_tensor_new_struct(void)
 
 void cr_tensor_free_struct(cr_tensor *t)
 {
-    if (CR_UNLIKELY(kept_count >= KEPT)) {
-        free(t);
-        return;
-    }
-    if (CR_UNLIKELY(!kept_registered)) {
-        kept_registered = true;
-        cr_thread_on_end(free_kept);
-    }
-    memcpy(t->size, &kept, sizeof kept);
-    kept = t;
-    kept_count++;
+    cr_small_give(t, sizeof *t);
 }
 
 cr_tensor *cr_tensor_make(cr_storage *storage, cr_dtype dtype, int dim, const int64_t *sizes,

@@ -79,15 +79,11 @@ CR_API bool cr_set_inference_mode(bool on);
 /* Blocks in which nothing is recorded; in which recording is on; in which tensors are made that
  * never can be recorded. They are left properly by `break` and `continue`, not by `return` and
  * `goto`. */
-#define CR_NO_GRAD                                                                       \
-    for (int cr_no_grad_was_ = cr_set_grad_enabled(false) ? 1 : 0, cr_no_grad_once_ = 1; \
-         cr_no_grad_once_; cr_no_grad_once_ = 0, cr_set_grad_enabled(cr_no_grad_was_))
-#define CR_ENABLE_GRAD                                                                \
-    for (int cr_enable_was_ = cr_set_grad_enabled(true) ? 1 : 0, cr_enable_once_ = 1; \
-         cr_enable_once_; cr_enable_once_ = 0, cr_set_grad_enabled(cr_enable_was_))
-#define CR_INFERENCE_MODE                                                                     \
-    for (int cr_inference_was_ = cr_set_inference_mode(true) ? 1 : 0, cr_inference_once_ = 1; \
-         cr_inference_once_; cr_inference_once_ = 0, cr_set_inference_mode(cr_inference_was_))
+#define CR_NO_GRAD        CR_MODE_(cr_set_grad_enabled, false, CR_JOIN_(cr_mode_was_, __LINE__))
+#define CR_ENABLE_GRAD    CR_MODE_(cr_set_grad_enabled, true, CR_JOIN_(cr_mode_was_, __LINE__))
+#define CR_INFERENCE_MODE CR_MODE_(cr_set_inference_mode, true, CR_JOIN_(cr_mode_was_, __LINE__))
+#define CR_MODE_(set_, on_, was_) \
+    for (int was_ = set_(on_) ? 2 : 1; was_; set_(was_ == 2), was_ = 0)
 
 /* ---- hooks ---- */
 

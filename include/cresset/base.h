@@ -78,9 +78,11 @@ CR_API void cr_scope_end(void);
 
 /* A block with a scope of its own. `break` and `continue` leave the block properly; `return` and
  * `goto` out of it leave the scope to be closed by an enclosing one's end. */
-#define CR_SCOPE                                                     \
-    for (int cr_scope_once_ = (cr_scope_begin(), 1); cr_scope_once_; \
-         cr_scope_once_ = 0, cr_scope_end())
+#define CR_SCOPE CR_SCOPE_AT_(CR_JOIN_(cr_scope_once_, __LINE__)) /* named by line: they nest */
+#define CR_SCOPE_AT_(once_) \
+    for (int once_ = (cr_scope_begin(), 1); once_; once_ = 0, cr_scope_end())
+#define CR_JOIN_(a_, b_)     CR_JOIN_NOW_(a_, b_)
+#define CR_JOIN_NOW_(a_, b_) a_##b_
 
 /* How deep the calling thread's scopes are nested: what cr_scope_unwind goes back to after a jump
  * out of CR_SCOPE. */

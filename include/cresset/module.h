@@ -153,8 +153,6 @@ CR_API bool cr_module_check_inputs(const cr_module *module, size_t expected, siz
 
 #define CR_COUNT_(...)                            CR_NINTH_(__VA_ARGS__, 8, 7, 6, 5, 4, 3, 2, 1, 0)
 #define CR_NINTH_(a, b, c, d, e, f, g, h, n, ...) n
-#define CR_JOIN_(a, b)                            CR_JOIN2_(a, b)
-#define CR_JOIN2_(a, b)                           a##b
 #define CR_INPUTS_(...)                           CR_JOIN_(CR_INPUTS_, CR_COUNT_(__VA_ARGS__))(__VA_ARGS__)
 #define CR_INPUTS_1(a)                            cr_tensor *a
 #define CR_INPUTS_2(a, ...)                       cr_tensor *a, CR_INPUTS_1(__VA_ARGS__)

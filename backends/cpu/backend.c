@@ -1,6 +1,8 @@
 /* The cpu backend's entry point: the device, its memory, and the way from an operation's name to
  * its planner. */
 #include "cpu.h"
+
+#include <cblas.h>
 #include "variant.h"
 
 #include <stdlib.h>
@@ -159,6 +161,8 @@ static cr_status device_info(const cr_backend *self, int index, cr_device_info *
     if (index != 0)
         return cpu_host->fail(cpu_host, CR_INVALID, "there is one cpu device, not number %d",
                               index);
+    if (openblas_get_parallel() == 1) /* threads of its own: ours share its work out */
+        openblas_set_num_threads(1);
     processor_name(info->name);
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     info->memory = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
@@ -174,6 +178,8 @@ static cr_status device_open(const cr_backend *self, int index, cr_device **devi
     if (index != 0)
         return cpu_host->fail(cpu_host, CR_INVALID, "there is one cpu device, not number %d",
                               index);
+    if (openblas_get_parallel() == 1) /* threads of its own: ours share its work out */
+        openblas_set_num_threads(1);
     *device = &only_device;
     return CR_OK;
 }

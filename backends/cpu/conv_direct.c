@@ -6,9 +6,9 @@
 
 #include <string.h>
 
-enum { PARTS = 16, LANES = 16, BLOCK = 6, SLACK = 64 };
+enum { PARTS = 16, LANES = VF_LANES, BLOCK = 6, SLACK = 64 };
 
-typedef float vec __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
+typedef vf_loose vec;
 
 typedef struct plane {
     int64_t channels, height, pitch,
@@ -223,38 +223,67 @@ static bool backward_data(const conv_data *d)
 
 /* ---- the gradient of w: for each tap the inner product of y's plane and x's, shifted -------------------------------- */
 
-enum { OUTS = 4, TAPS = 4 };
+/* A tile of output channels by neighbouring taps; its sums have to fit the registers. */
+#if defined __AVX512F__
+enum { OUTS = 4, TAPS = 5 };
+#else
+enum { OUTS = 2, TAPS = 5 };
+#endif
 
-/* OUTS output channels by TAPS neighbouring taps over whole planes. Missing ones repeat the last and are not stored. */
-static void inner(const float *g, int64_t g_size, int64_t outs, const float *x, int64_t taps,
-                  int64_t places, float *sums, int64_t out_stride)
+/* outs channels of g by taps places of x, over whole planes. With constant outs and taps the sums stay in registers. */
+CPU_INLINE void inner(const float *g, int64_t g_size, int outs, const float *x, int taps,
+                      int64_t places, float *sums, int64_t out_stride)
 {
     vec sum[OUTS][TAPS] = {{{0}}};
-    int64_t o_at[OUTS], t_at[TAPS];
-    for (int64_t o = 0; o < OUTS; o++)
-        o_at[o] = (o < outs ? o : outs - 1) * g_size;
-    for (int64_t t = 0; t < TAPS; t++)
-        t_at[t] = t < taps ? t : taps - 1;
     for (int64_t at = 0; at < places; at += LANES) {
         vec a[OUTS];
 #pragma GCC unroll 4
-        for (int o = 0; o < OUTS; o++)
-            a[o] = *(const vec *)(const void *)(g + o_at[o] + at);
+        for (int o = 0; o < outs; o++)
+            a[o] = *(const vec *)(const void *)(g + o * g_size + at);
+#pragma GCC unroll 5
+        for (int t = 0; t < taps; t++) {
+            vec b = *(const vec *)(const void *)(x + t + at);
 #pragma GCC unroll 4
-        for (int t = 0; t < TAPS; t++) {
-            vec b = *(const vec *)(const void *)(x + t_at[t] + at);
-#pragma GCC unroll 4
-            for (int o = 0; o < OUTS; o++)
+            for (int o = 0; o < outs; o++)
                 sum[o][t] += a[o] * b;
         }
     }
-    for (int64_t o = 0; o < outs; o++)
-        for (int64_t t = 0; t < taps; t++) {
-            float total = 0;
-            for (int l = 0; l < LANES; l++)
-                total += sum[o][t][l];
-            sums[o * out_stride + t] += total;
-        }
+#pragma GCC unroll 4
+    for (int o = 0; o < outs; o++)
+#pragma GCC unroll 5
+        for (int t = 0; t < taps; t++)
+            sums[o * out_stride + t] += vf_sum(sum[o][t]);
+}
+
+typedef void inner_tile(const float *g, int64_t g_size, const float *x, int64_t places, float *sums,
+                        int64_t out_stride);
+
+#define TILE(outs, taps)                                                               \
+    static void inner_##outs##_##taps(const float *g, int64_t g_size, const float *x,  \
+                                      int64_t places, float *sums, int64_t out_stride) \
+    {                                                                                  \
+        inner(g, g_size, outs, x, taps, places, sums, out_stride);                     \
+    }
+#define TILES(outs) TILE(outs, 1) TILE(outs, 2) TILE(outs, 3) TILE(outs, 4) TILE(outs, 5)
+#define ROW(outs)                                                                                \
+    {                                                                                            \
+        inner_##outs##_1, inner_##outs##_2, inner_##outs##_3, inner_##outs##_4, inner_##outs##_5 \
+    }
+TILES(1)
+TILES(2)
+#if defined __AVX512F__
+TILES(3)
+TILES(4)
+static inner_tile *const tiles[OUTS][TAPS] = {ROW(1), ROW(2), ROW(3), ROW(4)};
+#else
+static inner_tile *const tiles[OUTS][TAPS] = {ROW(1), ROW(2)};
+#endif
+
+/* Splits count into parts of at most `most`, as equal as they can be: the size of the part that begins at `at`. */
+static int64_t part_at(int64_t at, int64_t count, int64_t most)
+{
+    int64_t parts = (count - at + most - 1) / most;
+    return (count - at + parts - 1) / parts;
 }
 
 typedef struct weight_job {
@@ -291,15 +320,18 @@ static void weight_parts(void *context, int64_t begin, int64_t end)
                        s->in[2], &j->in, s->pad[1], s->pad[2]);
             pad_planes((const float *)j->d->y + i * s->oc * s->out_size, g, s->oc, s->out[1],
                        s->out[2], &j->out, 0, 0);
-            for (int64_t o = 0; o < s->oc; o += OUTS)
+            for (int64_t o = 0, outs; o < s->oc; o += outs) {
+                outs = part_at(o, s->oc, OUTS);
                 for (int64_t c = 0; c < s->ic; c++)
                     for (int64_t ky = 0; ky < s->k[1]; ky++)
-                        for (int64_t kx = 0; kx < s->k[2]; kx += TAPS)
-                            inner(g + o * j->out.size, j->out.size,
-                                  s->oc - o < OUTS ? s->oc - o : OUTS,
-                                  x + c * j->in.size + ky * j->in.pitch + kx,
-                                  s->k[2] - kx < TAPS ? s->k[2] - kx : TAPS, places,
-                                  w + (o * s->ic + c) * taps + ky * s->k[2] + kx, s->ic * taps);
+                        for (int64_t kx = 0, run; kx < s->k[2]; kx += run) {
+                            run = part_at(kx, s->k[2], TAPS);
+                            tiles[outs - 1][run - 1](
+                                g + o * j->out.size, j->out.size,
+                                x + c * j->in.size + ky * j->in.pitch + kx, places,
+                                w + (o * s->ic + c) * taps + ky * s->k[2] + kx, s->ic * taps);
+                        }
+            }
         }
     }
 }

@@ -275,15 +275,15 @@ static bool blas_layout(int64_t rows, int64_t columns, int64_t row, int64_t col,
     return true;
 }
 
-/* OpenBLAS takes as many threads as OpenMP's setting for the calling thread allows; one within a piece of cpu_parallel's. The
- * setting is the program's, so it is put back: blas_begin returns what to give to blas_end. */
+/* OpenBLAS computes on one thread, and cpu_parallel shares a large product out by rows or columns: two pools of threads would
+ * get in each other's way. The OpenMP build takes its number of threads from the calling thread's setting, which is the
+ * program's, so it is put back: blas_begin returns what to give to blas_end. */
 static int blas_begin(void)
 {
-    int before = omp_get_max_threads(),
-        wanted = cpu_is_inside() ? 1 : cpu_host->num_threads(cpu_host);
-    if (before == wanted)
+    int before = omp_get_max_threads();
+    if (before == 1)
         return 0;
-    omp_set_num_threads(wanted);
+    omp_set_num_threads(1);
     return before;
 }
 
@@ -291,6 +291,45 @@ static void blas_end(int before)
 {
     if (before)
         omp_set_num_threads(before);
+}
+
+/* A product as OpenBLAS takes it. */
+typedef struct blas_job {
+    const void *args; /* cpu_sgemm_args or cpu_dgemm_args */
+    CBLAS_TRANSPOSE ta, tb;
+    blasint lda, ldb, ldc;
+    bool wide, by_rows;
+} blas_job;
+
+static void blas_pieces(void *context, int64_t begin, int64_t end)
+{
+    const blas_job *j = context;
+    int before = blas_begin();
+#define PIECE(gemm, kind)                                                                         \
+    do {                                                                                          \
+        kind g = *(const kind *)j->args;                                                          \
+        g.c += j->by_rows ? begin * g.c_row : begin;                                              \
+        g.a += j->by_rows ? begin * g.a_row : 0;                                                  \
+        g.b += j->by_rows ? 0 : begin * g.b_col;                                                  \
+        *(j->by_rows ? &g.m : &g.n) = end - begin;                                                \
+        gemm(CblasRowMajor, j->ta, j->tb, (blasint)g.m, (blasint)g.n, (blasint)g.k, g.alpha, g.a, \
+             j->lda, g.b, j->ldb, g.beta, g.c, j->ldc);                                           \
+    } while (0)
+    if (j->wide)
+        PIECE(cblas_dgemm, cpu_dgemm_args);
+    else
+        PIECE(cblas_sgemm, cpu_sgemm_args);
+#undef PIECE
+    blas_end(before);
+}
+
+/* Pieces are multiples of what a tile of OpenBLAS's kernels takes. */
+static void run_blas(blas_job *j, int64_t m, int64_t n, int64_t k)
+{
+    enum { UNIT = 48 };
+    j->by_rows = m >= n;
+    int64_t count = j->by_rows ? m : n, other = j->by_rows ? n : m;
+    cpu_parallel(count, UNIT, (double)other * (double)k / (j->wide ? 25 : 50), blas_pieces, j);
 }
 
 #define COPY_SELF(g, T)                                                                          \
@@ -335,10 +374,8 @@ bool CPU_NAME(cpu_sgemm)(const cpu_sgemm_args *args)
         !blas_layout(g.k, g.n, g.b_row, g.b_col, &tb, &ldb))
         return own_sgemm(&g);
     COPY_SELF(&g, float);
-    int before = blas_begin();
-    cblas_sgemm(CblasRowMajor, ta, tb, (blasint)g.m, (blasint)g.n, (blasint)g.k, g.alpha, g.a, lda,
-                g.b, ldb, g.beta, g.c, (blasint)(g.m == 1 ? g.n : g.c_row));
-    blas_end(before);
+    blas_job job = {&g, ta, tb, lda, ldb, (blasint)(g.m == 1 ? g.n : g.c_row), false, false};
+    run_blas(&job, g.m, g.n, g.k);
     return true;
 }
 
@@ -353,10 +390,8 @@ bool CPU_NAME(cpu_dgemm)(const cpu_dgemm_args *g)
         blas_layout(g->m, g->k, g->a_row, g->a_col, &ta, &lda) &&
         blas_layout(g->k, g->n, g->b_row, g->b_col, &tb, &ldb)) {
         COPY_SELF(g, double);
-        int before = blas_begin();
-        cblas_dgemm(CblasRowMajor, ta, tb, (blasint)g->m, (blasint)g->n, (blasint)g->k, g->alpha,
-                    g->a, lda, g->b, ldb, g->beta, g->c, (blasint)(g->m == 1 ? g->n : g->c_row));
-        blas_end(before);
+        blas_job job = {g, ta, tb, lda, ldb, (blasint)(g->m == 1 ? g->n : g->c_row), true, false};
+        run_blas(&job, g->m, g->n, g->k);
         return true;
     }
     for (int64_t i = 0; i < g->m; i++)

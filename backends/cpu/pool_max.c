@@ -1,5 +1,6 @@
 /* Maximum pools with indices, of 2 and 3 dimensions and adaptive, and their backwards. */
 #include "pool.h"
+#include "simd.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -14,32 +15,55 @@ static bool takes_pairs(const pool_shape *s)
            s->out[2] * 2 <= s->in[2] && s->in_size < INT32_MAX;
 }
 
+/* The even and the odd elements of 2 n neighbours, n <= VF_LANES; memory past them is not touched. */
+static inline void load_pairs(const float *p, int n, vf *even, vf *odd)
+{
+    vf low = vf_load_part(p, 2 * n < VF_LANES ? 2 * n : VF_LANES);
+    vf high = 2 * n > VF_LANES ? vf_load_part(p + VF_LANES, 2 * n - VF_LANES) : (vf){0};
+#if defined __AVX512F__
+    const __m512i evens =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    *even = (vf)_mm512_permutex2var_ps((__m512)low, evens, (__m512)high);
+    *odd = (vf)_mm512_permutex2var_ps((__m512)low, _mm512_add_epi32(evens, _mm512_set1_epi32(1)),
+                                      (__m512)high);
+#else
+    for (int i = 0; i < VF_LANES / 2; i++) {
+        (*even)[i] = low[2 * i], (*odd)[i] = low[2 * i + 1];
+        (*even)[i + VF_LANES / 2] = high[2 * i], (*odd)[i + VF_LANES / 2] = high[2 * i + 1];
+    }
+#endif
+}
+
+static inline void take_greater(vf *best, vi *where, vf x, vi at)
+{
+    vi take = (x > *best) | (x != x);
+    *best = (vf)(((vi)x & take) | ((vi)*best & ~take));
+    *where = (at & take) | (*where & ~take);
+}
+
 /* Checked by f32_plane. The indices are worked out in 32 bits, as wide as the values. */
 static void pairs_plane(const pool_shape *s, const float *x, float *y, int64_t *index)
 {
-    enum { RUN = 64 };
+    const int32_t row = (int32_t)s->in[2];
+    vi lane;
+    for (int i = 0; i < VF_LANES; i++)
+        lane[i] = 2 * i;
     for (int64_t oy = 0; oy < s->out[1]; oy++)
-        for (int64_t ox = 0; ox < s->out[2]; ox += RUN) {
-            int n = s->out[2] - ox < RUN ? (int)(s->out[2] - ox) : RUN;
-            int32_t first = (int32_t)(2 * oy * s->in[2] + 2 * ox), row = (int32_t)s->in[2];
-            const float *up = x + first, *down = up + row;
-            int32_t where[RUN];
-#pragma omp simd
-            for (int i = 0; i < n; i++) {
-                float best = up[2 * i], b = up[2 * i + 1], c = down[2 * i], d = down[2 * i + 1];
-                int32_t at = first + 2 * i, w = at;
-                int take = (b > best) | (b != b);
-                best = take ? b : best;
-                w = take ? at + 1 : w;
-                take = (c > best) | (c != c);
-                best = take ? c : best;
-                w = take ? at + row : w;
-                take = (d > best) | (d != d);
-                y[i] = take ? d : best;
-                where[i] = take ? at + row + 1 : w;
-            }
+        for (int64_t ox = 0; ox < s->out[2]; ox += VF_LANES) {
+            int n = s->out[2] - ox < VF_LANES ? (int)(s->out[2] - ox) : VF_LANES;
+            int64_t first = 2 * oy * row + 2 * ox;
+            vf best, b, c, d;
+            load_pairs(x + first, n, &best, &b);
+            load_pairs(x + first + row, n, &c, &d);
+            vi at = lane + (int32_t)first, where = at;
+            take_greater(&best, &where, b, at + 1);
+            take_greater(&best, &where, c, at + row);
+            take_greater(&best, &where, d, at + row + 1);
+            vf_store_part(y, best, n);
+            int32_t wheres[VF_LANES];
+            memcpy(wheres, &where, sizeof wheres);
             for (int i = 0; i < n; i++)
-                index[i] = where[i];
+                index[i] = wheres[i];
             y += n;
             index += n;
         }

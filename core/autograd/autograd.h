@@ -62,9 +62,10 @@ typedef struct cr_retained {
 struct cr_grad_node {
     atomic_int refs;
     uint16_t nin, nout, nargs;
-    bool released; /* what was saved is gone */
-    size_t bytes;  /* of its memory */
-    uint64_t seq;  /* newer nodes have higher numbers, and run first */
+    bool released;       /* what was saved is gone */
+    uint16_t transposed; /* bit i: the last two dimensions of input i lay swapped in memory */
+    size_t bytes;        /* of its memory */
+    uint64_t seq;        /* newer nodes have higher numbers, and run first */
     const cr_derivative *rule;
     cr_edge *edges;          /* [nin], by flattened input */
     cr_output_meta *outputs; /* [nout] */

@@ -162,6 +162,9 @@ static cr_grad_node *begin(const cr_op *op, const cr_value *args, cr_tensor *con
             continue;
         node->edges[i] = cr_edge_of(in[i]);
         wanted |= (uint32_t)1 << (i < 15 ? i : 15);
+        if (CR_UNLIKELY(!(in[i]->flags & CR_FLAG_CONTIGUOUS)) && i < 16 && in[i]->dim >= 2 &&
+            in[i]->stride[in[i]->dim - 2] == 1)
+            node->transposed |= (uint16_t)(1u << i);
     }
     for (uint32_t i = 0; node->saved_in && i < nin && i < CR_SAVED_IN; i++) {
         if (in[i] && rule->in_for[i] & wanted)

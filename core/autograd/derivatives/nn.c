@@ -5,27 +5,33 @@
 
 /* ---- products ---- */
 
+static cr_tensor *swap(cr_tensor *x)
+{
+    return cr_transpose(x, -1, -2);
+}
+
+/* The product a b (matrices, or batches of them), laid out as input i lay: transposed in memory when that was. So the gradient
+ * of a linear layer's weight, which the product saw transposed, comes out contiguous. */
+static cr_tensor *product_like(cr_grad_context *c, int i, cr_tensor *a, cr_tensor *b)
+{
+    bool batched = a && a->dim == 3;
+    if (!(c->node->transposed >> i & 1))
+        return batched ? cr_bmm(a, b) : cr_mm(a, b);
+    return swap(batched ? cr_bmm(swap(b), swap(a)) : cr_mm(swap(b), swap(a)));
+}
+
 DERIVATIVE(mm, "MmBackward0", .in_for = {FOR_1, FOR_0})
 {
     if (cr_needs(c, 0))
-        cr_set(c, 0, cr_mm(cr_g(c, 0), cr_t(cr_in(c, 1))));
+        cr_set(c, 0, product_like(c, 0, cr_g(c, 0), swap(cr_in(c, 1))));
     if (cr_needs(c, 1))
-        cr_set(c, 1, cr_mm(cr_t(cr_in(c, 0)), cr_g(c, 0)));
+        cr_set(c, 1, product_like(c, 1, swap(cr_in(c, 0)), cr_g(c, 0)));
     return 0;
-}
-
-static cr_tensor *swap(cr_tensor *x)
-{
-    return cr_transpose(x, 1, 2);
 }
 
 DERIVATIVE(bmm, "BmmBackward0", .in_for = {FOR_1, FOR_0})
 {
-    if (cr_needs(c, 0))
-        cr_set(c, 0, cr_bmm(cr_g(c, 0), swap(cr_in(c, 1))));
-    if (cr_needs(c, 1))
-        cr_set(c, 1, cr_bmm(swap(cr_in(c, 0)), cr_g(c, 0)));
-    return 0;
+    return grad_mm(c);
 }
 
 DERIVATIVE(addmm, "AddmmBackward0", .in_for = {0, FOR_2, FOR_1})
@@ -34,22 +40,15 @@ DERIVATIVE(addmm, "AddmmBackward0", .in_for = {0, FOR_2, FOR_1})
     if (cr_needs(c, 0))
         cr_set(c, 0, times(g, scalar_arg(c, 3)));
     if (cr_needs(c, 1))
-        cr_set(c, 1, times(cr_mm(g, cr_t(cr_in(c, 2))), scalar_arg(c, 4)));
+        cr_set(c, 1, times(product_like(c, 1, g, swap(cr_in(c, 2))), scalar_arg(c, 4)));
     if (cr_needs(c, 2))
-        cr_set(c, 2, times(cr_mm(cr_t(cr_in(c, 1)), g), scalar_arg(c, 4)));
+        cr_set(c, 2, times(product_like(c, 2, swap(cr_in(c, 1)), g), scalar_arg(c, 4)));
     return 0;
 }
 
 DERIVATIVE(baddbmm, "BaddbmmBackward0", .in_for = {0, FOR_2, FOR_1})
 {
-    cr_tensor *g = cr_g(c, 0);
-    if (cr_needs(c, 0))
-        cr_set(c, 0, times(g, scalar_arg(c, 3)));
-    if (cr_needs(c, 1))
-        cr_set(c, 1, times(cr_bmm(g, swap(cr_in(c, 2))), scalar_arg(c, 4)));
-    if (cr_needs(c, 2))
-        cr_set(c, 2, times(cr_bmm(swap(cr_in(c, 1)), g), scalar_arg(c, 4)));
-    return 0;
+    return grad_addmm(c);
 }
 
 DERIVATIVE(mv, "MvBackward0", .in_for = {FOR_1, FOR_0})

@@ -76,14 +76,27 @@ CR_API bool cr_set_grad_enabled(bool on);
 CR_API bool cr_inference_mode_enabled(void);
 CR_API bool cr_set_inference_mode(bool on);
 
-/* Blocks in which nothing is recorded; in which recording is on; in which tensors are made that
- * never can be recorded. They are left properly by `break` and `continue`, not by `return` and
- * `goto`. */
-#define CR_NO_GRAD        CR_MODE_(cr_set_grad_enabled, false, CR_JOIN_(cr_mode_was_, __LINE__))
-#define CR_ENABLE_GRAD    CR_MODE_(cr_set_grad_enabled, true, CR_JOIN_(cr_mode_was_, __LINE__))
-#define CR_INFERENCE_MODE CR_MODE_(cr_set_inference_mode, true, CR_JOIN_(cr_mode_was_, __LINE__))
-#define CR_MODE_(set_, on_, was_) \
-    for (int was_ = set_(on_) ? 2 : 1; was_; set_(was_ == 2), was_ = 0)
+/* Blocks in which nothing is recorded; in which recording is on; in which tensors are made that never can be recorded. With GCC
+ * and Clang they may be left by any way; elsewhere not by `break`, `return` and `goto`. */
+#define CR_NO_GRAD \
+    CR_MODE_(cr_set_grad_enabled, false, cr_grad_mode_leave_, CR_JOIN_(cr_mode_was_, __LINE__))
+#define CR_ENABLE_GRAD \
+    CR_MODE_(cr_set_grad_enabled, true, cr_grad_mode_leave_, CR_JOIN_(cr_mode_was_, __LINE__))
+#define CR_INFERENCE_MODE \
+    CR_MODE_(cr_set_inference_mode, true, cr_inference_leave_, CR_JOIN_(cr_mode_was_, __LINE__))
+#define CR_MODE_(set_, on_, leave_, was_) \
+    for (int was_ CR_CLEANUP_(leave_) = set_(on_) ? 2 : 1; was_; set_(was_ == 2), was_ = 0)
+/* What the blocks' variables run when they go; not for use by hand. */
+static inline void cr_grad_mode_leave_(int *was)
+{
+    if (*was)
+        cr_set_grad_enabled(*was == 2);
+}
+static inline void cr_inference_leave_(int *was)
+{
+    if (*was)
+        cr_set_inference_mode(*was == 2);
+}
 
 /* ---- hooks ---- */
 

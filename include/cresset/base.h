@@ -76,11 +76,23 @@ CR_API int cr_exit(void);
 CR_API void cr_scope_begin(void);
 CR_API void cr_scope_end(void);
 
-/* A block with a scope of its own. `break` and `continue` leave the block properly; `return` and
- * `goto` out of it leave the scope to be closed by an enclosing one's end. */
+/* A block with a scope of its own. It may be left by any way with GCC and Clang: `break`, `return` and `goto` end the scope too.
+ * With other compilers only `continue` and the block's end do; a scope left open is closed with the one around it. */
 #define CR_SCOPE CR_SCOPE_AT_(CR_JOIN_(cr_scope_once_, __LINE__)) /* named by line: they nest */
-#define CR_SCOPE_AT_(once_) \
-    for (int once_ = (cr_scope_begin(), 1); once_; once_ = 0, cr_scope_end())
+#define CR_SCOPE_AT_(once_)                                                     \
+    for (int once_ CR_CLEANUP_(cr_scope_leave_) = (cr_scope_begin(), 1); once_; \
+         once_ = (cr_scope_end(), 0))
+#if defined __GNUC__
+#define CR_CLEANUP_(function_) __attribute__((cleanup(function_)))
+#else
+#define CR_CLEANUP_(function_)
+#endif
+/* What a variable of CR_SCOPE runs when it goes; not for use by hand. */
+static inline void cr_scope_leave_(int *open)
+{
+    if (*open)
+        cr_scope_end();
+}
 #define CR_JOIN_(a_, b_)     CR_JOIN_NOW_(a_, b_)
 #define CR_JOIN_NOW_(a_, b_) a_##b_
 

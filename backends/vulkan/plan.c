@@ -15,6 +15,8 @@ static const vk_op *const families[] = {
 
 static const vk_op *find(const char *name)
 {
+    if (vk_is_elementwise(name))
+        return &vk_elementwise;
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
         for (const vk_op *op = families[f]; op->name; op++)
             if (!strcmp(op->name, name))

@@ -44,6 +44,10 @@ typedef struct vk_op {
     vk_planner plan;
 } vk_op;
 
+/* The family that has a table of its own (elementwise.c). */
+bool vk_is_elementwise(const char *name);
+extern const vk_op vk_elementwise;
+
 cr_status vk_plan_graph(cr_device *d, const cr_graph *graph, cr_plan_info *info, cr_plan **plan);
 void vk_plan_free(cr_plan *plan);
 

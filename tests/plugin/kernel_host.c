@@ -12,6 +12,7 @@
 
 int host_threads = 2;
 char host_words[512];
+bool host_few;
 static void *library;
 static const cr_backend *backend;
 static cr_device *device;
@@ -297,6 +298,14 @@ static double ladder(int32_t dtype, double x)
     return copysign((e - least) * ldexp(1, mantissa) + ldexp(a, mantissa - e), x);
 }
 
+/* The same of f64, in whole numbers: a double cannot count that far. */
+static int64_t ladder_f64(double x)
+{
+    int64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits < 0 ? INT64_MIN - bits : bits;
+}
+
 double cells_apart(int32_t dtype, cell a, cell b)
 {
     if (!is_float(dtype))
@@ -305,6 +314,10 @@ double cells_apart(int32_t dtype, cell a, cell b)
         return a.f != a.f && b.f != b.f ? 0 : INFINITY;
     if (a.f == b.f)
         return 0;
+    if (dtype == CR_F64)
+        return fabs((double)ladder_f64(a.f) - (double)ladder_f64(b.f)) > 1e17
+                   ? INFINITY
+                   : fabs((double)(ladder_f64(a.f) - ladder_f64(b.f)));
     return fabs(ladder(dtype, a.f) - ladder(dtype, b.f));
 }
 

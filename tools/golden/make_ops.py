@@ -450,6 +450,41 @@ def network():
     return g
 
 
+def pooling():
+    g = Golden()
+    for x in (r(2, 3, 7, 8), strided(1, 2, 7, 8), r(3, 9, 7), torch.randn(2, 3, 9, 9), r(0, 3, 6, 6), torch.randn(2, 9, 9).bfloat16()):
+        g.add("avg_pool2d", [x, [2, 2]])
+        g.add("avg_pool2d", [x, [3, 2], [2, 1], [1, 0], True, True])
+        g.add("avg_pool2d", [x, [3, 3], [2, 2], [1, 1], True, False])
+        g.add("avg_pool2d", [x, [3], [2], [1], False, False, 5])
+        for size in ([3, 3], [1, 1], [7, 8], [10, 5]):
+            g.add("_adaptive_avg_pool2d", [x, size])
+        g.add("adaptive_avg_pool2d", [x, [2, 3]])
+        g.add("lp_pool2d", [x.abs() + 0.1, 2.0, [2, 2]], lambda t, n, k: F.lp_pool2d(t, n, k))
+    g.add("avg_pool2d", [torch.tensor([[[1.0, NAN, 2.0, INF], [3.0, 4.0, 5.0, 6.0]]]), [2, 2]])
+    g.add("_adaptive_avg_pool2d", [torch.tensor([[[1.0, NAN, 2.0, INF], [3.0, 4.0, 5.0, 6.0]]]), [1, 3]])
+    for x in (r(2, 2, 5, 6, 4), strided(2, 4, 4, 6), torch.randn(1, 2, 5, 5, 5)):
+        g.add("avg_pool3d", [x, [2, 2, 2]])
+        g.add("avg_pool3d", [x, [3, 2, 2], [2, 1, 2], [1, 1, 0], True, False])
+        g.add("max_pool3d_with_indices", [x, [2, 2, 2]])
+        g.add("max_pool3d_with_indices", [x, [3, 2, 2], [1, 2, 2], [1, 0, 1], [1, 2, 1], True])
+        g.add("max_pool3d", [x, [2, 2, 2]])
+        g.add("_adaptive_avg_pool3d", [x, [2, 3, 1]])
+        g.add("adaptive_avg_pool3d", [x, [1, 1, 1]])
+    for x in (r(2, 3, 9), strided(3, 8)):
+        g.add("avg_pool1d", [x, [2]])
+        g.add("avg_pool1d", [x, [3], [2], [1], True, False])
+        g.add("max_pool1d", [x, [3], [2], [1], [1], True])
+        g.add("max_pool1d_with_indices", [x, [3], [2], [1], [1], False])
+        g.add("adaptive_avg_pool1d", [x, [4]])
+        g.add("adaptive_max_pool1d", [x, [4]])
+        g.add("lp_pool1d", [x.abs() + 0.1, 3.0, [2]], lambda t, n, k: F.lp_pool1d(t, n, k[0]))
+    g.add("avg_pool2d", [r(2, 3, 7, 8), [3, 3], [1, 1], [2, 2]])
+    g.add("avg_pool2d", [r(2, 3, 7, 8), [9, 9]])
+    g.add("avg_pool2d", [r(2, 3), [2, 2]])
+    return g
+
+
 def loss():
     g = Golden()
     logits, target = r(4, 5), torch.tensor([0, 4, -100, 2])
@@ -479,7 +514,7 @@ def loss():
 def main(folder):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for family in (unary, binary, reduction, shape, indexing, product, network, loss):
+    for family in (unary, binary, reduction, shape, indexing, product, network, pooling, loss):
         torch.manual_seed(0)
         family().save(folder / f"{family.__name__}.safetensors")
 

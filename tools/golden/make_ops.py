@@ -4,7 +4,7 @@
 
 Each file holds tensors named by number, and in its metadata "torch", the version, and "cases": a JSON list of
     {"op": row or bare name, "args": [...], "kw": {...}, "out": [...], "error": true, "grad": [...], "cotangent": [...]}
-An argument is null, true, 3, "text", {"f": 0.5}, {"dtype": "float32"}, [1, 2] (integers), {"b": [true, false]}, {"ts": [tensors]} or a
+An argument is null, true, 3, "text", {"f": 0.5}, {"dtype": "float32"}, [1, 2] (integers), {"fs": [0.5]}, {"b": [true, false]}, {"ts": [tensors]} or a
 tensor: {"t": number of a stored one} as it is, or with "size", "stride" and "offset" a view of it; "grad": true when it requires grad.
 Outputs are numbers of stored tensors; with "error" PyTorch refuses the call. Gradients are those of Σ output · cotangent with
 respect to the tensors that require grad, in order; -1 where there is none.
@@ -61,6 +61,8 @@ class Golden:
             return self.tensor(x)
         if any(isinstance(e, torch.Tensor) for e in x):
             return {"ts": [None if e is None else self.tensor(e) for e in x]}
+        if x and isinstance(x[0], float):
+            return {"fs": list(x)}
         if x and isinstance(x[0], bool):
             return {"b": list(x)}
         return list(x)
@@ -485,6 +487,60 @@ def pooling():
     return g
 
 
+def resampling():
+    g = Golden()
+    for n, sizes in ((1, (2, 3, 6)), (2, (2, 3, 5, 6)), (3, (1, 2, 4, 3, 5))):
+        for x in (r(*sizes), strided(*sizes), r(*sizes[1:])):
+            g.add(f"reflection_pad{n}d", [x, [1, 2] * n])
+            g.add(f"reflection_pad{n}d", [x, [0, 0] * n])
+            g.add(f"replication_pad{n}d", [x, [2, 1] * n])
+            g.add(f"replication_pad{n}d", [x, [7, 0] * n])
+        g.add(f"reflection_pad{n}d", [r(*sizes), [9, 0] * n])
+    for mode in ("constant", "reflect", "replicate", "circular"):
+        for x in (r(2, 3, 5, 6), torch.randn(2, 3, 5, 6).bfloat16(), strided(2, 3, 5, 6)):
+            g.add("pad", [x, [1, 2, 2, 1], mode], lambda t, p, m: F.pad(t, p, m))
+            g.add("pad", [x, [2, 0, 0, 0], mode], lambda t, p, m: F.pad(t, p, m))
+    for n, kind, sizes, to in ((1, "linear", (2, 3, 6), [9]), (2, "bilinear", (2, 3, 5, 6), [7, 4]), (3, "trilinear", (1, 2, 4, 3, 5), [6, 3, 7])):
+        for x in (r(*sizes), strided(*sizes), torch.randn(*sizes)):
+            forms = ((to, None), (None, 0.6), (None, 2.0), ([1] * n, None), (list(sizes[2:]), None))
+            for size, factor in forms if x.dtype == F64 and x.is_contiguous() else forms[:2]:
+                factors = None if factor is None else [factor] * n
+                ref = lambda t, s, f, m: F.interpolate(t, size=s, scale_factor=f, mode=m)
+                near = lambda t, s, f: F.interpolate(t, size=s, scale_factor=f, mode="nearest")
+                exact = lambda t, s, f: F.interpolate(t, size=s, scale_factor=f, mode="nearest-exact")
+                g.add(f"upsample_nearest{n}d.vec", [x, size, factors], near)
+                g.add(f"_upsample_nearest_exact{n}d.vec", [x, size, factors], exact)
+                for corners in (False, True):
+                    g.add(f"upsample_{kind}{n}d.vec", [x, size, corners, factors],
+                          lambda t, s, c, f, m=kind: F.interpolate(t, size=s, scale_factor=f, mode=m, align_corners=c))
+                    if n == 2:
+                        g.add("upsample_bicubic2d.vec", [x, size, corners, factors],
+                              lambda t, s, c, f: F.interpolate(t, size=s, scale_factor=f, mode="bicubic", align_corners=c))
+    for x in (r(2, 3, 5, 6), strided(2, 2, 4, 4)):
+        grid = torch.rand(2, 3, 4, 2, dtype=F64) * 3 - 1.5
+        for mode in (0, 1, 2):
+            for padding in (0, 1, 2):
+                for corners in (False, True):
+                    g.add("grid_sampler_2d", [x, grid, mode, padding, corners])
+    g.add("grid_sampler_2d", [r(2, 3, 5, 6), r(3, 3, 4, 2), 0, 0, False])
+    for corners in (False, True):
+        g.add("affine_grid_generator", [r(2, 2, 3), [2, 3, 4, 5], corners])
+    for x in (r(2, 3, 6, 7), strided(3, 6, 7), torch.randn(2, 3, 6, 7)):
+        g.add("im2col", [x, [2, 3], [1, 1], [0, 0], [1, 1]])
+        g.add("im2col", [x, [3, 2], [2, 1], [1, 2], [2, 1]])
+    g.add("im2col", [r(2, 3, 2, 2), [3, 3], [1, 1], [0, 0], [1, 1]])
+    g.add("col2im", [r(2, 18, 25), [6, 7], [2, 3], [1, 1], [0, 0], [1, 1]])
+    g.add("col2im", [r(12, 24), [5, 6], [2, 2], [1, 1], [1, 1], [2, 1]], lambda *a: torch.ops.aten.col2im(*a))
+    g.add("col2im", [r(2, 12, 9), [6, 6], [2, 2], [1, 1], [0, 0], [2, 2]])
+    g.add("col2im", [r(2, 13, 9), [6, 6], [2, 2], [1, 1], [0, 0], [2, 2]])
+    g.add("pixel_shuffle", [r(2, 8, 3, 4), 2])
+    g.add("pixel_shuffle", [r(2, 7, 3, 4), 2])
+    g.add("pixel_unshuffle", [r(2, 2, 6, 4), 2])
+    g.add("pixel_unshuffle", [r(2, 5, 4), 2])
+    g.add("channel_shuffle", [r(2, 6, 3, 4), 3], lambda t, n: torch.channel_shuffle(t.detach(), n), grad=False)
+    return g
+
+
 def loss():
     g = Golden()
     logits, target = r(4, 5), torch.tensor([0, 4, -100, 2])
@@ -514,7 +570,7 @@ def loss():
 def main(folder):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for family in (unary, binary, reduction, shape, indexing, product, network, pooling, loss):
+    for family in (unary, binary, reduction, shape, indexing, product, network, pooling, resampling, loss):
         torch.manual_seed(0)
         family().save(folder / f"{family.__name__}.safetensors")
 

@@ -541,6 +541,104 @@ def resampling():
     return g
 
 
+def activation():
+    g = Golden()
+    unary_refs = {"softsign": F.softsign, "tanhshrink": F.tanhshrink}
+    for n in "hardshrink softshrink tanhshrink hardsigmoid hardswish mish softsign celu selu logit sinc deg2rad rad2deg sgn nan_to_num signbit".split():
+        for x in (r(3, 4) * 2, strided(3, 4), r(), r(0, 3), torch.randn(5), torch.randn(4).bfloat16()):
+            if n == "logit":
+                x = x.sigmoid() * 0.9
+            g.add(n, [x], unary_refs.get(n), grad=n not in ("signbit", "sgn"))
+        g.add(n, [torch.tensor([NAN, INF, -INF, 0.0, -0.0, 0.5, -0.5, 3.0, -3.0])], unary_refs.get(n), grad=False)
+    for x in (r(3, 4) * 2, strided(2, 3)):
+        g.add("hardshrink", [x, 1.0])
+        g.add("softshrink", [x, 0.2])
+        g.add("celu", [x, 2.0])
+        g.add("threshold", [x, 0.1, 20.0])
+        g.add("rrelu", [x], lambda t: F.rrelu(t))
+        g.add("prelu", [x, r(1)])
+        g.add("prelu", [x, r(x.shape[1])])
+        g.add("prelu", [x, r(9)])
+        g.add("glu", [r(3, 4), 1])
+        g.add("glu", [x, 0])
+        g.add("nan_to_num", [torch.tensor([NAN, INF, -INF, 1.0]), 0.5, 2.0, -2.0])
+    g.add("softshrink", [r(3), -1.0])
+    for n in "logaddexp logaddexp2 hypot fmax fmin".split():
+        for a, b in ((r(3, 4), r(4)), (r(3), r(3)), (strided(2, 3), r(2, 1)), (torch.randn(3), torch.randn(3))):
+            g.add(n, [a, b])
+        g.add(n, [torch.tensor([NAN, INF, -INF, -INF, INF, 0.0]), torch.tensor([1.0, 1.0, -INF, 2.0, INF, NAN])], grad=False)
+    for a, b in ((pos(3, 4), pos(4)), (torch.tensor([0.0, 0, 1, 2], dtype=F64), torch.tensor([0.0, NAN, 0, 3], dtype=F64))):
+        g.add("xlogy.Tensor", [a, b], grad=False)
+        g.add("heaviside", [a - 1, b], grad=False)
+    g.add("xlogy.Tensor", [pos(3, 4), pos(4)])
+    return g
+
+
+def distance():
+    g = Golden()
+    for a, b in ((r(3, 4), r(3, 4)), (r(2, 3, 4), r(4)), (strided(3, 4), r(3, 4))):
+        g.add("pairwise_distance", [a, b], lambda x, y: F.pairwise_distance(x, y))
+        g.add("pairwise_distance", [a, b, 1.0, 1e-3, True], lambda x, y, p, e, k: F.pairwise_distance(x, y, p, e, k))
+        g.add("cosine_similarity", [a, b, -1])
+        g.add("normalize", [a], lambda t: F.normalize(t))
+        g.add("normalize", [a, 1.0, 0], lambda t, p, d: F.normalize(t, p, d))
+    for a, b in ((r(3, 4), r(5, 4)), (r(2, 3, 4), r(2, 5, 4)), (strided(3, 4), r(2, 4)), (r(2, 1, 3, 4), r(5, 2, 4))):
+        for p in (2.0, 1.0, 3.0, INF, 0.0):
+            g.add("cdist", [a, b, p], lambda x, y, q: torch.cdist(x, y, q, compute_mode="donot_use_mm_for_euclid_dist"), grad=p != 0)
+    g.add("cdist", [r(3, 4), r(5, 3), 2.0])
+    g.add("_cdist_forward", [torch.randn(3, 4), torch.randn(5, 4), 2.0, 2])
+    for p in (2.0, 1.0, 3.0, INF):
+        g.add("pdist", [r(5, 3), p], lambda x, q: F.pdist(x, q))
+    g.add("_pdist_forward", [torch.randn(4, 3), 2.0])
+    return g
+
+
+def more_losses():
+    g = Golden()
+    how = ["none", "mean", "sum"]
+    sign = torch.tensor([[1.0, -1.0, 1.0, -1.0]], dtype=F64).expand(3, 4)
+    for red in (0, 1, 2):
+        for x, y in ((r(3, 4), r(3, 4)), (strided(3, 4), r(4, 3).t())):
+            g.add("smooth_l1_loss", [x, y, red])
+            g.add("smooth_l1_loss", [x, y, red, 0.5])
+            g.add("smooth_l1_loss", [x, y, red, 0.0])
+            g.add("huber_loss", [x, y, red])
+            g.add("huber_loss", [x, y, red, 0.3])
+            g.add("kl_div", [x, torch.softmax(y, 1).detach(), red])
+            g.add("kl_div", [x, torch.log_softmax(y, 1).detach(), red], log_target=True)
+            g.add("poisson_nll_loss", [x, y.abs().detach() * 3, True, False, 1e-8, red],
+                  lambda a, b, lg, full, e, rd: F.poisson_nll_loss(a, b.detach(), lg, full=full, eps=e, reduction=how[rd]), grad=False)
+            g.add("poisson_nll_loss", [x.abs(), y.abs().detach() * 3, False, True, 1e-8, red],
+                  lambda a, b, lg, full, e, rd: F.poisson_nll_loss(a, b.detach(), lg, full=full, eps=e, reduction=how[rd]), grad=False)
+            g.add("gaussian_nll_loss", [x, y, pos(3, 4), True, 1e-6, red],
+                  lambda a, b, v, full, e, rd: F.gaussian_nll_loss(a, b, v, full=full, eps=e, reduction=how[rd]))
+            g.add("hinge_embedding_loss", [x, sign, 1.0, red], lambda a, t, m, rd: F.hinge_embedding_loss(a, t, m, reduction=how[rd]), grad=False)
+            g.add("margin_ranking_loss", [x, y, sign, 0.3, red],
+                  lambda a, b, t, m, rd: F.margin_ranking_loss(a, b, t, m, reduction=how[rd]), grad=False)
+            g.add("cosine_embedding_loss", [x, y, torch.tensor([1, -1, 1]), 0.1, red],
+                  lambda a, b, t, m, rd: F.cosine_embedding_loss(a, b, t, m, reduction=how[rd]))
+            g.add("triplet_margin_loss", [x, y, r(3, 4), 1.0, 2.0, 1e-6, red == 1, red],
+                  lambda a, b, c, m, p, e, s, rd: F.triplet_margin_loss(a, b, c, m, p, e, s, reduction=how[rd]))
+            g.add("soft_margin_loss", [x, sign, red], lambda a, t, rd: F.soft_margin_loss(a, t, reduction=how[rd]), grad=False)
+            for p in (1, 2):
+                g.add("multi_margin_loss", [x, torch.tensor([0, 3, 1]), p, 0.7, None, red])
+            g.add("multi_margin_loss", [x, torch.tensor([0, 3, 1]), 1, 1.0, pos(4), red], grad=False)
+            g.add("multilabel_margin_loss", [x, torch.tensor([[3, 0, -1, 1], [-1, 1, 2, 3], [0, 1, 2, 3]]), red])
+            g.add("multilabel_soft_margin_loss", [x, (y > 0).double().detach(), None, red],
+                  lambda a, t, w, rd: F.multilabel_soft_margin_loss(a, t, w, reduction=how[rd]), grad=False)
+        g.add("multi_margin_loss", [r(4), torch.tensor(2), 1, 1.0, None, red])
+        g.add("multilabel_margin_loss", [r(4), torch.tensor([2, 0, -1, 1]), red])
+        for zero in (False, True):  # gradients apart: PyTorch's presume that log_softmax came before
+            lp = torch.log_softmax(r(7, 3, 5), 2).detach()
+            ref = lambda l, t, i, n, b, rd, z: F.ctc_loss(l, t, i, n, b, reduction=how[rd], zero_infinity=z)
+            g.add("ctc_loss.Tensor", [lp, torch.tensor([[1, 2, 2], [3, 1, 4], [1, 1, 1]]), torch.tensor([7, 6, 3]), torch.tensor([3, 2, 1]), 0, red, zero], ref, grad=False)
+            g.add("ctc_loss.Tensor", [lp, torch.tensor([1, 2, 2, 3, 1, 4]), torch.tensor([7, 7, 7]), torch.tensor([3, 2, 1]), 0, red, zero], ref, grad=False)
+            g.add("ctc_loss.Tensor", [lp, torch.tensor([[1, 1, 1], [3, 1, 4], [0, 2, 0]]), torch.tensor([7, 5, 7]), torch.tensor([3, 0, 2]), 3, red, zero], ref,
+                  grad=False)
+    g.add("huber_loss", [r(3), r(3), 1, 0.0])
+    return g
+
+
 def loss():
     g = Golden()
     logits, target = r(4, 5), torch.tensor([0, 4, -100, 2])
@@ -570,7 +668,7 @@ def loss():
 def main(folder):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for family in (unary, binary, reduction, shape, indexing, product, network, pooling, resampling, loss):
+    for family in (unary, binary, reduction, shape, indexing, product, network, pooling, resampling, activation, distance, loss, more_losses):
         torch.manual_seed(0)
         family().save(folder / f"{family.__name__}.safetensors")
 

@@ -6,7 +6,7 @@ Each file holds tensors named by number, and in its metadata "torch", the versio
     {"op": row or bare name, "args": [...], "kw": {...}, "out": [...], "error": true, "grad": [...], "cotangent": [...]}
 An argument is null, true, 3, "text", {"f": 0.5}, {"dtype": "float32"}, [1, 2] (integers), {"fs": [0.5]}, {"b": [true, false]}, {"ts": [tensors]} or a
 tensor: {"t": number of a stored one} as it is, or with "size", "stride" and "offset" a view of it; "grad": true when it requires grad.
-Outputs are numbers of stored tensors; with "error" PyTorch refuses the call. Gradients are those of Σ output · cotangent with
+Outputs are numbers of stored tensors, with "some" only the first ones; with "error" PyTorch refuses the call. Gradients are those of Σ output · cotangent with
 respect to the tensors that require grad, in order; -1 where there is none.
 """
 
@@ -67,7 +67,7 @@ class Golden:
             return {"b": list(x)}
         return list(x)
 
-    def add(self, op, args, ref=None, grad=True, **kw):
+    def add(self, op, args, ref=None, grad=True, some=False, **kw):
         """One sample: PyTorch's result of ref, or of the ATen operation of that name."""
         call = ref or getattr(torch.ops.aten, op.split(".")[0])
         tensors = [e for a in args for e in (a if isinstance(a, (list, tuple)) else [a]) if isinstance(e, torch.Tensor)]
@@ -75,6 +75,8 @@ class Golden:
         for t in wants:
             t.requires_grad_(True)
         case = {"op": op, "args": [self.value(a) for a in args]}
+        if some:
+            case["some"] = True
         if kw:
             case["kw"] = {k: self.value(v) for k, v in kw.items()}
         try:
@@ -639,6 +641,169 @@ def more_losses():
     return g
 
 
+def products():
+    g = Golden()
+    g.add("addmv", [r(3), r(3, 4), r(4)], beta=0.5, alpha=2.0)
+    g.add("addr", [r(3, 4), r(3), r(4)], beta=0.5, alpha=2.0)
+    g.add("addbmm", [r(3, 5), r(2, 3, 4), r(2, 4, 5)], beta=0.5, alpha=2.0)
+    g.add("inner", [r(2, 3), r(4, 3)])
+    g.add("inner", [r(), r(4, 3)])
+    g.add("inner", [r(2, 3), r(4, 2)])
+    g.add("tensordot", [r(2, 3, 4), r(4, 3, 5), [2, 1], [0, 1]])
+    g.add("tensordot", [strided(2, 3), r(4, 2), [0], [1]])
+    g.add("tensordot", [r(2, 3), r(4, 2), [], []])
+    g.add("tensordot", [r(2, 3), r(4, 2), [1], [1]])
+    g.add("kron", [r(2, 3), r(4, 2)])
+    g.add("kron", [r(3), r(2, 2)])
+    g.add("linalg_cross", [r(2, 3), r(2, 3)])
+    g.add("linalg_cross", [r(3, 2), r(3, 2)], dim=0)
+    g.add("linalg_cross", [r(3, 2), r(3, 2)])
+    g.add("bilinear", [r(4, 3), r(4, 2), r(5, 3, 2), r(5)])
+    g.add("bilinear", [r(2, 4, 3), r(2, 4, 2), r(5, 3, 2)])
+    sums = [("ij,jk->ik", (2, 3), (3, 4)), ("ij,jk", (2, 3), (3, 4)), ("bij,bjk->bik", (2, 3, 4), (2, 4, 5)), ("i,i->", (3,), (3,)),
+            ("i,j->ij", (3,), (4,)), ("ii->i", (3, 3)), ("ii", (3, 3)), ("ij->ji", (2, 3)), ("ij->", (2, 3)), ("ba", (2, 3)),
+            ("...ij,...jk->...ik", (2, 1, 3, 4), (5, 4, 2)), ("i...,j...->ij...", (2, 3), (4, 3)), ("ijk,ilm,njm,nlk->", (2, 3, 4), (2, 2, 5), (3, 3, 5), (3, 2, 4)),
+            ("bhqd,bhkd->bhqk", (2, 3, 4, 5), (2, 3, 6, 5)), ("ij,ij->ij", (2, 3), (2, 3)), ("ik,jk,k->ij", (2, 3), (4, 3), (3,)), ("ij,k->ij", (2, 3), (4,)),
+            ("i j , j k -> i k", (2, 3), (3, 4)), ("ij,jk->iz", (2, 3), (3, 4)), ("ij,jk->ii", (2, 3), (3, 4)), ("ij,jk", (2, 3)), ("ij", (2, 3, 4)),
+            ("ij,jk->ik", (2, 3), (4, 4)), ("i.j->ij", (2, 3)), ("i1->i", (2, 3)), ("", ()), (",ij->ij", (), (2, 3)), ("ij,j->i", (0, 3), (3,))]
+    for equation, *sizes in sums:
+        g.add("einsum", [equation, [r(*n) for n in sizes]], lambda e, t: torch.einsum(e, *t))
+    g.add("einsum", ["ij,kj->ik", [strided(3, 4), r(4, 2).t()]], lambda e, t: torch.einsum(e, *t))
+    def attention(q, k, v, mask=None, p=0.0, causal=False):
+        s = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
+        if causal:
+            s = s.masked_fill(torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool).triu(1), -INF)
+        if mask is not None:
+            s = s.masked_fill(~mask, -INF) if mask.dtype == torch.bool else s + mask
+        return s.softmax(-1) @ v
+    for sizes in ((2, 4, 5, 8), (5, 8)):
+        g.add("scaled_dot_product_attention", [r(*sizes), r(*sizes), r(*sizes)], attention)
+        g.add("scaled_dot_product_attention", [r(*sizes), r(*sizes), r(*sizes), None, 0.0, True], attention)
+        g.add("scaled_dot_product_attention", [r(*sizes), r(*sizes), r(*sizes), torch.ones(5, 5).tril().bool()], attention)
+        g.add("scaled_dot_product_attention", [r(*sizes), r(*sizes), r(*sizes), r(5, 5)], attention)
+    return g
+
+
+def selecting():
+    g = Golden()
+    for x in (r(4, 5), strided(4, 5), r(5, 4).t()):
+        g.add("select_scatter", [x, r(5), 0, 2])
+        g.add("select_scatter", [x, r(4), 1, -1])
+        g.add("slice_scatter", [x, r(2, 5), 0, 1, 3])
+        g.add("slice_scatter", [x, r(4, 3), 1, None, None, 2])
+        g.add("diagonal_scatter", [x, r(4)])
+        g.add("diagonal_scatter", [x, r(3), -1])
+        g.add("masked_scatter", [x, x.detach() > 0, r(20)])
+        g.add("masked_scatter", [x, torch.tensor([True, False, True, False, True]), r(4, 3)])
+        g.add("index_copy", [x, 0, torch.tensor([3, 0]), r(2, 5)])
+        g.add("index_fill.int_Scalar", [x, 1, torch.tensor([0, 3]), 2.5], lambda t, d, i, v: t.index_fill(d, i, v))
+        g.add("take_along_dim", [x, torch.tensor([[0, 1, 4, 2, 1]]), 1], lambda t, i, d: torch.take_along_dim(t, i, d))
+        g.add("take_along_dim", [x.clone(), torch.tensor([3, 1])], lambda t, i: torch.take_along_dim(t.contiguous(), i))
+        g.add("tile", [x, [2]])
+        g.add("tile", [x, [2, 1, 3]])
+        g.add("repeat_interleave.self_int", [x, 3], lambda t, n: t.repeat_interleave(n))
+        g.add("repeat_interleave.self_int", [x, 2, 1], lambda t, n, d: t.repeat_interleave(n, d))
+        g.add("repeat_interleave.self_Tensor", [x, torch.tensor([1, 0, 3, 2]), 0], lambda t, n, d: t.repeat_interleave(n, d))
+        for k in (0, 1, 2, 3, -1, 5):
+            g.add("rot90", [x, k, [0, 1]])
+        g.add("rot90", [x, 1, [0, 0]])
+        g.add("fliplr", [x])
+        g.add("flipud", [x])
+        g.add("diag_embed", [x])
+        g.add("diag_embed", [x, 1, 0, 2])
+        g.add("diag", [x])
+        g.add("diag", [x, -1])
+        g.add("diff", [x])
+        g.add("diff", [x, 2, 0])
+    g.add("diag", [r(3), 1])
+    g.add("diff", [torch.tensor([True, False, False])])
+    g.add("select_scatter", [r(4, 5), r(4), 0, 2])
+    g.add("masked_scatter", [r(3), torch.tensor([True, True, True]), r(2)])
+    g.add("fliplr", [r(3)])
+    g.add("tril_indices", [3, 4, 1], lambda a, b, c: torch.tril_indices(a, b, c))
+    g.add("triu_indices", [3, 4, -1], lambda a, b, c: torch.triu_indices(a, b, c))
+    return g
+
+
+def statistics():
+    g = Golden()
+    for x in (r(4, 5), strided(4, 5), r(7), r(2, 3, 4), ints(0, 9, 4, 5)):
+        g.add("aminmax", [x], grad=False)
+        g.add("aminmax", [x], grad=False, dim=0, keepdim=True)
+        if x.dtype == F64:  # of equal ones any index will do
+            g.add("kthvalue", [x, 2])
+            g.add("kthvalue", [x, 1, 0, True])
+        g.add("kthvalue", [x, 99])
+        g.add("median.dim", [x, -1], lambda t, d: torch.median(t, d))
+        g.add("median.dim", [x, 0, True], lambda t, d, k: torch.median(t, d, k))
+        g.add("median", [x])
+        if x.dtype == F64:
+            g.add("std_mean", [x])
+            g.add("var_mean", [x, False])
+            g.add("nansum", [x])
+            g.add("nanmean", [x])
+            q = torch.tensor([0.0, 0.3, 0.5, 1.0], dtype=F64)
+            for how in ("linear", "lower", "higher", "nearest", "midpoint"):
+                g.add("quantile", [x, q, -1], lambda t, p, d, interpolation: torch.quantile(t, p.detach(), d, interpolation=interpolation),
+                      grad=False, interpolation=how)
+            g.add("quantile", [x, torch.tensor(0.4, dtype=F64)], lambda t, p: torch.quantile(t, p.detach()), grad=False)
+            g.add("quantile", [x, q, 0, True], lambda t, p, d, k: torch.quantile(t, p.detach(), d, k), grad=False)
+            g.add("histc", [x, 5], grad=False)
+            g.add("histc", [x, 4, -1, 1], grad=False)
+    for x in (torch.tensor([3.0, NAN, 1.0, 2.0], dtype=F64), torch.tensor([NAN, NAN], dtype=F64)):
+        g.add("median", [x], grad=False)
+        g.add("median.dim", [x, 0], lambda t, d: torch.median(t, d), grad=False)
+        g.add("nansum", [x], grad=False)
+        g.add("nanmean", [x], grad=False)
+        g.add("quantile", [x, torch.tensor(0.5, dtype=F64)], lambda t, p: torch.quantile(t, p), grad=False)
+    s = torch.tensor([[1, 3, 5, 7], [2, 4, 6, 8]])
+    v = torch.tensor([[3, 6, 9], [3, 6, 9]])
+    for right in (False, True):
+        g.add("searchsorted.Tensor", [s, v], torch.searchsorted, right=right)
+        g.add("searchsorted.Tensor", [s[0].float(), torch.randn(2, 3) * 5], torch.searchsorted, right=right)
+        g.add("bucketize.Tensor", [v, s[0]], torch.bucketize, right=right)
+    g.add("searchsorted.Tensor", [s, torch.tensor([3])], torch.searchsorted)
+    g.add("searchsorted.Tensor", [s, v], torch.searchsorted, out_int32=True)
+    for x in (torch.tensor([0, 1, 1, 3]), torch.tensor([2, 2], dtype=torch.int32), torch.tensor([], dtype=torch.int64)):
+        g.add("bincount", [x])
+        g.add("bincount", [x, None, 6])
+        g.add("bincount", [x, torch.rand(len(x))])
+    g.add("bincount", [torch.tensor([-1, 2])])
+    g.add("bincount", [torch.tensor([1.0, 2])])
+    for x in (torch.tensor([3, 1, 2, 3, 1]), torch.tensor([[2.0, 1.0], [2.0, 5.0]]), torch.tensor([7]), torch.tensor([True, False, True])):
+        g.add("_unique2", [x, True, True, True], lambda t, a, b, c: torch._unique2(t, a, b, c))
+    return g
+
+
+def norms():
+    g = Golden()
+    for x in (r(2, 6, 5), strided(2, 6, 3, 4), r(3, 6), torch.randn(2, 6, 4, 4)):
+        n, c, hw = x.shape[0], x.shape[1], x[0, 0].numel()
+        w, b = r(6).to(x.dtype), r(6).to(x.dtype)
+        g.add("group_norm", [x, 3, w, b])
+        g.add("group_norm", [x, 1])
+        g.add("group_norm", [x, 4])
+        g.add("native_group_norm", [x, w, b, n, c, hw, 2, 1e-5], lambda t, *a: torch.native_group_norm(t.contiguous(), *a), grad=False)
+        if x.dim() > 2:
+            g.add("instance_norm", [x, w, b, None, None, True, 0.1, 1e-5, False])
+            g.add("instance_norm", [x, None, None, r(6).to(x.dtype), pos(6).to(x.dtype), False, 0.1, 1e-5, False], grad=False)
+            g.add("local_response_norm", [x, 3], lambda t, k: F.local_response_norm(t, k))
+            g.add("local_response_norm", [x, 2, 0.1, 0.5, 2.0], lambda t, k, a, e, z: F.local_response_norm(t, k, a, e, z))
+    for x in (r(4, 3, 5), r(4, 3)):
+        g.add("_native_batch_norm_legit.no_stats", [x, r(3), r(3), True, 0.1, 1e-5],
+              lambda t, w, b, tr, m, e: torch.native_batch_norm(t, w, b, None, None, tr, m, e))
+        for op in ("_native_batch_norm_legit_no_training",):
+            g.add(op, [x, r(3), r(3), r(3), pos(3), 0.1, 1e-5],
+                  lambda t, w, b, m, v, mo, e: torch.native_batch_norm(t, w, b, m, v, False, mo, e), grad=False)
+    i, o = torch.tensor([0, 2, 4, 4, 1, 3]), torch.tensor([0, 2, 2, 5])
+    for mode in (0, 1, 2):
+        for pad in (-1, 4):
+            w = r(5, 3)
+            g.add("_embedding_bag", [w, i, o, False, mode, False, None, False, pad],
+                  lambda w, j, f, *a: torch.ops.aten._embedding_bag(w, j, f, *a)[:1], some=True)
+    return g
+
+
 def loss():
     g = Golden()
     logits, target = r(4, 5), torch.tensor([0, 4, -100, 2])
@@ -668,7 +833,7 @@ def loss():
 def main(folder):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for family in (unary, binary, reduction, shape, indexing, product, network, pooling, resampling, activation, distance, loss, more_losses):
+    for family in (unary, binary, reduction, shape, indexing, product, network, pooling, resampling, activation, distance, norms, products, selecting, statistics, loss, more_losses):
         torch.manual_seed(0)
         family().save(folder / f"{family.__name__}.safetensors")
 

@@ -7,7 +7,7 @@
 /* Inference by pattern (core/ops/infer_….c): several rows share one, so they are listed. */
 /* clang-format off */
 #define CR_INFERENCES(X) \
-    X(unary) X(unary_signed) X(unary_round) X(unary_float) X(unary_needs_float) X(unary_int) \
+    X(unary) X(unary_signed) X(unary_number) X(unary_round) X(unary_float) X(unary_needs_float) X(unary_int) \
     X(unary_bool) X(binary) X(binary_signed) X(binary_float) X(binary_div_mode) \
     X(binary_bool) X(binary_int) X(binary_shift) X(where) X(clamp) X(ternary) X(lerp) \
     X(masked_fill) X(same_sizes) X(to_copy) X(clone) X(copy) X(fill) X(factory) \

@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const command *const commands[] = {&train_command, &summary_command, &backends_command,
-                                          &ops_command,   &bench_command,   &version_command};
+static const command *const commands[] = {&train_command,  &summary_command, &backends_command,
+                                          &ops_command,    &bench_command,   &conform_command,
+                                          &version_command};
 enum { NCOMMANDS = sizeof commands / sizeof *commands };
 
 void print_help(const command *c)

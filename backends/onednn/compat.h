@@ -12,6 +12,13 @@
 
 #define DN_3 (DNNL_VERSION_MAJOR >= 3)
 
+/* oneDNN's arrays of sizes have DNNL_MAX_NDIMS elements, ours as many as there are dimensions. */
+static inline void dn_dims(dnnl_dims_t to, int rank, const int64_t *from)
+{
+    memset(to, 0, sizeof(dnnl_dims_t));
+    memcpy(to, from, (size_t)rank * sizeof *from);
+}
+
 /* ---- memory descriptors ---- */
 
 #if DN_3
@@ -34,15 +41,20 @@ static inline dnnl_status_t dn_md_copy(dn_md *to, dn_raw_md from)
     to->d = NULL;
     return from ? dnnl_memory_desc_clone(&to->d, from) : dnnl_invalid_arguments;
 }
-static inline dnnl_status_t dn_md_strided(dn_md *md, int rank, const dnnl_dims_t dims,
-                                          dnnl_data_type_t type, const dnnl_dims_t strides)
+static inline dnnl_status_t dn_md_strided(dn_md *md, int rank, const int64_t *size,
+                                          dnnl_data_type_t type, const int64_t *stride)
 {
+    dnnl_dims_t dims, strides;
+    dn_dims(dims, rank, size);
+    dn_dims(strides, rank, stride);
     md->d = NULL;
     return dnnl_memory_desc_create_with_strides(&md->d, rank, dims, type, strides);
 }
-static inline dnnl_status_t dn_md_tag(dn_md *md, int rank, const dnnl_dims_t dims,
+static inline dnnl_status_t dn_md_tag(dn_md *md, int rank, const int64_t *size,
                                       dnnl_data_type_t type, dnnl_format_tag_t tag)
 {
+    dnnl_dims_t dims;
+    dn_dims(dims, rank, size);
     md->d = NULL;
     return dnnl_memory_desc_create_with_tag(&md->d, rank, dims, type, tag);
 }
@@ -67,15 +79,20 @@ static inline dnnl_status_t dn_md_copy(dn_md *to, dn_raw_md from)
     to->d = *from;
     return dnnl_success;
 }
-static inline dnnl_status_t dn_md_strided(dn_md *md, int rank, const dnnl_dims_t dims,
-                                          dnnl_data_type_t type, const dnnl_dims_t strides)
+static inline dnnl_status_t dn_md_strided(dn_md *md, int rank, const int64_t *size,
+                                          dnnl_data_type_t type, const int64_t *stride)
 {
+    dnnl_dims_t dims, strides;
+    dn_dims(dims, rank, size);
+    dn_dims(strides, rank, stride);
     memset(md, 0, sizeof *md);
     return dnnl_memory_desc_init_by_strides(&md->d, rank, dims, type, strides);
 }
-static inline dnnl_status_t dn_md_tag(dn_md *md, int rank, const dnnl_dims_t dims,
+static inline dnnl_status_t dn_md_tag(dn_md *md, int rank, const int64_t *size,
                                       dnnl_data_type_t type, dnnl_format_tag_t tag)
 {
+    dnnl_dims_t dims;
+    dn_dims(dims, rank, size);
     memset(md, 0, sizeof *md);
     return dnnl_memory_desc_init_by_tag(&md->d, rank, dims, type, tag);
 }

@@ -28,7 +28,8 @@ typedef struct dn_where {
     dn_place place;
     int at;
     size_t offset;
-    size_t advance; /* bytes from one item to the next (DN_VALUE, DN_SHARED) */
+    size_t
+        advance; /* bytes: DN_VALUE from one item to the next, DN_SHARED from one piece to the next */
 } dn_where;
 
 typedef struct dn_operand {

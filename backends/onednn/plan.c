@@ -78,8 +78,9 @@ static dnnl_status_t run_step(const stage_run *r, const dn_step *step, int64_t p
     dnnl_exec_arg_t args[DN_OPERANDS];
     for (int i = 0; i < step->count; i++) {
         const dn_where *where = &step->operand[i].where;
-        char *at = (char *)dn_address(r->plan, r->run, where, slot) +
-                   (size_t)(piece * stage->piece) * where->advance;
+        int64_t steps = where->place == DN_VALUE ? piece * stage->piece : piece;
+        char *at =
+            (char *)dn_address(r->plan, r->run, where, slot) + (size_t)steps * where->advance;
         dnnl_status_t status = dnnl_memory_set_data_handle(memory[i], at);
         if (status != dnnl_success)
             return status;

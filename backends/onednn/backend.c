@@ -14,7 +14,7 @@
 const cr_host *cpu_host;
 dnnl_engine_t dn_engine;
 dnnl_stream_t dn_stream;
-dnnl_primitive_attr_t dn_attr;
+dnnl_primitive_attr_t dn_attr, dn_attr_sum;
 
 static const cpu_op *const families[] = {dn_family_matmul, dn_family_conv};
 
@@ -84,7 +84,9 @@ static void device_close(cr_device *device)
         dnnl_stream_destroy(dn_stream);
     if (dn_engine)
         dnnl_engine_destroy(dn_engine);
-    dn_attr = NULL;
+    if (dn_attr_sum)
+        dnnl_primitive_attr_destroy(dn_attr_sum);
+    dn_attr = dn_attr_sum = NULL;
     dn_stream = NULL;
     dn_engine = NULL;
 }
@@ -102,10 +104,16 @@ static cr_status device_open(const cr_backend *self, int index, cr_device **devi
     }
     if (status == dnnl_success) {
         what = "attributes";
-        status = dnnl_primitive_attr_create(&dn_attr);
+        status = dn_attr_make(&dn_attr, false);
+        if (status != dnnl_success)
+            dn_attr = NULL;
     }
-    if (status == dnnl_success)
-        status = dnnl_primitive_attr_set_scratchpad_mode(dn_attr, dnnl_scratchpad_mode_user);
+    if (status == dnnl_success) {
+        what = "attributes";
+        status = dn_attr_make(&dn_attr_sum, true);
+        if (status != dnnl_success)
+            dn_attr_sum = NULL;
+    }
     if (status != dnnl_success) {
         device_close(NULL);
         return failed_to_open(what, status);

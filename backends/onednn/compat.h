@@ -114,6 +114,33 @@ static inline dnnl_status_t dn_md_of(dn_md *md, const_dnnl_primitive_desc_t pd, 
     return dn_md_copy(md, dnnl_primitive_desc_query_md(pd, what, 0));
 }
 
+/* ---- attributes ---- */
+
+/* Attributes that ask for the caller's scratchpad and, with `sum`, add the result to what the output holds. */
+static inline dnnl_status_t dn_attr_make(dnnl_primitive_attr_t *attr, bool sum)
+{
+    dnnl_post_ops_t ops = NULL;
+    dnnl_status_t status = dnnl_primitive_attr_create(attr);
+    if (status != dnnl_success)
+        return status;
+    status = dnnl_primitive_attr_set_scratchpad_mode(*attr, dnnl_scratchpad_mode_user);
+    if (status == dnnl_success && sum)
+        status = dnnl_post_ops_create(&ops);
+    if (status == dnnl_success && sum) {
+#if DN_3
+        status = dnnl_post_ops_append_sum(ops, 1, 0, dnnl_data_type_undef);
+#else
+        status = dnnl_post_ops_append_sum(ops, 1);
+#endif
+        if (status == dnnl_success)
+            status = dnnl_primitive_attr_set_post_ops(*attr, ops);
+        dnnl_post_ops_destroy(ops);
+    }
+    if (status != dnnl_success)
+        dnnl_primitive_attr_destroy(*attr);
+    return status;
+}
+
 /* ---- primitive descriptors ---- */
 
 typedef struct dn_window { /* of a convolution: per spatial dimension */

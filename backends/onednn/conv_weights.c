@@ -145,23 +145,6 @@ cr_status dn_conv_weights(dn_conv_plan *plan, const dn_conv *c)
 
 /* ---- channels: what a transposed convolution's bias needs ---- */
 
-static float from_bf16(uint16_t bits)
-{
-    uint32_t word = (uint32_t)bits << 16;
-    float f;
-    memcpy(&f, &word, sizeof f);
-    return f;
-}
-
-static uint16_t to_bf16(float f)
-{
-    uint32_t word;
-    memcpy(&word, &f, sizeof word);
-    if ((word & 0x7fffffff) > 0x7f800000)
-        return (uint16_t)(word >> 16 | 0x40);
-    return (uint16_t)((word + 0x7fff + (word >> 16 & 1)) >> 16);
-}
-
 /* The value as five dimensions, absent ones of size 1 in the middle. */
 static cr_meta five(const cr_meta *m)
 {
@@ -194,7 +177,7 @@ static void sum_channels(const dn_plan *base, const cr_run *run, int64_t begin, 
                     float row = 0;
                     if (half)
                         for (int64_t k = 0; k < m->size[4]; k++)
-                            row += from_bf16(((const uint16_t *)images)[at + k * step]);
+                            row += dn_from_bf16(((const uint16_t *)images)[at + k * step]);
                     else
                         for (int64_t k = 0; k < m->size[4]; k++)
                             row += ((const float *)images)[at + k * step];
@@ -202,7 +185,7 @@ static void sum_channels(const dn_plan *base, const cr_run *run, int64_t begin, 
                 }
         int64_t to = c * plan->vector.stride[0];
         if (half)
-            ((uint16_t *)sums)[to] = to_bf16((float)sum);
+            ((uint16_t *)sums)[to] = dn_to_bf16((float)sum);
         else
             ((float *)sums)[to] = (float)sum;
     }

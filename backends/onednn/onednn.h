@@ -12,8 +12,8 @@
 
 extern dnnl_engine_t dn_engine;
 extern dnnl_stream_t dn_stream;
-/* Asks oneDNN for scratchpads from the caller. */
-extern dnnl_primitive_attr_t dn_attr;
+/* Scratchpads come from the caller; _sum: the result is added to the output. */
+extern dnnl_primitive_attr_t dn_attr, dn_attr_sum;
 
 enum { DN_OPERANDS = 6, DN_STEPS = 6, DN_STAGES = 8 };
 
@@ -42,6 +42,7 @@ typedef struct dn_step {
     dnnl_primitive_t primitive[2];
     dnnl_memory_t *memory[2]; /* [slots · count] */
     int count;
+    size_t scratch; /* bytes of the scratchpad, the last operand; 0: there is none */
     dn_operand operand[DN_OPERANDS];
 } dn_step;
 
@@ -73,6 +74,13 @@ void *dn_plan_new(const cpu_call *call, size_t bytes);
 /* Closes the plan: tells the core how much workspace is needed. Frees the plan and gives the status on failure; `status`
  * is what building it gave. */
 cr_status dn_plan_done(dn_plan *plan, const cpu_call *call, cr_status status, cr_plan **out);
+
+/* A plan of the backend's own, for a part of `of`, and the way to run and to free it. The workspace is
+ * dn_plan_workspace bytes. */
+dn_plan *dn_plan_within(const dn_plan *of);
+size_t dn_plan_workspace(const dn_plan *plan);
+cr_status dn_plan_run(cr_plan *plan, const cr_run *run);
+void dn_plan_destroy(cr_plan *plan); /* what it holds, but not itself */
 
 /* The next stage; its pieces are all made alike by steps added after it. piece 0 is all items in one. Null when there are
  * too many. */
@@ -111,6 +119,24 @@ dnnl_status_t dn_md_of_meta(dn_md *md, const cr_meta *meta, const int64_t *size)
 /* How many pieces `items` should be cut into: piece sizes that divide it, work of at least `grain` nanoseconds each. */
 int64_t dn_piece_of(int64_t items, double cost, int wanted);
 int dn_most_threads(void);
+
+static inline float dn_from_bf16(uint16_t bits)
+{
+    uint32_t word = (uint32_t)bits << 16;
+    float f;
+    memcpy(&f, &word, sizeof f);
+    return f;
+}
+
+/* Rounded to nearest even. */
+static inline uint16_t dn_to_bf16(float f)
+{
+    uint32_t word;
+    memcpy(&word, &f, sizeof word);
+    if ((word & 0x7fffffff) > 0x7f800000)
+        return (uint16_t)(word >> 16 | 0x40);
+    return (uint16_t)((word + 0x7fff + (word >> 16 & 1)) >> 16);
+}
 
 /* ---- failing ---- */
 

@@ -112,7 +112,7 @@ static void run_plain(void *context, int64_t begin, int64_t end)
     r->stage->plain(r->plan, r->run, begin, end);
 }
 
-static cr_status run_plan(cr_plan *base, const cr_run *run)
+cr_status dn_plan_run(cr_plan *base, const cr_run *run)
 {
     dn_plan *plan = (dn_plan *)base;
     for (int i = 0; i < plan->nstages; i++) {
@@ -147,7 +147,7 @@ static void free_step(dn_step *step, int slots)
     }
 }
 
-static void destroy_plan(cr_plan *base)
+void dn_plan_destroy(cr_plan *base)
 {
     dn_plan *plan = (dn_plan *)base;
     for (int i = 0; i < plan->nstages; i++)
@@ -178,7 +178,7 @@ static void describe(dn_plan *plan, const cpu_call *call)
 
 void *dn_plan_new(const cpu_call *call, size_t bytes)
 {
-    dn_plan *plan = cpu_plan_new(bytes, run_plan, destroy_plan);
+    dn_plan *plan = cpu_plan_new(bytes, dn_plan_run, dn_plan_destroy);
     if (plan) {
         describe(plan, call);
         plan->slots = 1;
@@ -191,6 +191,21 @@ static size_t rounded(size_t bytes)
     return (bytes + ALIGN - 1) / ALIGN * ALIGN;
 }
 
+dn_plan *dn_plan_within(const dn_plan *of)
+{
+    dn_plan *plan = cpu_plan_new(sizeof *plan, dn_plan_run, dn_plan_destroy);
+    if (plan) {
+        memcpy(plan->text, of->text, sizeof plan->text);
+        plan->slots = 1;
+    }
+    return plan;
+}
+
+size_t dn_plan_workspace(const dn_plan *plan)
+{
+    return plan->shared + plan->slot * (size_t)plan->slots;
+}
+
 cr_status dn_plan_done(dn_plan *plan, const cpu_call *call, cr_status status, cr_plan **out)
 {
     size_t slots = 0;
@@ -201,7 +216,7 @@ cr_status dn_plan_done(dn_plan *plan, const cpu_call *call, cr_status status, cr
     if (status == CR_OK) {
         *out = &plan->base;
     } else {
-        destroy_plan(&plan->base);
+        plan->base.destroy(&plan->base);
         free(plan);
     }
     return status;
@@ -283,8 +298,9 @@ static cr_status set_step(dn_plan *plan, dn_stage *stage, int number, int varian
     if (bytes) {
         all[count] = &scratchpad;
         step->operand[count].arg = DNNL_ARG_SCRATCHPAD;
-        if (!dn_take_slot(plan, bytes, &step->operand[count].where))
+        if (bytes > step->scratch && !dn_take_slot(plan, bytes, &step->operand[count].where))
             status = dnnl_out_of_memory;
+        step->scratch = bytes > step->scratch ? bytes : step->scratch; /* both variants' */
         count++;
     }
     if (variant && step->count != count) { /* memories of both variants are laid out alike */

@@ -98,6 +98,12 @@ static void hold(const char *op, int output, cr_tensor *got, cr_tensor *again, c
 
 void compare(const char *op, const cr_value *args, size_t nargs, double tolerance, way expected)
 {
+    compare_with(op, args, nargs, NULL, 0, tolerance, expected);
+}
+
+void compare_with(const char *op, const cr_value *args, size_t nargs, const cr_keyword *kw,
+                  size_t nkw, double tolerance, way expected)
+{
     cr_value wide[16], got[5] = {{0}}, again[5] = {{0}}, want[5] = {{0}};
     size_t ngot = 0, nagain = 0, nwant = 0;
     memcpy(wide, args, nargs * sizeof *args);
@@ -105,12 +111,12 @@ void compare(const char *op, const cr_value *args, size_t nargs, double toleranc
         if (wide[i].tag == CR_TENSOR && cr_tensor_dtype(wide[i].as.tensor) <= CR_BF16)
             wide[i].as.tensor = cr_to_copy(cr_tensor_to(wide[i].as.tensor, "cpu"), .dtype = CR_F64);
     uint64_t before = native_count(op);
-    ck_assert_msg(!cr_call(op, args, nargs, NULL, 0, got, 5, &ngot), "%s", cr_error());
+    ck_assert_msg(!cr_call(op, args, nargs, kw, nkw, got, 5, &ngot), "%s", cr_error());
     if (expected != ANY_WAY)
         ck_assert_msg((native_count(op) > before) == (expected == NATIVE),
                       "%s: %s planned by oneDNN", op, expected == NATIVE ? "not" : "was");
-    ck_assert_msg(!cr_call(op, args, nargs, NULL, 0, again, 5, &nagain), "%s", cr_error());
-    ck_assert_msg(!cr_call(op, wide, nargs, NULL, 0, want, 5, &nwant), "%s", cr_error());
+    ck_assert_msg(!cr_call(op, args, nargs, kw, nkw, again, 5, &nagain), "%s", cr_error());
+    ck_assert_msg(!cr_call(op, wide, nargs, kw, nkw, want, 5, &nwant), "%s", cr_error());
     ck_assert_uint_eq(ngot, nwant);
     for (size_t i = 0; i < nwant; i++)
         if (want[i].tag == CR_TENSOR || got[i].tag == CR_TENSOR)

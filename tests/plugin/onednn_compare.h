@@ -14,6 +14,9 @@ typedef enum way { ANY_WAY, NATIVE, NOT_NATIVE } way;
  * outputs together: no element differs by more than `tolerance` of the reference's greatest. Masked outputs are absent on
  * both. The same call again has to give the same bits. */
 void compare(const char *op, const cr_value *args, size_t nargs, double tolerance, way expected);
+/* The same with keywords, none of them a tensor. */
+void compare_with(const char *op, const cr_value *args, size_t nargs, const cr_keyword *kw,
+                  size_t nkw, double tolerance, way expected);
 
 /* What rounding allows for sums of the dtype. */
 double tolerance_of(cr_dtype dtype);

@@ -16,8 +16,8 @@
     X(reduce_order_all) X(reduce_order_index) X(reduce_arg) X(reduce_bool) X(scan) \
     X(scan_float) X(scan_index) X(sort) X(gather) X(scatter) X(scatter_reduce) \
     X(index_select) X(embedding) X(embedding_dense_backward) X(bmm) X(mm) X(addmm) \
-    X(baddbmm) X(mv) X(dot) X(convolution) X(convolution_backward) X(max_pool2d) \
-    X(like_second) X(adaptive_max_pool2d) X(softmax) X(softmax_backward) \
+    X(baddbmm) X(mv) X(dot) X(convolution) X(convolution_backward) X(max_pool) X(avg_pool) X(adaptive_avg_pool) \
+    X(like_second) X(adaptive_max_pool) X(softmax) X(softmax_backward) \
     X(native_batch_norm) X(norm_backward) X(native_layer_norm) X(nll_loss) X(loss) \
     X(loss_backward) X(fused)
 /* clang-format on */

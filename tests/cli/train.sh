@@ -29,7 +29,7 @@ expect 0 "$cresset" train lenet --epochs 1 --limit 500 --seed 7 --threads 1 --na
 expect 0 "$cresset" train lenet --epochs 1 --limit 500 --seed 7 --threads 2 --name two
 cmp -s runs/one/best.safetensors runs/two/best.safetensors || complain "two threads learned something else than one"
 
-if command -v script >/dev/null; then
+if command -v script >/dev/null && script -qec true /dev/null >/dev/null 2>&1; then
     NO_COLOR=1 script -qec "'$cresset' train lenet --epochs 1 --limit 500 --name plain" /dev/null >out 2>err
     grep -q $'\033\[[0-9;]*m' out && complain "colours in spite of NO_COLOR"
     env -u NO_COLOR TERM=xterm script -qec "'$cresset' train lenet --epochs 1 --limit 500 --name live" /dev/null >out 2>err

@@ -42,7 +42,8 @@ typedef struct spoiled {
     cr_meta out[4];
 } spoiled;
 
-static cr_status spoiled_plan(cr_device *device, const cr_graph *graph, cr_plan_info *info, cr_plan **result)
+static cr_status spoiled_plan(cr_device *device, const cr_graph *graph, cr_plan_info *info,
+                              cr_plan **result)
 {
     cr_meta *values = NULL;
     cr_graph changed = *graph;

@@ -4,9 +4,9 @@
 
 Each file holds tensors named by number, and in its metadata "torch", the version, and "cases": a JSON list of
     {"op": row or bare name, "args": [...], "kw": {...}, "out": [...], "error": true, "grad": [...], "cotangent": [...]}
-An argument is null, true, 3, "text", {"f": 0.5}, {"dtype": "float32"}, [1, 2] (integers), {"b": [true, false]}, {"ts": [tensors]} or a
+An argument is null, true, 3, "text", {"f": 0.5}, {"dtype": "float32"}, [1, 2] (integers), {"fs": [0.5]}, {"b": [true, false]}, {"ts": [tensors]} or a
 tensor: {"t": number of a stored one} as it is, or with "size", "stride" and "offset" a view of it; "grad": true when it requires grad.
-Outputs are numbers of stored tensors; with "error" PyTorch refuses the call. Gradients are those of Σ output · cotangent with
+Outputs are numbers of stored tensors, with "some" only the first ones; with "error" PyTorch refuses the call. Gradients are those of Σ output · cotangent with
 respect to the tensors that require grad, in order; -1 where there is none.
 """
 
@@ -61,11 +61,13 @@ class Golden:
             return self.tensor(x)
         if any(isinstance(e, torch.Tensor) for e in x):
             return {"ts": [None if e is None else self.tensor(e) for e in x]}
+        if x and isinstance(x[0], float):
+            return {"fs": list(x)}
         if x and isinstance(x[0], bool):
             return {"b": list(x)}
         return list(x)
 
-    def add(self, op, args, ref=None, grad=True, **kw):
+    def add(self, op, args, ref=None, grad=True, some=False, **kw):
         """One sample: PyTorch's result of ref, or of the ATen operation of that name."""
         call = ref or getattr(torch.ops.aten, op.split(".")[0])
         tensors = [e for a in args for e in (a if isinstance(a, (list, tuple)) else [a]) if isinstance(e, torch.Tensor)]
@@ -73,6 +75,8 @@ class Golden:
         for t in wants:
             t.requires_grad_(True)
         case = {"op": op, "args": [self.value(a) for a in args]}
+        if some:
+            case["some"] = True
         if kw:
             case["kw"] = {k: self.value(v) for k, v in kw.items()}
         try:
@@ -450,6 +454,356 @@ def network():
     return g
 
 
+def pooling():
+    g = Golden()
+    for x in (r(2, 3, 7, 8), strided(1, 2, 7, 8), r(3, 9, 7), torch.randn(2, 3, 9, 9), r(0, 3, 6, 6), torch.randn(2, 9, 9).bfloat16()):
+        g.add("avg_pool2d", [x, [2, 2]])
+        g.add("avg_pool2d", [x, [3, 2], [2, 1], [1, 0], True, True])
+        g.add("avg_pool2d", [x, [3, 3], [2, 2], [1, 1], True, False])
+        g.add("avg_pool2d", [x, [3], [2], [1], False, False, 5])
+        for size in ([3, 3], [1, 1], [7, 8], [10, 5]):
+            g.add("_adaptive_avg_pool2d", [x, size])
+        g.add("adaptive_avg_pool2d", [x, [2, 3]])
+        g.add("lp_pool2d", [x.abs() + 0.1, 2.0, [2, 2]], lambda t, n, k: F.lp_pool2d(t, n, k))
+    g.add("avg_pool2d", [torch.tensor([[[1.0, NAN, 2.0, INF], [3.0, 4.0, 5.0, 6.0]]]), [2, 2]])
+    g.add("_adaptive_avg_pool2d", [torch.tensor([[[1.0, NAN, 2.0, INF], [3.0, 4.0, 5.0, 6.0]]]), [1, 3]])
+    for x in (r(2, 2, 5, 6, 4), strided(2, 4, 4, 6), torch.randn(1, 2, 5, 5, 5)):
+        g.add("avg_pool3d", [x, [2, 2, 2]])
+        g.add("avg_pool3d", [x, [3, 2, 2], [2, 1, 2], [1, 1, 0], True, False])
+        g.add("max_pool3d_with_indices", [x, [2, 2, 2]])
+        g.add("max_pool3d_with_indices", [x, [3, 2, 2], [1, 2, 2], [1, 0, 1], [1, 2, 1], True])
+        g.add("max_pool3d", [x, [2, 2, 2]])
+        g.add("_adaptive_avg_pool3d", [x, [2, 3, 1]])
+        g.add("adaptive_avg_pool3d", [x, [1, 1, 1]])
+    for x in (r(2, 3, 9), strided(3, 8)):
+        g.add("avg_pool1d", [x, [2]])
+        g.add("avg_pool1d", [x, [3], [2], [1], True, False])
+        g.add("max_pool1d", [x, [3], [2], [1], [1], True])
+        g.add("max_pool1d_with_indices", [x, [3], [2], [1], [1], False])
+        g.add("adaptive_avg_pool1d", [x, [4]])
+        g.add("adaptive_max_pool1d", [x, [4]])
+        g.add("lp_pool1d", [x.abs() + 0.1, 3.0, [2]], lambda t, n, k: F.lp_pool1d(t, n, k[0]))
+    g.add("avg_pool2d", [r(2, 3, 7, 8), [3, 3], [1, 1], [2, 2]])
+    g.add("avg_pool2d", [r(2, 3, 7, 8), [9, 9]])
+    g.add("avg_pool2d", [r(2, 3), [2, 2]])
+    return g
+
+
+def resampling():
+    g = Golden()
+    for n, sizes in ((1, (2, 3, 6)), (2, (2, 3, 5, 6)), (3, (1, 2, 4, 3, 5))):
+        for x in (r(*sizes), strided(*sizes), r(*sizes[1:])):
+            g.add(f"reflection_pad{n}d", [x, [1, 2] * n])
+            g.add(f"reflection_pad{n}d", [x, [0, 0] * n])
+            g.add(f"replication_pad{n}d", [x, [2, 1] * n])
+            g.add(f"replication_pad{n}d", [x, [7, 0] * n])
+        g.add(f"reflection_pad{n}d", [r(*sizes), [9, 0] * n])
+    for mode in ("constant", "reflect", "replicate", "circular"):
+        for x in (r(2, 3, 5, 6), torch.randn(2, 3, 5, 6).bfloat16(), strided(2, 3, 5, 6)):
+            g.add("pad", [x, [1, 2, 2, 1], mode], lambda t, p, m: F.pad(t, p, m))
+            g.add("pad", [x, [2, 0, 0, 0], mode], lambda t, p, m: F.pad(t, p, m))
+    for n, kind, sizes, to in ((1, "linear", (2, 3, 6), [9]), (2, "bilinear", (2, 3, 5, 6), [7, 4]), (3, "trilinear", (1, 2, 4, 3, 5), [6, 3, 7])):
+        for x in (r(*sizes), strided(*sizes), torch.randn(*sizes)):
+            forms = ((to, None), (None, 0.6), (None, 2.0), ([1] * n, None), (list(sizes[2:]), None))
+            for size, factor in forms if x.dtype == F64 and x.is_contiguous() else forms[:2]:
+                factors = None if factor is None else [factor] * n
+                ref = lambda t, s, f, m: F.interpolate(t, size=s, scale_factor=f, mode=m)
+                near = lambda t, s, f: F.interpolate(t, size=s, scale_factor=f, mode="nearest")
+                exact = lambda t, s, f: F.interpolate(t, size=s, scale_factor=f, mode="nearest-exact")
+                g.add(f"upsample_nearest{n}d.vec", [x, size, factors], near)
+                g.add(f"_upsample_nearest_exact{n}d.vec", [x, size, factors], exact)
+                for corners in (False, True):
+                    g.add(f"upsample_{kind}{n}d.vec", [x, size, corners, factors],
+                          lambda t, s, c, f, m=kind: F.interpolate(t, size=s, scale_factor=f, mode=m, align_corners=c))
+                    if n == 2:
+                        g.add("upsample_bicubic2d.vec", [x, size, corners, factors],
+                              lambda t, s, c, f: F.interpolate(t, size=s, scale_factor=f, mode="bicubic", align_corners=c))
+    for x in (r(2, 3, 5, 6), strided(2, 2, 4, 4)):
+        grid = torch.rand(2, 3, 4, 2, dtype=F64) * 3 - 1.5
+        for mode in (0, 1, 2):
+            for padding in (0, 1, 2):
+                for corners in (False, True):
+                    g.add("grid_sampler_2d", [x, grid, mode, padding, corners])
+    g.add("grid_sampler_2d", [r(2, 3, 5, 6), r(3, 3, 4, 2), 0, 0, False])
+    for corners in (False, True):
+        g.add("affine_grid_generator", [r(2, 2, 3), [2, 3, 4, 5], corners])
+    for x in (r(2, 3, 6, 7), strided(3, 6, 7), torch.randn(2, 3, 6, 7)):
+        g.add("im2col", [x, [2, 3], [1, 1], [0, 0], [1, 1]])
+        g.add("im2col", [x, [3, 2], [2, 1], [1, 2], [2, 1]])
+    g.add("im2col", [r(2, 3, 2, 2), [3, 3], [1, 1], [0, 0], [1, 1]])
+    g.add("col2im", [r(2, 18, 25), [6, 7], [2, 3], [1, 1], [0, 0], [1, 1]])
+    g.add("col2im", [r(12, 24), [5, 6], [2, 2], [1, 1], [1, 1], [2, 1]], lambda *a: torch.ops.aten.col2im(*a))
+    g.add("col2im", [r(2, 12, 9), [6, 6], [2, 2], [1, 1], [0, 0], [2, 2]])
+    g.add("col2im", [r(2, 13, 9), [6, 6], [2, 2], [1, 1], [0, 0], [2, 2]])
+    g.add("pixel_shuffle", [r(2, 8, 3, 4), 2])
+    g.add("pixel_shuffle", [r(2, 7, 3, 4), 2])
+    g.add("pixel_unshuffle", [r(2, 2, 6, 4), 2])
+    g.add("pixel_unshuffle", [r(2, 5, 4), 2])
+    g.add("channel_shuffle", [r(2, 6, 3, 4), 3], lambda t, n: torch.channel_shuffle(t.detach(), n), grad=False)
+    return g
+
+
+def activation():
+    g = Golden()
+    unary_refs = {"softsign": F.softsign, "tanhshrink": F.tanhshrink}
+    for n in "hardshrink softshrink tanhshrink hardsigmoid hardswish mish softsign celu selu logit sinc deg2rad rad2deg sgn nan_to_num signbit".split():
+        for x in (r(3, 4) * 2, strided(3, 4), r(), r(0, 3), torch.randn(5), torch.randn(4).bfloat16()):
+            if n == "logit":
+                x = x.sigmoid() * 0.9
+            g.add(n, [x], unary_refs.get(n), grad=n not in ("signbit", "sgn"))
+        g.add(n, [torch.tensor([NAN, INF, -INF, 0.0, -0.0, 0.5, -0.5, 3.0, -3.0])], unary_refs.get(n), grad=False)
+    for x in (r(3, 4) * 2, strided(2, 3)):
+        g.add("hardshrink", [x, 1.0])
+        g.add("softshrink", [x, 0.2])
+        g.add("celu", [x, 2.0])
+        g.add("threshold", [x, 0.1, 20.0])
+        g.add("rrelu", [x], lambda t: F.rrelu(t))
+        g.add("prelu", [x, r(1)])
+        g.add("prelu", [x, r(x.shape[1])])
+        g.add("prelu", [x, r(9)])
+        g.add("glu", [r(3, 4), 1])
+        g.add("glu", [x, 0])
+        g.add("nan_to_num", [torch.tensor([NAN, INF, -INF, 1.0]), 0.5, 2.0, -2.0])
+    g.add("softshrink", [r(3), -1.0])
+    for n in "logaddexp logaddexp2 hypot fmax fmin".split():
+        for a, b in ((r(3, 4), r(4)), (r(3), r(3)), (strided(2, 3), r(2, 1)), (torch.randn(3), torch.randn(3))):
+            g.add(n, [a, b])
+        g.add(n, [torch.tensor([NAN, INF, -INF, -INF, INF, 0.0]), torch.tensor([1.0, 1.0, -INF, 2.0, INF, NAN])], grad=False)
+    for a, b in ((pos(3, 4), pos(4)), (torch.tensor([0.0, 0, 1, 2], dtype=F64), torch.tensor([0.0, NAN, 0, 3], dtype=F64))):
+        g.add("xlogy.Tensor", [a, b], grad=False)
+        g.add("heaviside", [a - 1, b], grad=False)
+    g.add("xlogy.Tensor", [pos(3, 4), pos(4)])
+    return g
+
+
+def distance():
+    g = Golden()
+    for a, b in ((r(3, 4), r(3, 4)), (r(2, 3, 4), r(4)), (strided(3, 4), r(3, 4))):
+        g.add("pairwise_distance", [a, b], lambda x, y: F.pairwise_distance(x, y))
+        g.add("pairwise_distance", [a, b, 1.0, 1e-3, True], lambda x, y, p, e, k: F.pairwise_distance(x, y, p, e, k))
+        g.add("cosine_similarity", [a, b, -1])
+        g.add("normalize", [a], lambda t: F.normalize(t))
+        g.add("normalize", [a, 1.0, 0], lambda t, p, d: F.normalize(t, p, d))
+    for a, b in ((r(3, 4), r(5, 4)), (r(2, 3, 4), r(2, 5, 4)), (strided(3, 4), r(2, 4)), (r(2, 1, 3, 4), r(5, 2, 4))):
+        for p in (2.0, 1.0, 3.0, INF, 0.0):
+            g.add("cdist", [a, b, p], lambda x, y, q: torch.cdist(x, y, q, compute_mode="donot_use_mm_for_euclid_dist"), grad=p != 0)
+    g.add("cdist", [r(3, 4), r(5, 3), 2.0])
+    g.add("_cdist_forward", [torch.randn(3, 4), torch.randn(5, 4), 2.0, 2])
+    for p in (2.0, 1.0, 3.0, INF):
+        g.add("pdist", [r(5, 3), p], lambda x, q: F.pdist(x, q))
+    g.add("_pdist_forward", [torch.randn(4, 3), 2.0])
+    return g
+
+
+def more_losses():
+    g = Golden()
+    how = ["none", "mean", "sum"]
+    sign = torch.tensor([[1.0, -1.0, 1.0, -1.0]], dtype=F64).expand(3, 4)
+    for red in (0, 1, 2):
+        for x, y in ((r(3, 4), r(3, 4)), (strided(3, 4), r(4, 3).t())):
+            g.add("smooth_l1_loss", [x, y, red])
+            g.add("smooth_l1_loss", [x, y, red, 0.5])
+            g.add("smooth_l1_loss", [x, y, red, 0.0])
+            g.add("huber_loss", [x, y, red])
+            g.add("huber_loss", [x, y, red, 0.3])
+            g.add("kl_div", [x, torch.softmax(y, 1).detach(), red])
+            g.add("kl_div", [x, torch.log_softmax(y, 1).detach(), red], log_target=True)
+            g.add("poisson_nll_loss", [x, y.abs().detach() * 3, True, False, 1e-8, red],
+                  lambda a, b, lg, full, e, rd: F.poisson_nll_loss(a, b.detach(), lg, full=full, eps=e, reduction=how[rd]), grad=False)
+            g.add("poisson_nll_loss", [x.abs(), y.abs().detach() * 3, False, True, 1e-8, red],
+                  lambda a, b, lg, full, e, rd: F.poisson_nll_loss(a, b.detach(), lg, full=full, eps=e, reduction=how[rd]), grad=False)
+            g.add("gaussian_nll_loss", [x, y, pos(3, 4), True, 1e-6, red],
+                  lambda a, b, v, full, e, rd: F.gaussian_nll_loss(a, b, v, full=full, eps=e, reduction=how[rd]))
+            g.add("hinge_embedding_loss", [x, sign, 1.0, red], lambda a, t, m, rd: F.hinge_embedding_loss(a, t, m, reduction=how[rd]), grad=False)
+            g.add("margin_ranking_loss", [x, y, sign, 0.3, red],
+                  lambda a, b, t, m, rd: F.margin_ranking_loss(a, b, t, m, reduction=how[rd]), grad=False)
+            g.add("cosine_embedding_loss", [x, y, torch.tensor([1, -1, 1]), 0.1, red],
+                  lambda a, b, t, m, rd: F.cosine_embedding_loss(a, b, t, m, reduction=how[rd]))
+            g.add("triplet_margin_loss", [x, y, r(3, 4), 1.0, 2.0, 1e-6, red == 1, red],
+                  lambda a, b, c, m, p, e, s, rd: F.triplet_margin_loss(a, b, c, m, p, e, s, reduction=how[rd]))
+            g.add("soft_margin_loss", [x, sign, red], lambda a, t, rd: F.soft_margin_loss(a, t, reduction=how[rd]), grad=False)
+            for p in (1, 2):
+                g.add("multi_margin_loss", [x, torch.tensor([0, 3, 1]), p, 0.7, None, red])
+            g.add("multi_margin_loss", [x, torch.tensor([0, 3, 1]), 1, 1.0, pos(4), red], grad=False)
+            g.add("multilabel_margin_loss", [x, torch.tensor([[3, 0, -1, 1], [-1, 1, 2, 3], [0, 1, 2, 3]]), red])
+            g.add("multilabel_soft_margin_loss", [x, (y > 0).double().detach(), None, red],
+                  lambda a, t, w, rd: F.multilabel_soft_margin_loss(a, t, w, reduction=how[rd]), grad=False)
+        g.add("multi_margin_loss", [r(4), torch.tensor(2), 1, 1.0, None, red])
+        g.add("multilabel_margin_loss", [r(4), torch.tensor([2, 0, -1, 1]), red])
+        for zero in (False, True):  # gradients apart: PyTorch's presume that log_softmax came before
+            lp = torch.log_softmax(r(7, 3, 5), 2).detach()
+            ref = lambda l, t, i, n, b, rd, z: F.ctc_loss(l, t, i, n, b, reduction=how[rd], zero_infinity=z)
+            g.add("ctc_loss.Tensor", [lp, torch.tensor([[1, 2, 2], [3, 1, 4], [1, 1, 1]]), torch.tensor([7, 6, 3]), torch.tensor([3, 2, 1]), 0, red, zero], ref, grad=False)
+            g.add("ctc_loss.Tensor", [lp, torch.tensor([1, 2, 2, 3, 1, 4]), torch.tensor([7, 7, 7]), torch.tensor([3, 2, 1]), 0, red, zero], ref, grad=False)
+            g.add("ctc_loss.Tensor", [lp, torch.tensor([[1, 1, 1], [3, 1, 4], [0, 2, 0]]), torch.tensor([7, 5, 7]), torch.tensor([3, 0, 2]), 3, red, zero], ref,
+                  grad=False)
+    g.add("huber_loss", [r(3), r(3), 1, 0.0])
+    return g
+
+
+def products():
+    g = Golden()
+    g.add("addmv", [r(3), r(3, 4), r(4)], beta=0.5, alpha=2.0)
+    g.add("addr", [r(3, 4), r(3), r(4)], beta=0.5, alpha=2.0)
+    g.add("addbmm", [r(3, 5), r(2, 3, 4), r(2, 4, 5)], beta=0.5, alpha=2.0)
+    g.add("inner", [r(2, 3), r(4, 3)])
+    g.add("inner", [r(), r(4, 3)])
+    g.add("inner", [r(2, 3), r(4, 2)])
+    g.add("tensordot", [r(2, 3, 4), r(4, 3, 5), [2, 1], [0, 1]])
+    g.add("tensordot", [strided(2, 3), r(4, 2), [0], [1]])
+    g.add("tensordot", [r(2, 3), r(4, 2), [], []])
+    g.add("tensordot", [r(2, 3), r(4, 2), [1], [1]])
+    g.add("kron", [r(2, 3), r(4, 2)])
+    g.add("kron", [r(3), r(2, 2)])
+    g.add("linalg_cross", [r(2, 3), r(2, 3)])
+    g.add("linalg_cross", [r(3, 2), r(3, 2)], dim=0)
+    g.add("linalg_cross", [r(3, 2), r(3, 2)])
+    g.add("bilinear", [r(4, 3), r(4, 2), r(5, 3, 2), r(5)])
+    g.add("bilinear", [r(2, 4, 3), r(2, 4, 2), r(5, 3, 2)])
+    sums = [("ij,jk->ik", (2, 3), (3, 4)), ("ij,jk", (2, 3), (3, 4)), ("bij,bjk->bik", (2, 3, 4), (2, 4, 5)), ("i,i->", (3,), (3,)),
+            ("i,j->ij", (3,), (4,)), ("ii->i", (3, 3)), ("ii", (3, 3)), ("ij->ji", (2, 3)), ("ij->", (2, 3)), ("ba", (2, 3)),
+            ("...ij,...jk->...ik", (2, 1, 3, 4), (5, 4, 2)), ("i...,j...->ij...", (2, 3), (4, 3)), ("ijk,ilm,njm,nlk->", (2, 3, 4), (2, 2, 5), (3, 3, 5), (3, 2, 4)),
+            ("bhqd,bhkd->bhqk", (2, 3, 4, 5), (2, 3, 6, 5)), ("ij,ij->ij", (2, 3), (2, 3)), ("ik,jk,k->ij", (2, 3), (4, 3), (3,)), ("ij,k->ij", (2, 3), (4,)),
+            ("i j , j k -> i k", (2, 3), (3, 4)), ("ij,jk->iz", (2, 3), (3, 4)), ("ij,jk->ii", (2, 3), (3, 4)), ("ij,jk", (2, 3)), ("ij", (2, 3, 4)),
+            ("ij,jk->ik", (2, 3), (4, 4)), ("i.j->ij", (2, 3)), ("i1->i", (2, 3)), ("", ()), (",ij->ij", (), (2, 3)), ("ij,j->i", (0, 3), (3,))]
+    for equation, *sizes in sums:
+        g.add("einsum", [equation, [r(*n) for n in sizes]], lambda e, t: torch.einsum(e, *t))
+    g.add("einsum", ["ij,kj->ik", [strided(3, 4), r(4, 2).t()]], lambda e, t: torch.einsum(e, *t))
+    def attention(q, k, v, mask=None, p=0.0, causal=False):
+        s = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
+        if causal:
+            s = s.masked_fill(torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool).triu(1), -INF)
+        if mask is not None:
+            s = s.masked_fill(~mask, -INF) if mask.dtype == torch.bool else s + mask
+        return s.softmax(-1) @ v
+    for sizes in ((2, 4, 5, 8), (5, 8)):
+        g.add("scaled_dot_product_attention", [r(*sizes), r(*sizes), r(*sizes)], attention)
+        g.add("scaled_dot_product_attention", [r(*sizes), r(*sizes), r(*sizes), None, 0.0, True], attention)
+        g.add("scaled_dot_product_attention", [r(*sizes), r(*sizes), r(*sizes), torch.ones(5, 5).tril().bool()], attention)
+        g.add("scaled_dot_product_attention", [r(*sizes), r(*sizes), r(*sizes), r(5, 5)], attention)
+    return g
+
+
+def selecting():
+    g = Golden()
+    for x in (r(4, 5), strided(4, 5), r(5, 4).t()):
+        g.add("select_scatter", [x, r(5), 0, 2])
+        g.add("select_scatter", [x, r(4), 1, -1])
+        g.add("slice_scatter", [x, r(2, 5), 0, 1, 3])
+        g.add("slice_scatter", [x, r(4, 3), 1, None, None, 2])
+        g.add("diagonal_scatter", [x, r(4)])
+        g.add("diagonal_scatter", [x, r(3), -1])
+        g.add("masked_scatter", [x, x.detach() > 0, r(20)])
+        g.add("masked_scatter", [x, torch.tensor([True, False, True, False, True]), r(4, 3)])
+        g.add("index_copy", [x, 0, torch.tensor([3, 0]), r(2, 5)])
+        g.add("index_fill.int_Scalar", [x, 1, torch.tensor([0, 3]), 2.5], lambda t, d, i, v: t.index_fill(d, i, v))
+        g.add("take_along_dim", [x, torch.tensor([[0, 1, 4, 2, 1]]), 1], lambda t, i, d: torch.take_along_dim(t, i, d))
+        g.add("take_along_dim", [x.clone(), torch.tensor([3, 1])], lambda t, i: torch.take_along_dim(t.contiguous(), i))
+        g.add("tile", [x, [2]])
+        g.add("tile", [x, [2, 1, 3]])
+        g.add("repeat_interleave.self_int", [x, 3], lambda t, n: t.repeat_interleave(n))
+        g.add("repeat_interleave.self_int", [x, 2, 1], lambda t, n, d: t.repeat_interleave(n, d))
+        g.add("repeat_interleave.self_Tensor", [x, torch.tensor([1, 0, 3, 2]), 0], lambda t, n, d: t.repeat_interleave(n, d))
+        for k in (0, 1, 2, 3, -1, 5):
+            g.add("rot90", [x, k, [0, 1]])
+        g.add("rot90", [x, 1, [0, 0]])
+        g.add("fliplr", [x])
+        g.add("flipud", [x])
+        g.add("diag_embed", [x])
+        g.add("diag_embed", [x, 1, 0, 2])
+        g.add("diag", [x])
+        g.add("diag", [x, -1])
+        g.add("diff", [x])
+        g.add("diff", [x, 2, 0])
+    g.add("diag", [r(3), 1])
+    g.add("diff", [torch.tensor([True, False, False])])
+    g.add("select_scatter", [r(4, 5), r(4), 0, 2])
+    g.add("masked_scatter", [r(3), torch.tensor([True, True, True]), r(2)])
+    g.add("fliplr", [r(3)])
+    g.add("tril_indices", [3, 4, 1], lambda a, b, c: torch.tril_indices(a, b, c))
+    g.add("triu_indices", [3, 4, -1], lambda a, b, c: torch.triu_indices(a, b, c))
+    return g
+
+
+def statistics():
+    g = Golden()
+    for x in (r(4, 5), strided(4, 5), r(7), r(2, 3, 4), ints(0, 9, 4, 5)):
+        g.add("aminmax", [x], grad=False)
+        g.add("aminmax", [x], grad=False, dim=0, keepdim=True)
+        if x.dtype == F64:  # of equal ones any index will do
+            g.add("kthvalue", [x, 2])
+            g.add("kthvalue", [x, 1, 0, True])
+        g.add("kthvalue", [x, 99])
+        g.add("median.dim", [x, -1], lambda t, d: torch.median(t, d))
+        g.add("median.dim", [x, 0, True], lambda t, d, k: torch.median(t, d, k))
+        g.add("median", [x])
+        if x.dtype == F64:
+            g.add("std_mean", [x])
+            g.add("var_mean", [x, False])
+            g.add("nansum", [x])
+            g.add("nanmean", [x])
+            q = torch.tensor([0.0, 0.3, 0.5, 1.0], dtype=F64)
+            for how in ("linear", "lower", "higher", "nearest", "midpoint"):
+                g.add("quantile", [x, q, -1], lambda t, p, d, interpolation: torch.quantile(t, p.detach(), d, interpolation=interpolation),
+                      grad=False, interpolation=how)
+            g.add("quantile", [x, torch.tensor(0.4, dtype=F64)], lambda t, p: torch.quantile(t, p.detach()), grad=False)
+            g.add("quantile", [x, q, 0, True], lambda t, p, d, k: torch.quantile(t, p.detach(), d, k), grad=False)
+            g.add("histc", [x, 5], grad=False)
+            g.add("histc", [x, 4, -1, 1], grad=False)
+    for x in (torch.tensor([3.0, NAN, 1.0, 2.0], dtype=F64), torch.tensor([NAN, NAN], dtype=F64)):
+        g.add("median", [x], grad=False)
+        g.add("median.dim", [x, 0], lambda t, d: torch.median(t, d), grad=False)
+        g.add("nansum", [x], grad=False)
+        g.add("nanmean", [x], grad=False)
+        g.add("quantile", [x, torch.tensor(0.5, dtype=F64)], lambda t, p: torch.quantile(t, p), grad=False)
+    s = torch.tensor([[1, 3, 5, 7], [2, 4, 6, 8]])
+    v = torch.tensor([[3, 6, 9], [3, 6, 9]])
+    for right in (False, True):
+        g.add("searchsorted.Tensor", [s, v], torch.searchsorted, right=right)
+        g.add("searchsorted.Tensor", [s[0].float(), torch.randn(2, 3) * 5], torch.searchsorted, right=right)
+        g.add("bucketize.Tensor", [v, s[0]], torch.bucketize, right=right)
+    g.add("searchsorted.Tensor", [s, torch.tensor([3])], torch.searchsorted)
+    g.add("searchsorted.Tensor", [s, v], torch.searchsorted, out_int32=True)
+    for x in (torch.tensor([0, 1, 1, 3]), torch.tensor([2, 2], dtype=torch.int32), torch.tensor([], dtype=torch.int64)):
+        g.add("bincount", [x])
+        g.add("bincount", [x, None, 6])
+        g.add("bincount", [x, torch.rand(len(x))])
+    g.add("bincount", [torch.tensor([-1, 2])])
+    g.add("bincount", [torch.tensor([1.0, 2])])
+    for x in (torch.tensor([3, 1, 2, 3, 1]), torch.tensor([[2.0, 1.0], [2.0, 5.0]]), torch.tensor([7]), torch.tensor([True, False, True])):
+        g.add("_unique2", [x, True, True, True], lambda t, a, b, c: torch._unique2(t, a, b, c))
+    return g
+
+
+def norms():
+    g = Golden()
+    for x in (r(2, 6, 5), strided(2, 6, 3, 4), r(3, 6), torch.randn(2, 6, 4, 4)):
+        n, c, hw = x.shape[0], x.shape[1], x[0, 0].numel()
+        w, b = r(6).to(x.dtype), r(6).to(x.dtype)
+        g.add("group_norm", [x, 3, w, b])
+        g.add("group_norm", [x, 1])
+        g.add("group_norm", [x, 4])
+        g.add("native_group_norm", [x, w, b, n, c, hw, 2, 1e-5], lambda t, *a: torch.native_group_norm(t.contiguous(), *a), grad=False)
+        if x.dim() > 2:
+            g.add("instance_norm", [x, w, b, None, None, True, 0.1, 1e-5, False])
+            g.add("instance_norm", [x, None, None, r(6).to(x.dtype), pos(6).to(x.dtype), False, 0.1, 1e-5, False], grad=False)
+            g.add("local_response_norm", [x, 3], lambda t, k: F.local_response_norm(t, k))
+            g.add("local_response_norm", [x, 2, 0.1, 0.5, 2.0], lambda t, k, a, e, z: F.local_response_norm(t, k, a, e, z))
+    for x in (r(4, 3, 5), r(4, 3)):
+        g.add("_native_batch_norm_legit.no_stats", [x, r(3), r(3), True, 0.1, 1e-5],
+              lambda t, w, b, tr, m, e: torch.native_batch_norm(t, w, b, None, None, tr, m, e))
+        for op in ("_native_batch_norm_legit_no_training",):
+            g.add(op, [x, r(3), r(3), r(3), pos(3), 0.1, 1e-5],
+                  lambda t, w, b, m, v, mo, e: torch.native_batch_norm(t, w, b, m, v, False, mo, e), grad=False)
+    i, o = torch.tensor([0, 2, 4, 4, 1, 3]), torch.tensor([0, 2, 2, 5])
+    for mode in (0, 1, 2):
+        for pad in (-1, 4):
+            w = r(5, 3)
+            g.add("_embedding_bag", [w, i, o, False, mode, False, None, False, pad],
+                  lambda w, j, f, *a: torch.ops.aten._embedding_bag(w, j, f, *a)[:1], some=True)
+    return g
+
+
 def loss():
     g = Golden()
     logits, target = r(4, 5), torch.tensor([0, 4, -100, 2])
@@ -479,7 +833,7 @@ def loss():
 def main(folder):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for family in (unary, binary, reduction, shape, indexing, product, network, loss):
+    for family in (unary, binary, reduction, shape, indexing, product, network, pooling, resampling, activation, distance, norms, products, selecting, statistics, loss, more_losses):
         torch.manual_seed(0)
         family().save(folder / f"{family.__name__}.safetensors")
 

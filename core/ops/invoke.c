@@ -309,13 +309,19 @@ static int run_plan(cr_op_run *run, cr_plan_entry *e, cr_results *results)
     }
     if (CR_UNLIKELY(e->draws))
         cr_generator_take(e->draws, &r.seed, &r.offset);
-    cr_status ran = CR_LIKELY(e->plan != NULL) ? dev->backend->run(e->plan, &r) : CR_OK;
-    cr_dev_count(dev, run->op->functional->index, CR_PLAN_NATIVE);
+    cr_dev *by = e->by;
+    if (CR_UNLIKELY(by != NULL))
+        cr_lock_acquire(&by->lock); /* the lender never takes this device's */
+    cr_status ran =
+        CR_LIKELY(e->plan != NULL) ? (by ? by : dev)->backend->run(e->plan, &r) : CR_OK;
+    if (CR_UNLIKELY(by != NULL))
+        cr_lock_release(&by->lock);
+    cr_dev_count(dev, run->op->functional->index, by ? CR_PLAN_FALLBACK : CR_PLAN_NATIVE);
     if (CR_UNLIKELY(ran != CR_OK)) {
         char name[80];
         memcpy(name, run->op->name, sizeof name);
         name[run->op->schema->bare] = 0;
-        cr_dev_failed(dev, name, ran);
+        cr_dev_failed(by ? by : dev, name, ran);
         goto done;
     }
     status = 0;

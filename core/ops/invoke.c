@@ -312,8 +312,7 @@ static int run_plan(cr_op_run *run, cr_plan_entry *e, cr_results *results)
     cr_dev *by = e->by;
     if (CR_UNLIKELY(by != NULL))
         cr_lock_acquire(&by->lock); /* the lender never takes this device's */
-    cr_status ran =
-        CR_LIKELY(e->plan != NULL) ? (by ? by : dev)->backend->run(e->plan, &r) : CR_OK;
+    cr_status ran = CR_LIKELY(e->plan != NULL) ? (by ? by : dev)->backend->run(e->plan, &r) : CR_OK;
     if (CR_UNLIKELY(by != NULL))
         cr_lock_release(&by->lock);
     cr_dev_count(dev, run->op->functional->index, by ? CR_PLAN_FALLBACK : CR_PLAN_NATIVE);

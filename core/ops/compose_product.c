@@ -301,9 +301,9 @@ COMPOSITE(einsum)
             "einsum(): an equation of at most %zu characters and 1 to %d operands are expected",
             sizeof text - 1, MOST_OPERANDS);
     snprintf(text, sizeof text, "%.*s", (int)args[0].count, args[0].as.s);
-    const char *arrow = strstr(text, "->"), *at = text, *end = arrow ? arrow : text + strlen(text);
+    const char *arrow = strstr(text, "->"), *end = arrow ? arrow : text + strlen(text);
     for (int pass = 0; pass < 2; pass++) { /* first the ellipsis's dimensions, then the labels */
-        at = text;
+        const char *at = text;
         for (int64_t i = 0; i < n; i++) {
             size_t length = strcspn(at, ",");
             length = at + length > end ? (size_t)(end - at) : length;

@@ -865,6 +865,13 @@ def transposed():
         x = r(*sizes)
         y, index = pool(x, 2, return_indices=True)
         g.add(f"max_unpool{n}d", [y, index, list(sizes[2:])], lambda a, i, s, f=(F.max_unpool1d, F.max_unpool2d, F.max_unpool3d)[n - 1]: f(a, i, 2, output_size=s))
+    for x in (r(2, 3, 9, 8), strided(3, 7, 6)):
+        u = torch.rand(x.shape[0] if x.dim() == 4 else 1, 3, 2, dtype=F64)
+        g.add("fractional_max_pool2d", [x, [2, 3], [4, 3], u], lambda t, k, s, u: torch.ops.aten.fractional_max_pool2d(t, k, s, u.detach()), grad=False)
+        g.add("fractional_max_pool2d", [x, [2, 2], [1, 5], u], lambda t, k, s, u: torch.ops.aten.fractional_max_pool2d(t, k, s, u.detach()), grad=False)
+    g.add("fractional_max_pool2d", [r(1, 3, 4, 4), [3, 3], [4, 4], torch.rand(1, 3, 2, dtype=F64)])
+    x, u = r(1, 2, 6, 7, 5), torch.rand(1, 2, 3, dtype=F64)
+    g.add("fractional_max_pool3d", [x, [2, 2, 2], [3, 4, 2], u], lambda t, k, s, u: torch.ops.aten.fractional_max_pool3d(t, k, s, u.detach()), grad=False)
     for x in (r(2, 2, 5, 6, 4), strided(2, 4, 3, 5)):
         g.add("adaptive_max_pool3d", [x, [2, 3, 1]])
         g.add("adaptive_max_pool3d", [x, [1, 1, 1]])

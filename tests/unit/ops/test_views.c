@@ -114,6 +114,23 @@ START_TEST(a_copy_lies_as_it_was_asked_to)
 }
 END_TEST
 
+START_TEST(resizing_keeps_what_was_there)
+{
+    cr_tensor *x = cr_arange(6), *view = cr_view(x, CR_INTS(2, 3));
+    ck_assert_ptr_eq(cr_resize_(x, CR_INTS(2, 2)), x);
+    ck_assert(cr_equal(x, cr_tensor_i64(CR_INTS(2, 2), 0, 1, 2, 3)));
+    ck_assert(cr_is_same_storage(x, view));
+    cr_resize_(x, CR_INTS(3, 4));
+    ck_assert(cr_equal(cr_slice(cr_flatten(x), .dim = 0, .end = CR_SOME(6)), cr_arange(6)));
+    ck_assert(!cr_is_same_storage(x, view));
+    ck_assert(cr_equal(view, cr_view(cr_arange(6), CR_INTS(2, 3))));
+    ck_assert_ptr_null(cr_resize_(x, CR_INTS(-1)));
+    cr_clear_error();
+    ck_assert_ptr_null(cr_resize_(cr_requires_grad_(cr_ones(2), true), CR_INTS(3)));
+    cr_clear_error();
+}
+END_TEST
+
 START_TEST(equality_and_closeness)
 {
     cr_tensor *a = cr_tensor_f32(3, 1, 2, 3), *b = cr_add_scalar(a, 1e-6);
@@ -142,6 +159,7 @@ int main(void)
     tcase_add_test(tests, shared_memory_is_the_callers);
     tcase_add_test(tests, what_does_not_fit_is_refused);
     tcase_add_test(tests, a_copy_lies_as_it_was_asked_to);
+    tcase_add_test(tests, resizing_keeps_what_was_there);
     tcase_add_test(tests, equality_and_closeness);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

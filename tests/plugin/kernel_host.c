@@ -12,9 +12,13 @@
 
 int host_threads = 2;
 char host_words[512];
+bool host_few;
 static void *library;
 static const cr_backend *backend;
 static cr_device *device;
+static bool in_host_memory;
+
+enum { PLACE = 64 }; /* where values lie in their buffers */
 
 static cr_status refuse(const cr_host *host, cr_status status, const char *format, ...)
 {
@@ -58,16 +62,78 @@ void host_open(const char *path)
     }
     *(void **)&entry = dlsym(library, CR_BACKEND_ENTRY);
     backend = entry ? entry(&host) : NULL;
-    if (!backend || backend->device_open(backend, 0, &device) != CR_OK) {
+    cr_device_info info = {.struct_size = sizeof info};
+    int count = 0;
+    if (!backend || backend->device_count(backend, &count) != CR_OK) {
         fprintf(stderr, "%s: no backend: %s\n", path, host_words);
+        exit(backend && strstr(host_words, "no Vulkan driver") ? 77 : 2);
+    }
+    if (backend->device_info(backend, 0, &info) != CR_OK ||
+        backend->device_open(backend, 0, &device) != CR_OK) {
+        fprintf(stderr, "%s: no device: %s\n", path, host_words);
         exit(2);
     }
+    in_host_memory = info.host_memory;
 }
 
 void host_close(void)
 {
     backend->device_close(device);
     dlclose(library);
+}
+
+/* ---- device memory: a buffer for every value, filled before and read after ---- */
+
+/* Values of one memory (an operation in place) share their buffer. */
+static void upload(const operation *op, cr_binding *bindings)
+{
+    const value *values[2 * MOST_VALUES];
+    int count = 0;
+    for (int i = 0; i < op->nin; i++)
+        if (op->in[i])
+            values[count++] = op->in[i];
+    for (int i = 0; i < op->nout; i++)
+        values[count++] = op->out[i];
+    for (int i = 0; i < count; i++) {
+        bindings[i].buffer = NULL;
+        for (int j = 0; j < i; j++)
+            if (values[j]->memory == values[i]->memory)
+                bindings[i].buffer = bindings[j].buffer;
+        if (bindings[i].buffer)
+            continue;
+        ck_assert_int_eq(backend->alloc(device, values[i]->bytes + PLACE, &bindings[i].buffer),
+                         CR_OK);
+        ck_assert_int_eq(backend->copy_in(device, bindings[i].buffer, PLACE, values[i]->memory,
+                                          values[i]->bytes),
+                         CR_OK);
+    }
+    for (int i = 0; i < count; i++)
+        bindings[i].offset = PLACE;
+}
+
+static cr_status download(const operation *op, cr_binding *bindings, cr_status status)
+{
+    int nin = 0, count;
+    for (int i = 0; i < op->nin; i++)
+        nin += op->in[i] != NULL;
+    count = nin + op->nout;
+    for (int i = 0; i < op->nout; i++) {
+        cr_status copied = backend->copy_out(device, op->out[i]->memory, bindings[nin + i].buffer,
+                                             PLACE, op->out[i]->bytes);
+        status = status == CR_OK ? copied : status;
+    }
+    for (int i = 0; i < count; i++) {
+        bool first = true;
+        for (int j = 0; j < i; j++)
+            first = first && bindings[j].buffer != bindings[i].buffer;
+        if (first && bindings[i].buffer)
+            continue;
+        bindings[i].buffer = NULL;
+    }
+    for (int i = 0; i < count; i++)
+        if (bindings[i].buffer)
+            backend->free(device, bindings[i].buffer);
+    return status;
 }
 
 cr_status operation_run(const operation *op)
@@ -114,7 +180,11 @@ cr_status operation_run(const operation *op)
     if (info.workspace && backend->alloc(device, info.workspace, &workspace) != CR_OK)
         return CR_OUT_OF_MEMORY;
     cr_run run = {sizeof run, bindings, op->number, {workspace, 0}, op->seed, op->offset};
+    if (!in_host_memory)
+        upload(op, bindings);
     status = backend->run(plan, &run);
+    if (!in_host_memory)
+        status = download(op, bindings, status);
     backend->plan_free(plan);
     if (workspace)
         backend->free(device, workspace);
@@ -228,6 +298,14 @@ static double ladder(int32_t dtype, double x)
     return copysign((e - least) * ldexp(1, mantissa) + ldexp(a, mantissa - e), x);
 }
 
+/* The same of f64, in whole numbers: a double cannot count that far. */
+static int64_t ladder_f64(double x)
+{
+    int64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits < 0 ? INT64_MIN - bits : bits;
+}
+
 double cells_apart(int32_t dtype, cell a, cell b)
 {
     if (!is_float(dtype))
@@ -236,6 +314,10 @@ double cells_apart(int32_t dtype, cell a, cell b)
         return a.f != a.f && b.f != b.f ? 0 : INFINITY;
     if (a.f == b.f)
         return 0;
+    if (dtype == CR_F64)
+        return fabs((double)ladder_f64(a.f) - (double)ladder_f64(b.f)) > 1e17
+                   ? INFINITY
+                   : fabs((double)(ladder_f64(a.f) - ladder_f64(b.f)));
     return fabs(ladder(dtype, a.f) - ladder(dtype, b.f));
 }
 

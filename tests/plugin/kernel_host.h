@@ -45,6 +45,7 @@ typedef struct operation {
 } operation;
 
 extern int host_threads;     /* what num_threads answers */
+extern bool host_few;        /* a part of the shapes and layouts is enough */
 extern char host_words[512]; /* what fail said last */
 
 /* Fails the test program when the backend cannot be opened. */

@@ -50,7 +50,8 @@ START_TEST(every_dtype_becomes_every_other)
     for (int32_t to = 1; to <= CR_B8; to++)
         for (int s = 0; s < nshapes; s++)
             for (size_t w = 0; w < sizeof ways / sizeof *ways; w++)
-                check_copy(_i, to, &shapes[s], ways[w][0], ways[w][1]);
+                if (!host_few || ((size_t)s + w) % 5 == (size_t)to % 5)
+                    check_copy(_i, to, &shapes[s], ways[w][0], ways[w][1]);
 }
 END_TEST
 

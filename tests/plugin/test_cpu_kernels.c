@@ -1,16 +1,19 @@
-/* The cpu backend's kernels against plain loops in double and int64, through the backend interface alone. The backend's
- * file is the first argument; the parts of the test are in test_cpu_*.c. */
+/* A backend's kernels against plain loops in double and int64, through the backend interface alone. Its file is the first
+ * argument; the parts of the test are in test_cpu_*.c. With "few" as the second, fewer shapes and layouts are tried, for
+ * devices on which each takes long. */
 #include "kernel_host.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 int main(int argc, char **argv)
 {
     if (argc < 2) {
-        fprintf(stderr, "usage: test_cpu_kernels libcresset_cpu.so\n");
+        fprintf(stderr, "usage: test_cpu_kernels libcresset_NAME.so [few]\n");
         return 2;
     }
+    host_few = argc > 2 && !strcmp(argv[2], "few");
     host_open(argv[1]);
     SRunner *runner = srunner_create(elementwise_suite());
     srunner_add_suite(runner, copy_suite());

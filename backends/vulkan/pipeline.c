@@ -1,0 +1,154 @@
+/* Shaders into pipelines: each combination of a shader and its specialisation constants is built
+ * once, at the plan that first wants it. */
+#include "vulkan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "shader_words.h"
+
+static const struct {
+    const char *name;
+    const uint32_t *words;
+    size_t bytes;
+} shaders[] = {
+#define VK_SHADER(name) {#name, name##_words, sizeof name##_words},
+#include "shader_list.h"
+#undef VK_SHADER
+};
+
+cr_status vk_pipelines_init(cr_device *d)
+{
+    vk_pipelines *p = &d->pipelines;
+    VkPushConstantRange push = {VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(vk_args)};
+    VkPipelineLayoutCreateInfo layout = {.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+                                         .setLayoutCount = 1,
+                                         .pSetLayouts = &d->constants.layout,
+                                         .pushConstantRangeCount = 1,
+                                         .pPushConstantRanges = &push};
+    VkResult result = vkCreatePipelineLayout(d->handle, &layout, NULL, &p->layout);
+    if (result != VK_SUCCESS) {
+        p->layout = VK_NULL_HANDLE;
+        return vk_failed(d, result, "vkCreatePipelineLayout");
+    }
+    void *data = NULL;
+    size_t size = 0;
+    vk_cache_read(d, &data, &size);
+    VkPipelineCacheCreateInfo cache = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO,
+                                       .initialDataSize = size,
+                                       .pInitialData = data};
+    result = vkCreatePipelineCache(d->handle, &cache, NULL, &p->cache);
+    free(data);
+    p->loaded = size;
+    if (result != VK_SUCCESS)
+        p->cache = VK_NULL_HANDLE; /* pipelines are built without one */
+    return CR_OK;
+}
+
+static void save_cache(cr_device *d)
+{
+    size_t size = 0;
+    VkPipelineCache cache = d->pipelines.cache;
+    if (!cache || d->lost || !d->pipelines.built ||
+        vkGetPipelineCacheData(d->handle, cache, &size, NULL) != VK_SUCCESS ||
+        size == d->pipelines.loaded)
+        return;
+    void *data = malloc(size);
+    if (data && vkGetPipelineCacheData(d->handle, cache, &size, data) == VK_SUCCESS)
+        vk_cache_write(d, data, size);
+    free(data);
+}
+
+void vk_pipelines_close(cr_device *d)
+{
+    vk_pipelines *p = &d->pipelines;
+    save_cache(d);
+    for (size_t i = 0; i < sizeof p->all / sizeof *p->all; i++)
+        while (p->all[i]) {
+            vk_pipeline *one = p->all[i];
+            p->all[i] = one->next;
+            vkDestroyPipeline(d->handle, one->handle, NULL);
+            free(one);
+        }
+    for (int i = 0; i < VK_SHADERS; i++)
+        vkDestroyShaderModule(d->handle, p->modules[i], NULL);
+    vkDestroyPipelineCache(d->handle, p->cache, NULL);
+    vkDestroyPipelineLayout(d->handle, p->layout, NULL);
+}
+
+static VkResult build(cr_device *d, vk_pipeline *one)
+{
+    vk_pipelines *p = &d->pipelines;
+    VkShaderModule *module = &p->modules[one->shader];
+    if (!*module) {
+        VkShaderModuleCreateInfo info = {.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
+                                         .codeSize = shaders[one->shader].bytes,
+                                         .pCode = shaders[one->shader].words};
+        VkResult result = vkCreateShaderModule(d->handle, &info, NULL, module);
+        if (result != VK_SUCCESS) {
+            *module = VK_NULL_HANDLE;
+            return result;
+        }
+    }
+    uint32_t data[1 + VK_SPECIALS] = {one->group};
+    VkSpecializationMapEntry entries[1 + VK_SPECIALS];
+    memcpy(data + 1, one->special, sizeof one->special);
+    for (uint32_t i = 0; i < 1 + VK_SPECIALS; i++)
+        entries[i] = (VkSpecializationMapEntry){i, 4 * i, 4};
+    VkSpecializationInfo special = {1 + VK_SPECIALS, entries, sizeof data, data};
+    VkComputePipelineCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                  .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+                  .module = *module,
+                  .pName = "main",
+                  .pSpecializationInfo = &special},
+        .layout = p->layout};
+    return vkCreateComputePipelines(d->handle, p->cache, 1, &info, NULL, &one->handle);
+}
+
+static uint32_t hash_of(vk_shader shader, uint32_t group, const uint32_t *special)
+{
+    uint32_t h = 2166136261u ^ (uint32_t)shader;
+    h = (h ^ group) * 16777619u;
+    for (int i = 0; i < VK_SPECIALS; i++)
+        h = (h ^ special[i]) * 16777619u;
+    return h ^ h >> 15;
+}
+
+cr_status vk_pipeline_get(cr_device *d, vk_shader shader, uint32_t group, const uint32_t *special,
+                          int count, const vk_pipeline **pipeline)
+{
+    uint32_t all[VK_SPECIALS] = {0};
+    memcpy(all, special, (size_t)count * sizeof *special);
+    if (!group)
+        group = d->group;
+    vk_pipeline **at = &d->pipelines.all[hash_of(shader, group, all) %
+                                         (sizeof d->pipelines.all / sizeof *d->pipelines.all)];
+    for (; *at; at = &(*at)->next)
+        if ((*at)->shader == shader && (*at)->group == group &&
+            !memcmp((*at)->special, all, sizeof all)) {
+            *pipeline = *at;
+            return CR_OK;
+        }
+    if (d->lost)
+        return vk_still_lost(d);
+    vk_pipeline *one = calloc(1, sizeof *one);
+    if (!one)
+        return vk_host->fail(vk_host, CR_OUT_OF_MEMORY, "the host has no %zu bytes left",
+                             sizeof *one);
+    one->name = shaders[shader].name;
+    one->shader = shader;
+    one->group = group;
+    memcpy(one->special, all, sizeof all);
+    VkResult result = build(d, one);
+    if (result != VK_SUCCESS) {
+        cr_status status = vk_failed(d, result, one->name);
+        free(one);
+        return status;
+    }
+    d->pipelines.built++;
+    *at = one;
+    *pipeline = one;
+    return CR_OK;
+}

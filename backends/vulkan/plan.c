@@ -1,0 +1,204 @@
+/* From an operation's name to its family, and what planners share. See plan.h. */
+#include "plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define VK_FAMILY(name) extern const vk_op vk_family_##name[];
+#include "families.def"
+#undef VK_FAMILY
+static const vk_op *const families[] = {
+#define VK_FAMILY(name) vk_family_##name,
+#include "families.def"
+#undef VK_FAMILY
+};
+
+static const vk_op *find(const char *name)
+{
+    if (vk_is_elementwise(name))
+        return &vk_elementwise;
+    for (size_t f = 0; f < sizeof families / sizeof *families; f++)
+        for (const vk_op *op = families[f]; op->name; op++)
+            if (!strcmp(op->name, name))
+                return op;
+    return NULL;
+}
+
+/* ---- from a graph to a call ---- */
+
+static bool is_sound(const cr_device *d, const cr_meta *meta)
+{
+    if (meta->layout || meta->rank < 0 || meta->rank > CR_MAX_RANK ||
+        vk_class_of(d, meta->dtype) == VK_NO_CLASS)
+        return false;
+    for (int k = 0; k < meta->rank; k++)
+        if (meta->size[k] < 0 || meta->stride[k] < 0)
+            return false;
+    return vk_is_reachable(meta);
+}
+
+static bool find_values(const cr_device *d, const cr_graph *graph, const uint32_t *wanted,
+                        uint32_t count, const uint32_t *list, uint32_t listed, int first,
+                        const cr_meta **metas, int *places)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        metas[i] = NULL;
+        places[i] = -1;
+        if (wanted[i] == CR_NO_VALUE)
+            continue;
+        for (uint32_t j = 0; j < listed && !metas[i]; j++)
+            if (list[j] == wanted[i]) {
+                places[i] = first + (int)j;
+                metas[i] = &graph->values[wanted[i]];
+            }
+        if (metas[i] && !is_sound(d, metas[i]))
+            return false;
+    }
+    return true;
+}
+
+cr_status vk_plan_graph(cr_device *d, const cr_graph *graph, cr_plan_info *info, cr_plan **plan)
+{
+    if (d->lost)
+        return vk_still_lost(d);
+    const cr_graph_node *node = graph->nodes;
+    const vk_op *op = graph->nnodes == 1 ? find(node->op) : NULL;
+    if (!op)
+        return CR_UNSUPPORTED;
+    size_t n = (size_t)node->ninputs + node->noutputs;
+    const cr_meta **metas = malloc((n ? n : 1) * sizeof *metas);
+    int *places = malloc((n ? n : 1) * sizeof *places);
+    cr_status status = CR_OUT_OF_MEMORY;
+    if (!metas || !places)
+        vk_host->fail(vk_host, status, "a plan's list of %zu values", n);
+    else if (!find_values(d, graph, node->inputs, node->ninputs, graph->inputs, graph->ninputs, 0,
+                          metas, places) ||
+             !find_values(d, graph, node->outputs, node->noutputs, graph->outputs, graph->noutputs,
+                          (int)graph->ninputs, metas + node->ninputs, places + node->ninputs))
+        status = CR_UNSUPPORTED;
+    else {
+        vk_call call = {d,
+                        node,
+                        metas,
+                        metas + node->ninputs,
+                        places,
+                        places + node->ninputs,
+                        node->ninputs,
+                        node->noutputs,
+                        info};
+        status = op->plan(&call, plan);
+    }
+    free(metas);
+    free(places);
+    return status;
+}
+
+/* ---- plans ---- */
+
+void *vk_plan_new(cr_device *d, size_t bytes, cr_status (*run)(cr_plan *, const cr_run *))
+{
+    cr_plan *plan = calloc(1, bytes);
+    if (!plan) {
+        vk_host->fail(vk_host, CR_OUT_OF_MEMORY, "a plan needs %zu bytes", bytes);
+        return NULL;
+    }
+    plan->device = d;
+    plan->run = run;
+    return plan;
+}
+
+void vk_plan_free(cr_plan *plan)
+{
+    if (!plan)
+        return;
+    if (plan->destroy)
+        plan->destroy(plan);
+    for (int i = 0; i < plan->nsteps; i++)
+        vk_constant_free(plan->device, plan->step[i].constant);
+    free(plan);
+}
+
+cr_status vk_plan_step(cr_plan *plan, vk_shader shader, uint32_t group, const uint32_t *special,
+                       int nspecial, const void *constants, size_t bytes, uint64_t x, uint64_t y,
+                       uint64_t z)
+{
+    const uint32_t *most = plan->device->profile->limits.maxComputeWorkGroupCount;
+    if (x > most[0] || y > most[1] || z > most[2])
+        return CR_UNSUPPORTED;
+    vk_step *step = &plan->step[plan->nsteps];
+    cr_status status =
+        vk_pipeline_get(plan->device, shader, group, special, nspecial, &step->pipeline);
+    if (status == CR_OK && constants)
+        status = vk_constant_new(plan->device, constants, bytes, &step->constant);
+    if (status != CR_OK)
+        return status;
+    step->groups[0] = (uint32_t)x;
+    step->groups[1] = (uint32_t)y;
+    step->groups[2] = (uint32_t)z;
+    plan->nsteps++;
+    return CR_OK;
+}
+
+cr_status vk_plan_done(cr_plan *plan, cr_status status, cr_plan **out)
+{
+    if (status == CR_OK)
+        *out = plan;
+    else
+        vk_plan_free(plan);
+    return status;
+}
+
+vk_launch vk_step_launch(const cr_plan *plan, int i)
+{
+    const vk_step *step = &plan->step[i];
+    vk_launch launch = {.pipeline = step->pipeline,
+                        .groups = {step->groups[0], step->groups[1], step->groups[2]}};
+    while (i > 0 && !plan->step[i].constant)
+        i--;
+    launch.constant = plan->step[i].constant;
+    return launch;
+}
+
+size_t vk_workspace(cr_plan_info *info, size_t bytes)
+{
+    size_t at = info->workspace;
+    info->workspace += (bytes + 255) / 256 * 256;
+    return at;
+}
+
+/* ---- attributes and numbers ---- */
+
+static const cr_attr *attr(const cr_graph_node *node, const char *name, int32_t kind)
+{
+    for (uint32_t i = 0; i < node->nattrs; i++)
+        if (node->attrs[i].kind == kind && !strcmp(node->attrs[i].name, name))
+            return &node->attrs[i];
+    return NULL;
+}
+
+int64_t vk_attr_int(const cr_graph_node *node, const char *name, int64_t fallback)
+{
+    const cr_attr *a = attr(node, name, CR_ATTR_INT);
+    return a ? a->as.i : fallback;
+}
+
+const int64_t *vk_attr_ints(const cr_graph_node *node, const char *name, int *count)
+{
+    const cr_attr *a = attr(node, name, CR_ATTR_INTS);
+    *count = a ? a->count : 0;
+    return a ? a->as.ints : NULL;
+}
+
+const char *vk_attr_text(const cr_graph_node *node, const char *name, const char *fallback)
+{
+    const cr_attr *a = attr(node, name, CR_ATTR_TEXT);
+    return a ? a->as.text : fallback;
+}
+
+int vk_number_at(const cr_graph_node *node, const char *name)
+{
+    for (uint32_t i = 0; i < node->nnumbers; i++)
+        if (!strcmp(node->number_names[i], name))
+            return (int)i;
+    return -1;
+}

@@ -1,0 +1,36 @@
+#version 450
+// Strided copies and casts. Without a change of dtype the bits move as they are.
+#include "kernel.glsl"
+#include "space.glsl"
+#include "convert.glsl"
+
+layout(constant_id = 1) const int RANK = 0;
+layout(constant_id = 2) const int FROM = 0;
+layout(constant_id = 3) const int TO = 0;
+layout(constant_id = 4) const int BYTES = 0; // of an element whose bits move; 0: a cast
+
+void main()
+{
+    EACH_ELEMENT(i)
+    {
+        uvec4 at = place(i, RANK);
+        if (BYTES == 1)
+            U8s(args.at[0]).v[at.x] = U8s(args.at[1]).v[at.y];
+        else if (BYTES == 2)
+            U16s(args.at[0]).v[at.x] = U16s(args.at[1]).v[at.y];
+        else if (BYTES == 4)
+            U32s(args.at[0]).v[at.x] = U32s(args.at[1]).v[at.y];
+        else if (BYTES == 8)
+            U64s(args.at[0]).v[at.x] = U64s(args.at[1]).v[at.y];
+        else if (FROM == F32 || FROM == F16 || FROM == BF16)
+            put_float(args.at[0], at.x, TO, load_float(args.at[1], at.y, FROM));
+#ifdef HAS_F64
+        else if (FROM == F64)
+            put_double(args.at[0], at.x, TO, load_double(args.at[1], at.y));
+#endif
+        else if (FROM == I64)
+            put_long(args.at[0], at.x, TO, load_long(args.at[1], at.y));
+        else
+            put_int(args.at[0], at.x, TO, load_int(args.at[1], at.y, FROM));
+    }
+}

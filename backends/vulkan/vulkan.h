@@ -1,0 +1,277 @@
+/* The vulkan backend's inner contract. From the bottom up:
+ *
+ *   instance.c   which devices there are          device.c    one of them, opened
+ *   memory.c     blocks cut into buffers          constants.c what a plan leaves on the device
+ *   record.c     dispatches into command buffers, barriers, submission, waiting
+ *   transfer.c   to and from the host             pipeline.c  shaders into pipelines, built once
+ *   plan.c       from an operation's name to its family, and what families share
+ *
+ * and one file for each family of plans. A plan is one or more launches: a pipeline, a block of
+ * constants that was written when the plan was made, and addresses and numbers of the run. */
+#ifndef CRESSET_BACKENDS_VULKAN_H
+#define CRESSET_BACKENDS_VULKAN_H
+
+#include <cresset/backend.h>
+
+#include <vulkan/vulkan.h>
+
+extern const cr_host *vk_host;
+
+/* ---- errors ---- */
+
+const char *vk_result_name(VkResult result);
+/* Says what failed and returns the status that fits. A lost device stays lost: it is marked, and
+ * the kernels that were sent last are named. */
+cr_status vk_failed(cr_device *d, VkResult result, const char *what);
+/* What every call on a lost device answers. */
+cr_status vk_still_lost(cr_device *d);
+
+/* ---- memory ---- */
+
+/* Device memory that Vulkan gave in one piece: one VkBuffer over all of it. */
+typedef struct vk_block {
+    VkDeviceMemory memory;
+    VkBuffer buffer;
+    VkDeviceAddress address;
+    char *mapped; /* the host's address, or null */
+    size_t size, used;
+    struct vk_span *first; /* its parts in order of address */
+    struct vk_block *next;
+} vk_block;
+
+/* A part of a block, in use or free. A span in use is the core's cr_buffer. */
+typedef struct vk_span {
+    vk_block *block;
+    size_t offset, size;
+    struct vk_span *before, *after;
+    bool taken;
+} vk_span;
+
+/* The core's buffer: the span first, then what the recorder knows of its use. */
+struct cr_buffer {
+    vk_span span;
+    VkDeviceAddress address;
+    uint64_t read_epoch, write_epoch; /* see record.c */
+    uint64_t used_by, written_by;     /* submissions */
+};
+
+typedef struct vk_memory {
+    vk_block *blocks;
+    size_t next_size; /* of the next block */
+    uint32_t type;    /* the memory type for tensors, and whether it can be mapped */
+    bool mapped, cached;
+} vk_memory;
+
+/* Picks the memory type. */
+cr_status vk_memory_init(cr_device *d);
+void vk_memory_close(cr_device *d);
+cr_status vk_alloc(cr_device *d, size_t bytes, cr_buffer **buffer);
+void vk_free(cr_device *d, cr_buffer *buffer);
+/* A block of its own: for staging and constants. wanted: memory properties, the first that exist
+ * are taken. */
+cr_status vk_block_new(cr_device *d, size_t size, uint32_t type, VkBufferUsageFlags usage,
+                       vk_block *block);
+void vk_block_free(cr_device *d, vk_block *block);
+/* A memory type with all of `must` and, where there is a choice, `wish`; UINT32_MAX if none. */
+uint32_t vk_memory_type(const cr_device *d, VkMemoryPropertyFlags must, VkMemoryPropertyFlags wish);
+
+/* ---- constants: what a plan writes once, and its kernels read as a uniform block ---- */
+
+enum { VK_CONSTANT_BYTES = 1024 }; /* the most that a plan's block holds */
+
+typedef struct vk_constant {
+    VkDescriptorSet set; /* of the slab, bound with `offset` */
+    uint32_t offset;
+    struct vk_slab *slab;
+    struct vk_constant *next; /* while it waits to be used again */
+    uint64_t retired_by;
+} vk_constant;
+
+typedef struct vk_constants {
+    struct vk_slab *slabs;
+    vk_constant *spare, *retired;
+    VkDescriptorSetLayout layout;
+    uint32_t slot; /* bytes of a slot: VK_CONSTANT_BYTES, aligned */
+} vk_constants;
+
+cr_status vk_constants_init(cr_device *d);
+void vk_constants_close(cr_device *d);
+cr_status vk_constant_new(cr_device *d, const void *data, size_t bytes, vk_constant **constant);
+/* May be called while the device still reads it. Null is fine. */
+void vk_constant_free(cr_device *d, vk_constant *constant);
+
+/* ---- pipelines ---- */
+
+typedef enum vk_shader {
+#define VK_SHADER(name) VK_SHADER_##name,
+#include "shader_list.h"
+#undef VK_SHADER
+    VK_SHADERS
+} vk_shader;
+
+enum { VK_SPECIALS = 12 }; /* specialisation constants, after the group's size */
+
+typedef struct vk_pipeline {
+    VkPipeline handle;
+    const char *name;
+    vk_shader shader;
+    uint32_t group; /* invocations of a group */
+    uint32_t special[VK_SPECIALS];
+    struct vk_pipeline *next;
+} vk_pipeline;
+
+typedef struct vk_pipelines {
+    vk_pipeline *all[256];
+    VkShaderModule modules[VK_SHADERS];
+    VkPipelineLayout layout;
+    VkPipelineCache cache;
+    size_t loaded; /* bytes that came from the disk */
+    uint32_t built;
+} vk_pipelines;
+
+cr_status vk_pipelines_init(cr_device *d);
+void vk_pipelines_close(cr_device *d);
+/* The pipeline of a shader with these constants, built at its first use. group 0: the device's
+ * usual size. */
+cr_status vk_pipeline_get(cr_device *d, vk_shader shader, uint32_t group, const uint32_t *special,
+                          int count, const vk_pipeline **pipeline);
+/* The cache file: reads it into *data (the caller frees) if it belongs to this device and driver
+ * and is whole; writes it under a temporary name first. Failure only means a slower start. */
+void vk_cache_read(cr_device *d, void **data, size_t *size);
+void vk_cache_write(cr_device *d, const void *data, size_t size);
+
+/* ---- recording ---- */
+
+enum { VK_ARGS_AT = 9, VK_ARGS_NUMBERS = 3 };
+
+/* What every kernel gets as push constants; shaders/kernel.glsl has the same. */
+typedef struct vk_args {
+    uint64_t status;                  /* where kernels report a bad index */
+    uint64_t at[VK_ARGS_AT];          /* addresses of values */
+    uint64_t number[VK_ARGS_NUMBERS]; /* the run's numbers, as bits of the kernel's type */
+    uint32_t word[6];
+} vk_args;
+
+enum { VK_USES = 12 };
+
+typedef struct vk_launch {
+    const vk_pipeline *pipeline;
+    const vk_constant *constant; /* or null */
+    vk_args args;
+    uint32_t groups[3];
+    struct {
+        cr_buffer *buffer;
+        bool writes;
+    } use[VK_USES];
+    int nuses;
+} vk_launch;
+
+/* Sets args.at[slot] to the binding's address plus bytes, and notes the use of its buffer. */
+void vk_bind(vk_launch *launch, int slot, const cr_binding *binding, size_t bytes, bool writes);
+cr_status vk_record(cr_device *d, vk_launch *launch);
+/* Notes that a command about to be recorded reads or writes the buffers, puts the barrier before it
+ * that this needs, and gives the command buffer. */
+cr_status vk_record_uses(cr_device *d, cr_buffer *reads, cr_buffer *writes, VkCommandBuffer *to);
+
+enum { VK_SLOTS = 8, VK_NAMES = 8 };
+
+/* A command buffer with its staging memory, in turn. */
+typedef struct vk_slot {
+    VkCommandPool pool;
+    VkCommandBuffer commands;
+    uint64_t value; /* of the timeline when the device is done with it */
+    vk_block staging;
+    size_t staged;
+} vk_slot;
+
+/* What kernels write about a bad index; shaders/kernel.glsl has the same. */
+typedef struct vk_report {
+    uint32_t set, dim;
+    int64_t index, size;
+} vk_report;
+
+typedef struct vk_recorder {
+    vk_slot slots[VK_SLOTS];
+    VkSemaphore timeline;
+    vk_slot *open;        /* being recorded, or null */
+    uint64_t value;       /* of the slot that is open or will be opened next */
+    uint64_t done;        /* the timeline's value when last looked at */
+    uint64_t epoch;       /* counts barriers */
+    uint32_t count, next; /* dispatches in the open slot; the next slot */
+    vk_block report;
+    const char *names[VK_NAMES]; /* of the last kernels, a ring */
+    uint32_t named;
+    uint64_t dispatches, barriers, submissions;
+} vk_recorder;
+
+cr_status vk_recorder_init(cr_device *d);
+void vk_recorder_close(cr_device *d);
+/* Sends what was recorded. */
+cr_status vk_submit(cr_device *d);
+/* Waits until the submission of that value is done, sending it first if it is still open. */
+cr_status vk_wait(cr_device *d, uint64_t value);
+/* Whether it is done, without waiting. */
+bool vk_is_done(cr_device *d, uint64_t value);
+/* The open slot, opening one (and waiting for it, when all are under way). */
+cr_status vk_open_slot(cr_device *d, vk_slot **slot);
+/* What kernels reported since the last call, as an error. */
+cr_status vk_check_report(cr_device *d);
+
+/* ---- transfers ---- */
+
+cr_status vk_copy_in(cr_device *d, cr_buffer *to, size_t offset, const void *from, size_t bytes);
+cr_status vk_copy_out(cr_device *d, void *to, cr_buffer *from, size_t offset, size_t bytes);
+void *vk_host_pointer(cr_device *d, cr_buffer *buffer);
+cr_status vk_sync(cr_device *d);
+
+/* ---- devices ---- */
+
+/* What a Vulkan device is and can. */
+typedef struct vk_profile {
+    char name[256];
+    char driver[520];
+    uint32_t api, driver_version, vendor, device;
+    uint8_t cache_uuid[VK_UUID_SIZE];
+    VkPhysicalDeviceType type;
+    uint64_t memory; /* bytes in its device-local heaps */
+    VkPhysicalDeviceMemoryProperties memories;
+    VkPhysicalDeviceLimits limits;
+    uint64_t most_allocation; /* bytes of one */
+    uint32_t subgroup;        /* invocations */
+    bool f64, budget, subgroup_ops;
+    char lacks[128]; /* what keeps it from being used, or "" */
+} vk_profile;
+
+/* Looks at the devices once and keeps what they are; says why there is none. Usable ones come
+ * first, discrete before integrated before others. */
+cr_status vk_profiles(const vk_profile **profiles, int *count);
+/* The instance, made if need be, and the physical device of that number; instance_release when
+ * done. */
+cr_status vk_instance_acquire(int index, VkPhysicalDevice *physical);
+void vk_instance_release(void);
+/* An environment variable, but for set-uid programs. */
+const char *vk_env(const char *name);
+
+struct cr_device {
+    const vk_profile *profile;
+    VkPhysicalDevice physical;
+    VkDevice handle;
+    VkQueue queue;
+    uint32_t family;
+    uint32_t group; /* the usual size of a group */
+    bool is_cpu;    /* the "device" is this machine's processor */
+    bool lost;
+    char lost_words[512];
+    vk_memory memory;
+    vk_constants constants;
+    vk_pipelines pipelines;
+    vk_recorder recorder;
+};
+
+cr_status vk_device_open(int index, cr_device **device);
+void vk_device_close(cr_device *d);
+
+/* Free and total bytes of the heap that tensors live in; false where the driver does not say. */
+bool vk_budget(const cr_device *d, uint64_t *left, uint64_t *all);
+
+#endif

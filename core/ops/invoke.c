@@ -177,12 +177,14 @@ static bool collect(cr_op_run *run)
         case CR_ARG_INT:
         case CR_ARG_BOOL:
         case CR_ARG_DTYPE:
+        case CR_ARG_MEMORY_FORMAT:
             if (!key_room(run, 2))
                 return false;
             run->key[run->nkey++] = v->tag != CR_NONE;
             run->key[run->nkey++] = (uint64_t)v->as.i;
             break;
         case CR_ARG_INTS:
+        case CR_ARG_FLOATS:
             if (v->tag == CR_NONE ? !add_bytes(run, "none", 4)
                                   : !add_bytes(run, v->as.ints, (size_t)v->count * 8))
                 return false;
@@ -192,7 +194,7 @@ static bool collect(cr_op_run *run)
             if (!add_bytes(run, v->as.s, v->tag == CR_NONE ? 0 : (size_t)v->count))
                 return false;
             break;
-        default: break; /* device, layout and their like say nothing to a kernel */
+        default: break; /* device, layout and generator say nothing to a kernel */
         }
     }
     run->first_input[op->nargs] = (uint16_t)run->nin;

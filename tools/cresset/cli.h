@@ -35,6 +35,10 @@ void print_help(const command *command);
 /* Prints the library's error as "cresset: …" to stderr, and clears it. Returns CLI_FAILED. */
 int report_error(void);
 
+/* The path of a folder of the program's data, as installed and in the build tree: <prefix>/share/cresset/NAME. False, after a
+ * sentence on stderr, if it can't be told. */
+bool share_folder(const char *name, char *path, size_t size);
+
 /* LeNet-5 for 28×28 grey images and ten classes. */
 cr_module *make_lenet(void);
 

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* One row of the report: an operation by its bare name. */
 typedef struct tally {
@@ -153,22 +152,6 @@ static void print_report(const report *r, const char *device, int memory_failed,
     free(counts);
 }
 
-/* Where the samples are: beside the program, as installed and in the build tree. */
-static bool find_samples(const char *given, char *folder, size_t size)
-{
-    char self[900];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (given)
-        return snprintf(folder, size, "%s", given) < (int)size;
-    if (n < 0)
-        return false;
-    self[n] = 0;
-    char *end = strrchr(self, '/');
-    if (end)
-        *end = 0;
-    return snprintf(folder, size, "%s/../share/cresset/conform", self) < (int)size;
-}
-
 static int run_conform(int argc, char **argv)
 {
     const char *backend = NULL, *level = "full", *folder = NULL, *rest[1];
@@ -200,7 +183,8 @@ static int run_conform(int argc, char **argv)
 
     char path[1024], pattern[1060];
     glob_t files = {0};
-    if (!find_samples(folder, path, sizeof path) ||
+    if (!(folder ? snprintf(path, sizeof path, "%s", folder) < (int)sizeof path
+                 : share_folder("conform", path, sizeof path)) ||
         snprintf(pattern, sizeof pattern, "%s/*.safetensors", path) < 0 ||
         glob(pattern, 0, NULL, &files) || !files.gl_pathc) {
         fprintf(stderr, "cresset conform: no samples in %s\n", path);

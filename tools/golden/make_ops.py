@@ -804,6 +804,73 @@ def norms():
     return g
 
 
+def aliases():
+    g = Golden()
+    for n in "absolute negative fix arcsinh arctan".split():
+        for x in (r(3, 4), strided(2, 3)):
+            g.add(n, [x])
+    for n in "arccos arcsin arctanh".split():
+        g.add(n, [unit(3, 4)])
+    g.add("arccosh", [pos(3) + 1])
+    for n in "divide multiply subtract".split():
+        g.add(n + ".Tensor", [r(3, 4), pos(4)])
+        g.add(n + ".Tensor", [ints(1, 9, 3), ints(1, 9, 3)])
+    for n in "greater greater_equal less less_equal not_equal".split():
+        g.add(n + ".Tensor", [ints(0, 3, 9), ints(0, 3, 9)])
+    g.add("arctan2", [r(3), r(3)], torch.arctan2)
+    g.add("clip", [r(5), -0.5, 0.5])
+    g.add("moveaxis.intlist", [r(2, 3, 4), [0], [2]])
+    g.add("swapaxes", [r(2, 3, 4), 0, 2])
+    g.add("swapdims", [r(2, 3, 4), 0, 2])
+    g.add("ger", [r(3), r(2)])
+    g.add("vdot", [r(3), r(3)])
+    g.add("concat", [[r(2, 3), r(1, 3)]], torch.concat)
+    for x in (r(2, 3), strided(2, 3)):
+        g.add("ravel", [x])
+        g.add("reshape_as", [x, r(3, 2)], lambda a, b: a.reshape_as(b))
+        g.add("broadcast_to", [x, [4, 2, 3]])
+        g.add("msort", [x])
+        g.add("argwhere", [x.detach() > 0])
+        g.add("dist", [x, r(2, 3)])
+        g.add("dist", [x, r(3), 1], torch.dist)
+        g.add("diagflat", [x])
+        g.add("diagflat", [x, 1])
+        g.add("softmin", [x, 1], lambda t, d: F.softmin(t, d))
+        g.add("type_as", [x, torch.zeros(1)], lambda a, b: a.type_as(b))
+        g.add("new_ones", [x, [2]], lambda t, n: t.new_ones(n))
+        g.add("float_power.Tensor_Tensor", [x.abs() + 1, r(3)], torch.float_power)
+        g.add("ldexp.Tensor", [x, torch.tensor([1, 2, -1])], torch.ldexp, grad=False)
+    for n in ("isposinf", "isneginf"):
+        g.add(n, [torch.tensor([INF, -INF, NAN, 1.0])])
+    for n in (0, 1, 2, 5):
+        g.add("matrix_power", [r(3, 3), n], torch.matrix_power, grad=n > 0)
+    g.add("matrix_power", [r(2, 3), 2], torch.matrix_power)
+    for x in (torch.tensor([1, 1, 2, 2, 2, 1]), torch.tensor([[1.0, 1], [1, 3]]), torch.tensor([5])):
+        g.add("unique_consecutive", [x, True, True], lambda t, a, b: torch.unique_consecutive(t, a, b))
+    return g
+
+
+def transposed():
+    g = Golden()
+    g.add("conv_transpose1d", [r(2, 3, 5), r(3, 4, 3), r(4)])
+    g.add("conv_transpose1d", [r(2, 4, 5), r(4, 2, 3), None, [2], [1], [1], 2, [2]])
+    g.add("conv_transpose2d", [r(2, 3, 4, 5), r(3, 2, 3, 3), r(2)])
+    g.add("conv_transpose2d", [r(2, 4, 4, 5), r(4, 3, 3, 2), r(6), [2, 1], [1, 0], [1, 0], 2, [1, 2]])
+    g.add("conv_transpose2d", [strided(1, 3, 4, 4), r(3, 2, 2, 2), None, [2, 2]])
+    g.add("conv_transpose2d", [r(3, 4, 5), r(3, 2, 3, 3), r(2)])
+    g.add("conv_transpose2d", [r(2, 3, 4, 5), r(4, 2, 3, 3)])
+    g.add("conv_transpose3d", [r(1, 2, 3, 3, 4), r(2, 3, 2, 2, 2), r(3), [1, 2, 1], [0, 1, 0]])
+    for n, sizes in ((1, (2, 3, 6)), (2, (2, 3, 4, 6)), (3, (1, 2, 4, 4, 6))):
+        pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[n - 1]
+        x = r(*sizes)
+        y, index = pool(x, 2, return_indices=True)
+        g.add(f"max_unpool{n}d", [y, index, list(sizes[2:])], lambda a, i, s, f=(F.max_unpool1d, F.max_unpool2d, F.max_unpool3d)[n - 1]: f(a, i, 2, output_size=s))
+    for x in (r(2, 2, 5, 6, 4), strided(2, 4, 3, 5)):
+        g.add("adaptive_max_pool3d", [x, [2, 3, 1]])
+        g.add("adaptive_max_pool3d", [x, [1, 1, 1]])
+    return g
+
+
 def loss():
     g = Golden()
     logits, target = r(4, 5), torch.tensor([0, 4, -100, 2])
@@ -833,7 +900,7 @@ def loss():
 def main(folder):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for family in (unary, binary, reduction, shape, indexing, product, network, pooling, resampling, activation, distance, norms, products, selecting, statistics, loss, more_losses):
+    for family in (unary, binary, reduction, shape, indexing, product, network, pooling, resampling, activation, distance, norms, products, selecting, statistics, aliases, transposed, loss, more_losses):
         torch.manual_seed(0)
         family().save(folder / f"{family.__name__}.safetensors")
 

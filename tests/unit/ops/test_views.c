@@ -104,6 +104,16 @@ START_TEST(what_does_not_fit_is_refused)
 }
 END_TEST
 
+START_TEST(a_copy_lies_as_it_was_asked_to)
+{
+    cr_tensor *x = cr_t(cr_view(cr_arange(20), CR_INTS(5, 4)));
+    ck_assert_int_eq(cr_tensor_stride(cr_clone(x), 0), 1);
+    ck_assert_int_eq(cr_tensor_stride(cr_contiguous(x), 0), 5);
+    ck_assert_int_eq(cr_tensor_stride(cr_clone(x), 0), 1);
+    ck_assert(cr_equal(cr_reshape(x, CR_INTS(-1)), cr_reshape(cr_clone(x), CR_INTS(-1))));
+}
+END_TEST
+
 START_TEST(equality_and_closeness)
 {
     cr_tensor *a = cr_tensor_f32(3, 1, 2, 3), *b = cr_add_scalar(a, 1e-6);
@@ -131,6 +141,7 @@ int main(void)
     tcase_add_test(tests, gradients_pass_through_writes_into_views);
     tcase_add_test(tests, shared_memory_is_the_callers);
     tcase_add_test(tests, what_does_not_fit_is_refused);
+    tcase_add_test(tests, a_copy_lies_as_it_was_asked_to);
     tcase_add_test(tests, equality_and_closeness);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

@@ -16,7 +16,7 @@ dnnl_engine_t dn_engine;
 dnnl_stream_t dn_stream;
 dnnl_primitive_attr_t dn_attr, dn_attr_sum;
 
-static const cpu_op *const families[] = {dn_family_matmul, dn_family_conv};
+static const cpu_op *const families[] = {dn_family_matmul, dn_family_conv, dn_family_eltwise};
 
 /* ---- the device ---- */
 

@@ -194,8 +194,16 @@ static inline dnnl_status_t dn_pd_eltwise(dnnl_primitive_desc_t *pd, dnnl_engine
                                           const_dnnl_primitive_attr_t attr, dnnl_alg_kind_t what,
                                           const dn_md *x, float alpha, float beta)
 {
-    return dnnl_eltwise_forward_primitive_desc_create(pd, engine, dnnl_forward_inference, what,
+    return dnnl_eltwise_forward_primitive_desc_create(pd, engine, dnnl_forward_training, what,
                                                       dn_raw(x), dn_raw(x), alpha, beta, attr);
+}
+static inline dnnl_status_t dn_pd_eltwise_back(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                               const_dnnl_primitive_attr_t attr,
+                                               dnnl_alg_kind_t what, const dn_md *x, float alpha,
+                                               float beta, const_dnnl_primitive_desc_t forward)
+{
+    return dnnl_eltwise_backward_primitive_desc_create(pd, engine, what, dn_raw(x), dn_raw(x),
+                                                       dn_raw(x), alpha, beta, forward, attr);
 }
 static inline dnnl_status_t dn_pd_binary(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
                                          const_dnnl_primitive_attr_t attr, dnnl_alg_kind_t what,
@@ -271,9 +279,18 @@ static inline dnnl_status_t dn_pd_eltwise(dnnl_primitive_desc_t *pd, dnnl_engine
 {
     dnnl_eltwise_desc_t d;
     return dn_pd_from(
-        pd,
-        dnnl_eltwise_forward_desc_init(&d, dnnl_forward_inference, what, dn_raw(x), alpha, beta),
+        pd, dnnl_eltwise_forward_desc_init(&d, dnnl_forward_training, what, dn_raw(x), alpha, beta),
         &d, attr, engine, NULL);
+}
+static inline dnnl_status_t dn_pd_eltwise_back(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                               const_dnnl_primitive_attr_t attr,
+                                               dnnl_alg_kind_t what, const dn_md *x, float alpha,
+                                               float beta, const_dnnl_primitive_desc_t forward)
+{
+    dnnl_eltwise_desc_t d;
+    return dn_pd_from(pd,
+                      dnnl_eltwise_backward_desc_init(&d, what, dn_raw(x), dn_raw(x), alpha, beta),
+                      &d, attr, engine, forward);
 }
 static inline dnnl_status_t dn_pd_binary(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
                                          const_dnnl_primitive_attr_t attr, dnnl_alg_kind_t what,

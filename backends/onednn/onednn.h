@@ -150,6 +150,6 @@ void dn_leave(int before);
 
 /* ---- the families ---- */
 
-extern const cpu_op dn_family_matmul[], dn_family_conv[];
+extern const cpu_op dn_family_matmul[], dn_family_conv[], dn_family_eltwise[];
 
 #endif

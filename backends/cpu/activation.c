@@ -61,7 +61,7 @@ MATHS(double, f64, exp)
     POINTWISE(X##_softplus, T, 1, , a *p[0] > p[1] ? a : log1p_(e(a * p[0])) / p[0])           \
     POINTWISE(X##_softplus_backward, T, 2, , b *p[0] > p[1] ? a : a * sigmoid(b * p[0]))
 
-ACTIVATIONS(f32, float, exp_f32, sigmoid_f32, tanhf, erff, expm1f, log1pf)
+ACTIVATIONS(f32, float, exp_f32, sigmoid_f32, tanhf, nn_erff, expm1f, log1pf)
 ACTIVATIONS(f64, double, exp_f64, sigmoid_f64, tanh, erf, expm1, log1p)
 
 /* Rows: name, kernel, cost, numbers. */

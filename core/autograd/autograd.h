@@ -88,6 +88,8 @@ struct cr_derivative {
     uint16_t out_for[CR_SAVED_OUT];
     int (*apply)(cr_grad_context *c);
     void (*destroy)(cr_grad_node *node);
+    bool
+        layout_only; /* inputs are saved for cr_in_layout alone: without their graph, which may come to lead here */
 };
 
 /* What hangs on a tensor. */
@@ -136,6 +138,8 @@ static inline void cr_set(cr_grad_context *c, int i, cr_tensor *grad)
 /* A saved input or output; null and an error if it was freed or changed. An absent optional input
  * gives null alone. */
 cr_tensor *cr_in(cr_grad_context *c, int i);
+/* The same for its sizes, strides and offset alone: what its elements are now doesn't matter. */
+const cr_tensor *cr_in_layout(cr_grad_context *c, int i);
 cr_tensor *cr_out(cr_grad_context *c, int i);
 /* Sizes of input i, which needs a gradient. */
 cr_ints cr_in_sizes(const cr_grad_context *c, int i);

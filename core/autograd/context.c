@@ -34,6 +34,12 @@ cr_tensor *cr_in(cr_grad_context *c, int i)
     return t;
 }
 
+const cr_tensor *cr_in_layout(cr_grad_context *c, int i)
+{
+    const cr_tensor *t = c->node->saved_in[i].tensor;
+    return t ? t : cr_in(c, i); /* for the error */
+}
+
 cr_tensor *cr_out(cr_grad_context *c, int i)
 {
     cr_grad_node *node = c->node;

@@ -9,12 +9,13 @@
 #include "core/tensor/tensor.h"
 
 typedef enum cr_plan_mode {
-    CR_PLAN_NATIVE = 1, /* the backend planned it */
-    CR_PLAN_DECOMPOSE,  /* the operation is said with others */
-    CR_PLAN_FALLBACK,   /* the cpu backend runs it, through host memory */
-    CR_PLAN_RECAST,     /* inputs are cast first, and the operation asked again */
-    CR_PLAN_INDIRECT,   /* an in-place or out form: the result is made aside and copied over */
-    CR_PLAN_PLAIN /* inputs in private layouts are brought to layout 0 first, and the operation
+    CR_PLAN_NATIVE =
+        1, /* the backend planned it, or lent by the fallback's where both use host memory */
+    CR_PLAN_DECOMPOSE, /* the operation is said with others */
+    CR_PLAN_FALLBACK,  /* the cpu backend runs it, through host memory */
+    CR_PLAN_RECAST,    /* inputs are cast first, and the operation asked again */
+    CR_PLAN_INDIRECT,  /* an in-place or out form: the result is made aside and copied over */
+    CR_PLAN_PLAIN      /* inputs in private layouts are brought to layout 0 first, and the operation
                      asked again */
 } cr_plan_mode;
 
@@ -31,6 +32,7 @@ typedef struct cr_plan_entry {
     uint8_t used;        /* since the clock's hand passed */
     bool own_contiguous; /* every output is row-major */
     cr_plan *plan;
+    struct cr_dev *by; /* whose plan it is, when another host-memory device lent it; else null */
     size_t workspace;
     uint64_t draws;                /* Philox blocks */
     uint32_t nbind_inputs;         /* inputs that the backend sees */

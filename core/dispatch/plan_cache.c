@@ -28,7 +28,7 @@ void cr_plan_entry_free(cr_dev *dev, cr_plan_entry *entry)
     if (!entry)
         return;
     if (entry->plan)
-        dev->backend->plan_free(entry->plan);
+        (entry->by ? entry->by : dev)->backend->plan_free(entry->plan);
     free(entry->key);
     free(entry->bind_inputs);
     free(entry->casts);

@@ -24,10 +24,11 @@ static void close_all(void)
     atomic_store(&default_dev, NULL);
     atomic_store(&host_dev, NULL);
     atomic_store(&fallback_dev, NULL);
+    for (cr_dev *dev = devices; dev; dev = dev->next)
+        cr_plan_cache_clear(dev); /* all before the first device is gone: plans may be another's */
     while (devices) {
         cr_dev *dev = devices;
         devices = dev->next;
-        cr_plan_cache_clear(dev);
         cr_allocator_empty(dev);
         while (dev->allocator.spare) {
             cr_storage *storage = dev->allocator.spare;

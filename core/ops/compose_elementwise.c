@@ -275,10 +275,18 @@ DECOMPOSE(softplus)
         cr_log1p(cr_exp(cr_minimum(scaled, number_like(x, S(2), dtype_of(x))))), S(1));
     return cr_give(r, cr_where(cr_gt_scalar(scaled, S(2)), x, soft));
 }
+static cr_tensor *hardtanh(cr_tensor *x, cr_scalar low, cr_scalar high)
+{
+    if (dtype_of(x) == CR_B8)
+        return cr_fail("Bool inputs not supported for hardtanh");
+    if (dtype_of(x) == CR_U8 && (low.tag == CR_FLOAT ? low.as.f < 0 : low.as.i < 0))
+        return cr_fail("cannot do hardtanh on an unsigned type with negative limits");
+    return cr_clamp(x, .min = low, .max = high);
+}
 COMPOSITE(hardtanh)
-GIVE(cr_clamp(T(0), .min = S(1), .max = S(2)))
+GIVE(hardtanh(T(0), S(1), S(2)))
 COMPOSITE(relu6)
-GIVE(cr_clamp(T(0), .min = CR_S(0), .max = CR_S(6)))
+GIVE(hardtanh(T(0), CR_S(0), CR_S(6)))
 /* min(x, 0) - log(1 + exp(-|x|)) */
 COMPOSITE(log_sigmoid)
 GIVE(cr_sub(cr_clamp_max(T(0), 0), cr_log1p(cr_exp(cr_neg(cr_abs(T(0)))))))

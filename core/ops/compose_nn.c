@@ -351,6 +351,26 @@ static cr_tensor *convolve(const cr_value *args, int n)
                                   cr_make_ints(zeros, (size_t)n), INT(6));
     return single ? cr_squeeze_dim(y, 0) : y;
 }
+static cr_tensor *convolve_transposed(const cr_value *args, int n)
+{
+    cr_tensor *x = T(0), *w = T(1);
+    if (w->dim != n + 2 || (x->dim != n + 2 && x->dim != n + 1))
+        return cr_fail("Expected %dD (unbatched) or %dD (batched) input to conv_transpose%dd, but "
+                       "got input of size: %s and weight of size: %s",
+                       n + 1, n + 2, n, cr_sizes_text(x->dim, x->size),
+                       cr_sizes_text(w->dim, w->size));
+    bool single = x->dim == n + 1;
+    cr_tensor *y = cr_convolution(single ? cr_unsqueeze(x, 0) : x, w, T(2), L(3), L(4), L(7), true,
+                                  L(5), INT(6));
+    return single ? cr_squeeze_dim(y, 0) : y;
+}
+COMPOSITE(conv_transpose1d)
+GIVE(convolve_transposed(args, 1))
+COMPOSITE(conv_transpose2d)
+GIVE(convolve_transposed(args, 2))
+COMPOSITE(conv_transpose3d)
+GIVE(convolve_transposed(args, 3))
+
 COMPOSITE(conv1d)
 GIVE(convolve(args, 1))
 COMPOSITE(conv2d)

@@ -162,12 +162,21 @@ COMPOSITE(var_dim)
 GIVE(variance(T(0), L(1), INT(2) ? 1 : 0, INT(3)))
 COMPOSITE(var)
 GIVE(variance(T(0), (cr_ints){0}, INT(1) ? 1 : 0, false))
+/* √v with the gradient 0 where v is 0, as PyTorch's std has it. */
+static cr_tensor *root(cr_tensor *v)
+{
+    if (!v || !cr_requires_grad(v) || !cr_grad_enabled())
+        return cr_sqrt(v);
+    cr_tensor *flat = cr_eq_scalar(v, 0);
+    return cr_masked_fill_scalar(cr_sqrt(cr_masked_fill_scalar(v, flat, 1)), flat, 0);
+}
+
 COMPOSITE(std_correction)
-GIVE(cr_sqrt(variance(T(0), L(1), correction_of(&args[2]), INT(3))))
+GIVE(root(variance(T(0), L(1), correction_of(&args[2]), INT(3))))
 COMPOSITE(std_dim)
-GIVE(cr_sqrt(variance(T(0), L(1), INT(2) ? 1 : 0, INT(3))))
+GIVE(root(variance(T(0), L(1), INT(2) ? 1 : 0, INT(3))))
 COMPOSITE(std)
-GIVE(cr_sqrt(variance(T(0), (cr_ints){0}, INT(1) ? 1 : 0, false)))
+GIVE(root(variance(T(0), (cr_ints){0}, INT(1) ? 1 : 0, false)))
 
 static cr_tensor *norm(cr_tensor *x, cr_scalar order, cr_ints dims, bool keepdim)
 {

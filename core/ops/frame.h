@@ -54,6 +54,9 @@ bool cr_frame_out_like(cr_frame *f, int i, const cr_tensor *t, cr_dtype dtype);
 
 /* Sets, replaces or removes what the backend is told. Lists are copied. */
 void cr_frame_attr_int(cr_frame *f, const char *name, int64_t value);
+/* A list argument of one number for all n dimensions or one for each, at least `least`, written to `into` and as the attribute
+ * that backends see. False, and the error, for others. */
+bool cr_frame_spread(cr_frame *f, int arg, int n, int64_t least, int64_t *into);
 void cr_frame_attr_ints(cr_frame *f, const char *name, const int64_t *values, int count);
 void cr_frame_attr_drop(cr_frame *f, const char *name);
 

@@ -7,7 +7,7 @@
 /* Inference by pattern (core/ops/infer_….c): several rows share one, so they are listed. */
 /* clang-format off */
 #define CR_INFERENCES(X) \
-    X(unary) X(unary_signed) X(unary_round) X(unary_float) X(unary_needs_float) X(unary_int) \
+    X(unary) X(unary_signed) X(unary_number) X(unary_round) X(unary_float) X(unary_needs_float) X(unary_int) \
     X(unary_bool) X(binary) X(binary_signed) X(binary_float) X(binary_div_mode) \
     X(binary_bool) X(binary_int) X(binary_shift) X(where) X(clamp) X(ternary) X(lerp) \
     X(masked_fill) X(same_sizes) X(to_copy) X(clone) X(copy) X(fill) X(factory) \
@@ -16,8 +16,8 @@
     X(reduce_order_all) X(reduce_order_index) X(reduce_arg) X(reduce_bool) X(scan) \
     X(scan_float) X(scan_index) X(sort) X(gather) X(scatter) X(scatter_reduce) \
     X(index_select) X(embedding) X(embedding_dense_backward) X(bmm) X(mm) X(addmm) \
-    X(baddbmm) X(mv) X(dot) X(convolution) X(convolution_backward) X(max_pool2d) \
-    X(like_second) X(adaptive_max_pool2d) X(softmax) X(softmax_backward) \
+    X(baddbmm) X(mv) X(dot) X(convolution) X(convolution_backward) X(max_pool) X(avg_pool) X(adaptive_avg_pool) \
+    X(like_second) X(adaptive_max_pool) X(softmax) X(softmax_backward) \
     X(native_batch_norm) X(norm_backward) X(native_layer_norm) X(nll_loss) X(loss) \
     X(loss_backward) X(fused)
 /* clang-format on */

@@ -302,6 +302,19 @@ bool cr_equal(const cr_tensor *a, const cr_tensor *b)
     return equal;
 }
 
+bool cr_allclose_with(const cr_tensor *a, const cr_tensor *b, const cr_allclose_options *o)
+{
+    bool close = false;
+    CR_NO_GRAD
+        CR_SCOPE {
+            cr_tensor *all =
+                cr_all(cr_isclose((cr_tensor *)(uintptr_t)a, (cr_tensor *)(uintptr_t)b,
+                                  .rtol = o->rtol, .atol = o->atol, .equal_nan = o->equal_nan));
+            close = all && cr_item(all) != 0;
+        }
+    return close;
+}
+
 /* ---- between devices ---- */
 
 static void release_storage(void *storage)

@@ -33,6 +33,13 @@ bool cr_infer_unary_signed(cr_frame *f)
     return cr_frame_elementwise(f, first_dtype(f), first_dtype(f));
 }
 
+bool cr_infer_unary_number(cr_frame *f)
+{
+    if (first_dtype(f) == CR_B8)
+        return cr_frame_fail(f, "Boolean inputs not supported");
+    return cr_frame_elementwise(f, first_dtype(f), first_dtype(f));
+}
+
 /* Rounding leaves integers as they are. */
 bool cr_infer_unary_round(cr_frame *f)
 {
@@ -93,8 +100,13 @@ bool cr_infer_binary(cr_frame *f)
 
 bool cr_infer_binary_signed(cr_frame *f)
 {
-    if (cr_frame_result_type(f) == CR_B8 ||
-        (f->nin > 1 && f->in[0]->dtype == CR_B8 && f->in[1]->dtype == CR_B8))
+    bool mask = f->in[0]->dtype == CR_B8 || (f->nin > 1 && f->in[1]->dtype == CR_B8) ||
+                f->args[1].tag == CR_BOOL;
+    if (cr_frame_result_type(f) != CR_B8 && mask)
+        return cr_frame_fail(f, "Subtraction, the `-` operator, with a bool tensor is not "
+                                "supported. If you are trying to invert a "
+                                "mask, use the `~` or `logical_not()` operator instead.");
+    if (mask)
         return cr_frame_fail(f, "Subtraction, the `-` operator, with two bool tensors is not "
                                 "supported. Use bitwise_xor or "
                                 "logical_xor instead");

@@ -107,23 +107,6 @@ bool cr_infer_dot(cr_frame *f)
 
 /* ---- convolution ---- */
 
-static bool spread(cr_frame *f, int arg, int n, int64_t least, int64_t *into)
-{
-    const cr_value *v = &f->args[arg];
-    const char *name = f->op->schema->args[arg].name;
-    if (v->count != n && v->count != 1)
-        return cr_frame_fail(f, "%s has %lld elements; expected 1 or %d", name, (long long)v->count,
-                             n);
-    for (int i = 0; i < n; i++) {
-        into[i] = v->as.ints[v->count == 1 ? 0 : i];
-        if (into[i] < least)
-            return cr_frame_fail(f, "%s %s is not supported: at least %lld is expected", name,
-                                 cr_sizes_text(n, into), (long long)least);
-    }
-    cr_frame_attr_ints(f, name, into, n);
-    return true;
-}
-
 bool cr_infer_convolution(cr_frame *f)
 {
     const cr_tensor *x = f->in[0], *w = f->in[1], *b = f->in[2];
@@ -165,8 +148,9 @@ bool cr_infer_convolution(cr_frame *f)
         return cr_frame_fail(
             f, "expected bias to be 1-dimensional with %lld elements, but got bias of size %s",
             (long long)outputs, cr_sizes_text(b->dim, b->size));
-    if (!spread(f, 3, n, 1, stride) || !spread(f, 4, n, 0, padding) ||
-        !spread(f, 5, n, 1, dilation) || !spread(f, 7, n, 0, extra) || !same_dtype(f))
+    if (!cr_frame_spread(f, 3, n, 1, stride) || !cr_frame_spread(f, 4, n, 0, padding) ||
+        !cr_frame_spread(f, 5, n, 1, dilation) || !cr_frame_spread(f, 7, n, 0, extra) ||
+        !same_dtype(f))
         return false;
     sizes[0] = x->size[0];
     sizes[1] = outputs;
@@ -200,8 +184,8 @@ bool cr_infer_convolution_backward(cr_frame *f)
     const uint8_t *mask = f->args[10].as.bools;
     int64_t unused[6];
     int n = w->dim - 2;
-    if (!spread(f, 4, n, 1, unused) || !spread(f, 5, n, 0, unused) || !spread(f, 6, n, 1, unused) ||
-        !spread(f, 8, n, 0, unused))
+    if (!cr_frame_spread(f, 4, n, 1, unused) || !cr_frame_spread(f, 5, n, 0, unused) ||
+        !cr_frame_spread(f, 6, n, 1, unused) || !cr_frame_spread(f, 8, n, 0, unused))
         return false;
     cr_dtype dtype = (cr_dtype)x->dtype;
     int64_t outputs = grad->size[1];
@@ -211,76 +195,6 @@ bool cr_infer_convolution_backward(cr_frame *f)
     for (int i = 0; i < 3; i++)
         f->alias[i] = mask[i] ? -1 : -2;
     return true;
-}
-
-/* ---- pooling ---- */
-
-bool cr_infer_max_pool2d(cr_frame *f)
-{
-    const cr_tensor *x = f->in[0];
-    int64_t kernel[6], stride[6], padding[6], dilation[6], sizes[CR_MAX_RANK];
-    if ((x->dim != 3 && x->dim != 4) || (x->numel == 0 && x->size[x->dim - 3] == 0))
-        return cr_frame_fail(f,
-                             "Expected 3D or 4D (batch mode) tensor with optional 0 dim batch size "
-                             "for input, but got %s",
-                             cr_sizes_text(x->dim, x->size));
-    if (!spread(f, 1, 2, 1, kernel))
-        return false;
-    if (!f->args[2].count) { /* stride defaults to the kernel */
-        memcpy(stride, kernel, sizeof kernel);
-        cr_frame_attr_ints(f, "stride", kernel, 2);
-    } else if (!spread(f, 2, 2, 1, stride)) {
-        return false;
-    }
-    if (!spread(f, 3, 2, 0, padding) || !spread(f, 4, 2, 1, dilation))
-        return false;
-    bool ceil_mode = f->args[5].as.i;
-    memcpy(sizes, x->size, sizeof x->size);
-    for (int i = 0; i < 2; i++) {
-        if (padding[i] > kernel[i] / 2)
-            return cr_frame_fail(f,
-                                 "pad should be at most half of effective kernel size, but got "
-                                 "pad=%lld, kernel_size=%lld "
-                                 "and dilation=%lld",
-                                 (long long)padding[i], (long long)kernel[i],
-                                 (long long)dilation[i]);
-        int64_t in = x->size[x->dim - 2 + i];
-        int64_t room = in + 2 * padding[i] - dilation[i] * (kernel[i] - 1) - 1;
-        int64_t out = room < 0 ? 0 : (room + (ceil_mode ? stride[i] - 1 : 0)) / stride[i] + 1;
-        if (ceil_mode && out && (out - 1) * stride[i] >= in + padding[i])
-            out--; /* the last window must start inside of the input or its left padding */
-        if (out < 1)
-            return cr_frame_fail(f,
-                                 "Given input size: %s. Calculated output size is too small: the "
-                                 "%s output size would be "
-                                 "%lld",
-                                 cr_sizes_text(3, x->size + x->dim - 3), i ? "second" : "first",
-                                 (long long)out);
-        sizes[x->dim - 2 + i] = out;
-    }
-    return cr_frame_out(f, 0, (cr_dtype)x->dtype, x->dim, sizes) &&
-           cr_frame_out(f, 1, CR_I64, x->dim, sizes);
-}
-
-bool cr_infer_adaptive_max_pool2d(cr_frame *f)
-{
-    const cr_tensor *x = f->in[0];
-    int64_t out[6], sizes[CR_MAX_RANK];
-    if (x->dim != 3 && x->dim != 4)
-        return cr_frame_fail(f, "Expected 3D or 4D tensor, but got %s",
-                             cr_sizes_text(x->dim, x->size));
-    if (!spread(f, 1, 2, 0, out))
-        return false;
-    memcpy(sizes, x->size, sizeof x->size);
-    sizes[x->dim - 2] = out[0];
-    sizes[x->dim - 1] = out[1];
-    if (!x->size[x->dim - 1] || !x->size[x->dim - 2])
-        return cr_frame_fail(
-            f,
-            "Expected input to have non-zero size for non-batch dimensions, but input has sizes %s",
-            cr_sizes_text(x->dim, x->size));
-    return cr_frame_out(f, 0, (cr_dtype)x->dtype, x->dim, sizes) &&
-           cr_frame_out(f, 1, CR_I64, x->dim, sizes);
 }
 
 /* Backward of something: the gradient of the second tensor. */

@@ -177,12 +177,14 @@ static bool collect(cr_op_run *run)
         case CR_ARG_INT:
         case CR_ARG_BOOL:
         case CR_ARG_DTYPE:
+        case CR_ARG_MEMORY_FORMAT:
             if (!key_room(run, 2))
                 return false;
             run->key[run->nkey++] = v->tag != CR_NONE;
             run->key[run->nkey++] = (uint64_t)v->as.i;
             break;
         case CR_ARG_INTS:
+        case CR_ARG_FLOATS:
             if (v->tag == CR_NONE ? !add_bytes(run, "none", 4)
                                   : !add_bytes(run, v->as.ints, (size_t)v->count * 8))
                 return false;
@@ -192,7 +194,7 @@ static bool collect(cr_op_run *run)
             if (!add_bytes(run, v->as.s, v->tag == CR_NONE ? 0 : (size_t)v->count))
                 return false;
             break;
-        default: break; /* device, layout and their like say nothing to a kernel */
+        default: break; /* device, layout and generator say nothing to a kernel */
         }
     }
     run->first_input[op->nargs] = (uint16_t)run->nin;
@@ -307,13 +309,18 @@ static int run_plan(cr_op_run *run, cr_plan_entry *e, cr_results *results)
     }
     if (CR_UNLIKELY(e->draws))
         cr_generator_take(e->draws, &r.seed, &r.offset);
-    cr_status ran = CR_LIKELY(e->plan != NULL) ? dev->backend->run(e->plan, &r) : CR_OK;
-    cr_dev_count(dev, run->op->functional->index, CR_PLAN_NATIVE);
+    cr_dev *by = e->by;
+    if (CR_UNLIKELY(by != NULL))
+        cr_lock_acquire(&by->lock); /* the lender never takes this device's */
+    cr_status ran = CR_LIKELY(e->plan != NULL) ? (by ? by : dev)->backend->run(e->plan, &r) : CR_OK;
+    if (CR_UNLIKELY(by != NULL))
+        cr_lock_release(&by->lock);
+    cr_dev_count(dev, run->op->functional->index, by ? CR_PLAN_FALLBACK : CR_PLAN_NATIVE);
     if (CR_UNLIKELY(ran != CR_OK)) {
         char name[80];
         memcpy(name, run->op->name, sizeof name);
         name[run->op->schema->bare] = 0;
-        cr_dev_failed(dev, name, ran);
+        cr_dev_failed(by ? by : dev, name, ran);
         goto done;
     }
     status = 0;

@@ -170,8 +170,35 @@ typedef struct asked {
     cr_plan_entry *entry;
 } asked;
 
-/* Plans the one-node graph of the frame and fills the entry. The device's lock is held. */
-static cr_status ask(cr_op_run *run, cr_frame *f, cr_plan_entry *e)
+/* The device that may lend a plan for what this one has none: the fallback, where both work on the
+ * same host memory, so that a buffer of one is a buffer of the other. Else null. */
+static cr_dev *lender(const cr_op_run *run)
+{
+    if (!cr_dev_is_host(run->dev) || run->private_layouts || env_is("CRESSET_FALLBACK", "error"))
+        return NULL;
+    cr_dev *host = cr_dev_fallback();
+    return host && host != run->dev && cr_dev_is_host(host) &&
+                   run->dev->alignment >= host->alignment
+               ? host
+               : NULL;
+}
+
+static cr_status ask_lender(cr_dev *by, const cr_graph *graph, cr_plan_info *info, cr_plan_entry *e)
+{
+    info->workspace = 0; /* what the first one said before it gave up */
+    memset(info->output_layouts, 0, graph->noutputs * sizeof *info->output_layouts);
+    memset(info->output_bytes, 0, graph->noutputs * sizeof *info->output_bytes);
+    cr_lock_acquire(&by->lock);
+    cr_status status = by->backend->plan(by->handle, graph, info, &e->plan);
+    cr_lock_release(&by->lock);
+    if (status == CR_OK)
+        e->by = by;
+    return status;
+}
+
+/* Plans the one-node graph of the frame and fills the entry; `by` may be asked second. The device's
+ * lock is held. */
+static cr_status ask(cr_op_run *run, cr_frame *f, cr_plan_entry *e, cr_dev *by)
 {
     cr_dev *dev = run->dev;
     const cr_schema *s = f->op->schema;
@@ -252,6 +279,8 @@ static cr_status ask(cr_op_run *run, cr_frame *f, cr_plan_entry *e)
     cr_backend_words();
     status = f->op->how == CR_HOW_MEMORY ? CR_OK
                                          : dev->backend->plan(dev->handle, &graph, &info, &e->plan);
+    if (status == CR_UNSUPPORTED && by)
+        status = ask_lender(by, &graph, &info, e);
     if (graph_inputs != graph_in)
         free(graph_inputs);
     if (status != CR_OK)
@@ -315,8 +344,9 @@ static cr_plan_entry *plan_native(cr_op_run *run, cr_frame *f)
     cr_plan_entry *e = entry_new(run, CR_PLAN_NATIVE);
     if (!e)
         return NULL;
+    cr_dev *by = lender(run);
     cr_lock_acquire(&run->dev->lock);
-    cr_status status = ask(run, f, e);
+    cr_status status = ask(run, f, e, by);
     if (status == CR_OK)
         return cr_plan_cache_insert(run->dev, e) ? e : (cr_lock_release(&run->dev->lock), NULL);
     cr_plan_entry_free(run->dev, e);

@@ -103,10 +103,16 @@ static void measure(printer *p, const void *at, void *context)
     r->any = true;
 }
 
+/* PyTorch leaves zeros and what isn't finite out of the width, so nan may stand out of line. */
 static void widen(printer *p, const void *at, void *context)
 {
     char word[400];
     (void)context;
+    if (p->floating) {
+        double v = cr_element_f(at, (cr_dtype)p->t->dtype);
+        if (!isfinite(v) || v == 0)
+            return;
+    }
     int width = format(p, at, word, sizeof word);
     if (width > p->width)
         p->width = width;
@@ -126,8 +132,6 @@ static void choose_format(printer *p)
         } else {
             p->whole = true; /* nothing but zeros, or nothing finite */
         }
-        if (r.any && r.whole && p->sci && !(r.most > 1e8) && r.most / r.least > 1000)
-            p->sci = r.most / r.least > 1000;
         if (options.sci_mode)
             p->sci = options.sci_mode > 0;
     }

@@ -17,6 +17,7 @@ typedef struct row {
     bool (*infer)(cr_frame *);
     cr_how how;
     cr_op_function function;
+    const char *derivative;
 } row;
 
 #define cr_infer_any     NULL
@@ -29,7 +30,7 @@ typedef struct row {
 #define composite(fn)    CR_HOW_COMPOSITE, cr_composite_##fn
 #define view(fn)         CR_HOW_VIEW, cr_view_##fn
 #define OP(id, schema, inplace, out, infer, how, grad) \
-    {schema, inplace, out, cr_infer_##infer, how},
+    {schema, inplace, out, cr_infer_##infer, how, #grad},
 
 static const row rows[] = {
 #include "core/ops/ops.def"
@@ -37,6 +38,18 @@ static const row rows[] = {
 #undef OP
 
 enum { NROWS = sizeof rows / sizeof *rows };
+
+/* Summaries by row; null without a DOC. */
+enum {
+#define OP(id, schema, inplace, out, infer, how, grad) ROW_##id,
+#include "core/ops/ops.def"
+#undef OP
+};
+static const char *const summaries[NROWS] = {
+#define DOC(id, text) [ROW_##id] = text,
+#include "core/ops/op_docs.def"
+#undef DOC
+};
 
 const int64_t cr_empty_list = 0;
 cr_op *cr_ops_made;
@@ -170,6 +183,21 @@ const cr_op *cr_op_find(const char *name)
             bare = &ops[i];
     }
     return bare;
+}
+
+int cr_op_describe(size_t i, cr_op_info *info)
+{
+    if (i >= cr_op_count())
+        return CR_FAIL_INT("cr_op_describe: there is no row %zu", i);
+    const cr_op *op = cr_op_at(i);
+    const char *derivative = rows[op->row].derivative;
+    *info = (cr_op_info){.name = op->name,
+                         .schema = op->text,
+                         .kind = (cr_op_kind)op->how,
+                         .decomposes = op->function && op->how != CR_HOW_VIEW,
+                         .derivative = strcmp(derivative, "none") ? derivative : NULL,
+                         .summary = summaries[op->row] ? summaries[op->row] : ""};
+    return 0;
 }
 
 const char *cr_op_schema(const char *name)

@@ -95,11 +95,28 @@ int cr_run_indirect(cr_op_run *run, cr_results *results)
     return failed;
 }
 
+/* A result has memory of its own: where a decomposition had nothing to do, and gave back an input or a view of one, it is
+ * copied. */
+static int own_memory(const cr_op_run *run, cr_results *results)
+{
+    for (int r = 0; r < results->count; r++) {
+        cr_tensor *t = results->t[r];
+        bool shared = false;
+        for (uint32_t i = 0; t && i < run->nin && !shared; i++)
+            shared = run->in[i] && run->in[i]->storage == t->storage;
+        if (shared && !(results->t[r] = cr_clone(t)))
+            return -1;
+    }
+    return 0;
+}
+
 int cr_run_decomposed(cr_op_run *run, cr_results *results)
 {
     bool was = set_grad_disabled(true);
     cr_scope_begin();
     int failed = run->op->functional->function(run->op->functional, run->args, results);
+    if (!failed && !run->op->own_inplace)
+        failed = own_memory(run, results);
     end_keeping(results, failed);
     set_grad_disabled(was);
     return failed;

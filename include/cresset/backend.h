@@ -246,55 +246,55 @@ typedef const cr_backend *(*cr_backend_entry)(const cr_host *host);
 #endif
 
 /* ------------------------------------------------------------------------------------------------------------------
- * The primitive set: the operations that have no decomposition. A backend that plans these runs the
- * whole table, forward and backward; one that plans fewer has the rest run on the `cpu` backend,
- * counted and shown. Every other operation of the table may be planned too, and is then a way to be
- * fast.
+ * The primitive set: the operations that have no decomposition. A backend that plans these runs the whole table, forward
+ * and backward; one that plans fewer has the rest run on the `cpu` backend, counted and shown. Every other operation of
+ * the table may be planned too, and is then a way to be fast.
  *
- * In all of them: values have layout 0; sizes agree as stated (the core has broadcast: elementwise
- * inputs come with the output's sizes, stride 0 where repeated); inputs have any strides, outputs
- * any without overlap; "number" is a cr_run number. "float" is f64 f32 f16 bf16, "int" is i64 i32
- * i16 i8 u8, "any" is both and bool. f16 and bf16 are computed and accumulated in f32 and rounded
- * once, to nearest even. Integers wrap. Unless said otherwise inputs and output have one dtype, and
- * the output may be exactly one of the inputs (in place).
+ * In all of them: values have layout 0; sizes agree as stated (the core has broadcast: elementwise inputs come with the
+ * output's sizes, stride 0 where repeated); inputs have any strides, outputs any without overlap; "number" is a cr_run
+ * number. "float" is f64 f32 f16 bf16, "int" is i64 i32 i16 i8 u8, "any" is both and bool. f16 and bf16 are computed and
+ * accumulated in f32 and rounded once, to nearest even. Integers wrap. Unless said otherwise inputs and output have one
+ * dtype, and the output may be exactly one of the inputs (in place).
  *
- *  elementwise, one input        float   abs neg sign floor ceil trunc round (half to even) sqrt
- * rsqrt reciprocal exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh
- * asinh acosh atanh erf erfc erfinv lgamma digamma sigmoid int     abs neg sign int, bool
- * bitwise_not (bool: not);    any  logical_not (output bool) elementwise, two inputs       any
- * add.Tensor sub.Tensor (number alpha: self ± alpha·other; not sub on bool) mul.Tensor maximum
- * minimum (NaN wins) ; bool add is or, mul is and float   div.Tensor atan2 ;  float, int:
- * pow.Tensor_Tensor fmod.Tensor (sign of self) remainder.Tensor (sign of other); integer division
- * by zero gives 0 int     div.Tensor_mode  with attribute rounding_mode "trunc" or "floor"; float
- * too any     eq.Tensor ne.Tensor lt.Tensor le.Tensor gt.Tensor ge.Tensor logical_and logical_or
+ *  elementwise, one input        float   abs neg sign floor ceil trunc round (half to even) sqrt rsqrt reciprocal exp exp2
+ *                                        expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh
+ *                                        atanh erf erfc erfinv lgamma digamma sigmoid
+ *                                int     abs neg sign
+ *                                int, bool  bitwise_not (bool: not);    any  logical_not (output bool)
+ *  elementwise, two inputs       any     add.Tensor sub.Tensor (number alpha: self ± alpha·other; not sub on bool)
+ *                                        mul.Tensor maximum minimum (NaN wins) ; bool add is or, mul is and
+ *                                float   div.Tensor atan2 ;  float, int: pow.Tensor_Tensor fmod.Tensor (sign of self)
+ *                                        remainder.Tensor (sign of other); integer division by zero gives 0
+ *                                int     div.Tensor_mode  with attribute rounding_mode "trunc" or "floor"; float too
+ *                                any     eq.Tensor ne.Tensor lt.Tensor le.Tensor gt.Tensor ge.Tensor logical_and logical_or
  *                                        logical_xor: output bool
- *                                int, bool  bitwise_and.Tensor bitwise_or.Tensor
- * bitwise_xor.Tensor; int only: bitwise_left_shift.Tensor bitwise_right_shift.Tensor (arithmetic)
+ *                                int, bool  bitwise_and.Tensor bitwise_or.Tensor bitwise_xor.Tensor; int only:
+ *                                        bitwise_left_shift.Tensor bitwise_right_shift.Tensor (arithmetic)
  *                                float   copysign.Tensor nextafter
  *  elementwise, three inputs     any     where.self (condition bool, self, other)
- *  cast and strided copy         any     copy (one input): the output's dtype and strides are its
- * own. float to int truncates, to bool is ≠ 0, int to narrower int wraps fill, iota any fill.Scalar
- * (number value), arange.start_step (numbers start, step: start + i·step in the output's order,
- * computed in f64 or i64); no inputs reduce                        any     sum.dim_IntList
- * prod.dim_int amax amin argmax argmin any.dims all.dims; attributes dim (ints, ≥ 0, at least one,
- * ascending) and keepdim. NaN wins in amax amin argmax argmin; of equal elements argmax and argmin
- * take the first; they have one dim and output i64; any and all read bool and write bool. An empty
- * sum is 0, product 1 scan                          any     cumsum cumprod (attribute dim)  cummax
- * cummin (two outputs: values, i64 indices of the last occurrence so far);  float: logcumsumexp
+ *  cast and strided copy         any     copy (one input): the output's dtype and strides are its own. float to int
+ *                                        truncates, to bool is ≠ 0, int to narrower int wraps
+ *  fill, iota                    any     fill.Scalar (number value), arange.start_step (numbers start, step: start + i·step
+ *                                        in the output's order, computed in f64 or i64); no inputs
+ *  reduce                        any     sum.dim_IntList prod.dim_int amax amin argmax argmin any.dims all.dims; attributes
+ *                                        dim (ints, ≥ 0, at least one, ascending) and keepdim. NaN wins in amax amin argmax
+ *                                        argmin; of equal elements argmax and argmin take the first; they have one dim and
+ *                                        output i64; any and all read bool and write bool. An empty sum is 0, product 1
+ *  scan                          any     cumsum cumprod (attribute dim)  cummax cummin (two outputs: values, i64 indices of
+ *                                        the last occurrence so far);  float: logcumsumexp
  *  matmul                        float, int   bmm: [b,n,k] × [b,k,m], any strides
- *  gather                        any     gather (attribute dim; self, index i64 of the output's
- * sizes). Indices are in range scatter                       any     scatter.src (attribute dim;
- * self, index i64, src: output is self with src[i…] written at index; of equal targets the last in
- * order wins), scatter_reduce.two (attribute reduce "sum" "prod" "amax" "amin"; include_self 1;
- * added in order); output may be exactly self sort                          any     sort.stable
- * (attributes dim, descending; stable; NaN is the greatest; outputs values and i64 indices; not in
- * place) random bits                   i32 i64 random_bits: no inputs. Block j of the output in
- * row-major order, four 32-bit words (i32: four elements; i64: two, low word first), is
- * Philox4x32-10 with key = seed (low word first) and counter = offset + j (64 bits, low words; high
- * words 0)
+ *  gather                        any     gather (attribute dim; self, index i64 of the output's sizes). Indices are in range
+ *  scatter                       any     scatter.src (attribute dim; self, index i64, src: output is self with src[i…]
+ *                                        written at index; of equal targets the last in order wins), scatter_reduce.two
+ *                                        (attribute reduce "sum" "prod" "amax" "amin"; include_self 1; added in order);
+ *                                        output may be exactly self
+ *  sort                          any     sort.stable (attributes dim, descending; stable; NaN is the greatest; outputs
+ *                                        values and i64 indices; not in place)
+ *  random bits                   i32 i64 random_bits: no inputs. Block j of the output in row-major order, four 32-bit words
+ *                                        (i32: four elements; i64: two, low word first), is Philox4x32-10 with key = seed
+ *                                        (low word first) and counter = offset + j (64 bits, low words; high words 0)
  *
- * sum and prod of f32 accumulate pairwise or in higher precision: an error of a few ulp per
- * thousand terms, not of n ulp. */
+ * sum and prod of f32 accumulate pairwise or in higher precision: an error of a few ulp per thousand terms, not of n ulp. */
 
 #ifdef __cplusplus
 }

@@ -42,6 +42,26 @@ CR_API const char *cr_op_schema(const char *name);
  * none. */
 CR_API const cr_op *cr_op_find(const char *name);
 
+/* What becomes of a call. */
+typedef enum cr_op_kind {
+    CR_OP_PRIMITIVE, /* the backend computes it; every backend has to */
+    CR_OP_MEMORY,    /* the core allocates: empty and its kin */
+    CR_OP_KERNEL,    /* the backend computes it if it can, else it is decomposed */
+    CR_OP_COMPOSITE, /* said with other operations always, which also give its derivative */
+    CR_OP_VIEW       /* another look at the same memory */
+} cr_op_kind;
+
+typedef struct cr_op_info {
+    const char *name, *schema;
+    cr_op_kind kind;
+    bool decomposes;        /* there is a way to compute it with simpler operations */
+    const char *derivative; /* the name of its formula; null: none of its own */
+    const char *summary;    /* one sentence; empty where none was written */
+} cr_op_info;
+
+/* Tells of the i-th row of the table, i < cr_op_count(). All texts are static. Returns 0, or an error for another i. */
+CR_API int cr_op_describe(size_t i, cr_op_info *info);
+
 /* Calls an operation. args come in the schema's order, the rest by keyword or default. A bare name
  * takes the first schema that fits. The number of results goes to nouts (may be null); the first
  * cap of them to outs, owned by the scope. Returns 0; otherwise see cr_error, which quotes the

@@ -246,6 +246,21 @@ CR_API int64_t cr_item_int(const cr_tensor *tensor);
  * different devices. */
 CR_API bool cr_equal(const cr_tensor *a, const cr_tensor *b);
 
+typedef struct cr_allclose_options {
+    cr_opt_float rtol, atol; /* CR_SOME(1e-5), CR_SOME(1e-8) unless given */
+    bool equal_nan;          /* NaN is close to NaN */
+    int end_;
+} cr_allclose_options;
+/* torch.allclose: whether |a - b| <= atol + rtol |b| everywhere, after broadcasting:
+ * cr_allclose(a, b, .rtol = CR_SOME(1e-3)). False, and an error, where cr_isclose refuses the two. */
+CR_API bool cr_allclose_with(const cr_tensor *a, const cr_tensor *b,
+                             const cr_allclose_options *options);
+#ifndef __cplusplus
+#define cr_allclose(a, ...)                        \
+    cr_allclose_with(a, CR_FIRST_(__VA_ARGS__, 0), \
+                     &(const cr_allclose_options){CR_REST_(__VA_ARGS__, .end_ = 0)})
+#endif
+
 /* Waits for all work of the device given (null: of all devices). Returns 0, or an error. */
 CR_API int cr_synchronize(const char *device);
 

@@ -31,7 +31,7 @@ export PKG_CONFIG_PATH
 # shellcheck disable=SC2046
 cc -std=c11 -Wall -Wextra -Wpedantic -Werror "$folder/app/main.c" $(pkg-config --cflags --libs cresset) -Wl,-rpath,"$library" -o "$folder/one"
 [ "$("$folder/one")" = 14 ]
-cmake -S "$folder/app" -B "$folder/app/build" -DCMAKE_PREFIX_PATH="$folder/usr" >/dev/null
+cmake -G "$(sed -n "s/^CMAKE_GENERATOR:INTERNAL=//p" "$build/CMakeCache.txt")" -S "$folder/app" -B "$folder/app/build" -DCMAKE_PREFIX_PATH="$folder/usr" >/dev/null
 cmake --build "$folder/app/build" >/dev/null
 [ "$("$folder/app/build/app")" = 14 ]
 "$folder/usr/bin/cresset" version

@@ -16,7 +16,7 @@ typedef struct command {
 } command;
 
 extern const command train_command, summary_command, backends_command, ops_command, version_command,
-    bench_command;
+    bench_command, conform_command;
 
 /* One option: --name VALUE into a string, an integer, a number, or a flag. Ended by a null name. */
 typedef enum option_kind { OPTION_TEXT, OPTION_INT, OPTION_NUMBER, OPTION_FLAG } option_kind;
@@ -34,6 +34,10 @@ void print_help(const command *command);
 
 /* Prints the library's error as "cresset: …" to stderr, and clears it. Returns CLI_FAILED. */
 int report_error(void);
+
+/* The path of a folder of the program's data, as installed and in the build tree: <prefix>/share/cresset/NAME. False, after a
+ * sentence on stderr, if it can't be told. */
+bool share_folder(const char *name, char *path, size_t size);
 
 /* LeNet-5 for 28×28 grey images and ten classes. */
 cr_module *make_lenet(void);

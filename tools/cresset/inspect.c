@@ -1,5 +1,6 @@
 /* The commands that show things: version, backends, ops, summary. */
 #include "cli.h"
+#include "coverage.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -81,9 +82,23 @@ const command backends_command = {
 static int run_ops(int argc, char **argv)
 {
     const char *name[1];
-    int n = read_options(&ops_command, NULL, argc, argv, name, 1);
+    bool coverage = false, page = false;
+    const option options[] = {{"coverage", OPTION_FLAG, &coverage},
+                              {"page", OPTION_FLAG, &page},
+                              {NULL, OPTION_FLAG, NULL}};
+    int n = read_options(&ops_command, options, argc, argv, name, 1);
     if (n < 0)
         return n == -2 ? 0 : CLI_USAGE;
+    if (coverage) {
+        char folder[1024];
+        return share_folder("parity", folder, sizeof folder) && !print_coverage(folder)
+                   ? 0
+                   : CLI_FAILED;
+    }
+    if (page) {
+        print_page();
+        return 0;
+    }
     size_t shown = 0;
     for (size_t i = 0; i < cr_op_count(); i++) {
         const char *op = cr_op_name(i);
@@ -102,7 +117,10 @@ static int run_ops(int argc, char **argv)
     return 0;
 }
 const command ops_command = {
-    "ops", "[NAME]", "Lists the operations with their schemas, or those of one name.", "", run_ops};
+    "ops", "[NAME] [options]", "Lists the operations with their schemas, or those of one name.",
+    "  --coverage   what of Core ATen and torch.nn.functional is there, and what is missing\n"
+    "  --page       the table as a Markdown page\n",
+    run_ops};
 
 static int run_summary(int argc, char **argv)
 {

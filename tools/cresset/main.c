@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-static const command *const commands[] = {&train_command, &summary_command, &backends_command,
-                                          &ops_command,   &bench_command,   &version_command};
+static const command *const commands[] = {&train_command,  &summary_command, &backends_command,
+                                          &ops_command,    &bench_command,   &conform_command,
+                                          &version_command};
 enum { NCOMMANDS = sizeof commands / sizeof *commands };
 
 void print_help(const command *c)
@@ -90,6 +92,20 @@ int read_options(const command *c, const option *options, int argc, char **argv,
         }
     }
     return count;
+}
+
+bool share_folder(const char *name, char *path, size_t size)
+{
+    char self[900];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[n < 0 ? 0 : n] = 0;
+    char *end = strrchr(self, '/');
+    if (!end) {
+        fprintf(stderr, "cresset: cannot tell where the program lies\n");
+        return false;
+    }
+    *end = 0;
+    return snprintf(path, size, "%s/../share/cresset/%s", self, name) < (int)size;
 }
 
 int main(int argc, char **argv)

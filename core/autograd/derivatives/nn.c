@@ -167,6 +167,61 @@ DERIVATIVE(adaptive_max_pool2d, "AdaptiveMaxPool2DBackward0", .in_for = {FOR_ALL
     return 0;
 }
 
+DERIVATIVE(max_pool3d_with_indices, "MaxPool3DWithIndicesBackward0", .in_for = {FOR_ALL},
+           .out_for = {0, FOR_ALL})
+{
+    cr_set(c, 0,
+           cr_max_pool3d_with_indices_backward(cr_g(c, 0), self, ints_arg(c, 1), ints_arg(c, 2),
+                                               ints_arg(c, 3), ints_arg(c, 4), int_arg(c, 5),
+                                               cr_out(c, 1)));
+    return 0;
+}
+
+/* Averages are linear: the derivative of their backward is the average again. self is only looked at for its sizes. */
+#define AVG_POOL(n, N)                                                                            \
+    DERIVATIVE(avg_pool##n, "AvgPool" N "Backward0", .in_for = {FOR_ALL})                         \
+    {                                                                                             \
+        cr_opt_int divisor = {c->node->args[6].as.i, c->node->args[6].tag != CR_NONE};            \
+        cr_set(c, 0,                                                                              \
+               cr_avg_pool##n##_backward(cr_g(c, 0), self, ints_arg(c, 1), ints_arg(c, 2),        \
+                                         ints_arg(c, 3), int_arg(c, 4), int_arg(c, 5), divisor)); \
+        return 0;                                                                                 \
+    }                                                                                             \
+    DERIVATIVE(avg_pool##n##_backward, "AvgPool" N "BackwardBackward0", .in_for = {0, 0})         \
+    {                                                                                             \
+        cr_opt_int divisor = {c->node->args[7].as.i, c->node->args[7].tag != CR_NONE};            \
+        cr_set(c, 0,                                                                              \
+               cr_f_avg_pool##n(cr_g(c, 0), ints_arg(c, 2), .stride = ints_arg(c, 3),             \
+                                .padding = ints_arg(c, 4), .ceil_mode = int_arg(c, 5),            \
+                                .no_count_include_pad = !int_arg(c, 6),                           \
+                                .divisor_override = divisor));                                    \
+        cr_set(c, 1,                                                                              \
+               cr_zeros(cr_in_sizes(c, 1), .dtype = cr_in_dtype(c, 1),                            \
+                        .device = cr_in_device(c, 1)));                                           \
+        return 0;                                                                                 \
+    }                                                                                             \
+    DERIVATIVE(adaptive_avg_pool##n, "AdaptiveAvgPool" N "Backward0", .in_for = {FOR_ALL})        \
+    {                                                                                             \
+        cr_set(c, 0, cr_adaptive_avg_pool##n##_backward(cr_g(c, 0), self));                       \
+        return 0;                                                                                 \
+    }                                                                                             \
+    DERIVATIVE(adaptive_avg_pool##n##_backward, "AdaptiveAvgPool" N "BackwardBackward0",          \
+               .in_for = {FOR_0})                                                                 \
+    {                                                                                             \
+        int dims = #n[0] - '0';                                                                   \
+        cr_tensor *was = cr_in(c, 0);                                                             \
+        if (cr_needs(c, 0) && was)                                                                \
+            cr_set(c, 0,                                                                          \
+                   cr_adaptive_avg_pool##n##_kernel(                                              \
+                       cr_g(c, 0), cr_make_ints(was->size + was->dim - dims, (size_t)dims)));     \
+        cr_set(c, 1,                                                                              \
+               cr_zeros(cr_in_sizes(c, 1), .dtype = cr_in_dtype(c, 1),                            \
+                        .device = cr_in_device(c, 1)));                                           \
+        return 0;                                                                                 \
+    }
+AVG_POOL(2d, "2D")
+AVG_POOL(3d, "3D")
+
 /* ---- softmax ---- */
 
 UNARY(softmax, "SoftmaxBackward0", SAVES_RESULT,

@@ -69,9 +69,10 @@ static cr_tensor *numbered(cr_grad_context *c, cr_tensor *g)
 }
 
 /* The input is taken as row-major, as its gradient is. */
-DERIVATIVE(as_strided, "AsStridedBackward0", SAVES_SELF)
+DERIVATIVE(as_strided, "AsStridedBackward0", SAVES_SELF, .layout_only = true)
 {
-    cr_tensor *x = self, *g = cr_g(c, 0);
+    const cr_tensor *x = cr_in_layout(c, 0);
+    cr_tensor *g = cr_g(c, 0);
     if (!x)
         return -1;
     int64_t offset = cr_argument(c, 3)->tag ? int_arg(c, 3) : cr_tensor_storage_offset(x);

@@ -196,27 +196,39 @@ typedef struct sample {
 } sample;
 
 static const sample samples[] = {
-    {"exp", 1, 0, NULL, 0, 0},      {"log", 1, 3, NULL, 0, 0},
-    {"sin", 1, 0, NULL, 0, 0},      {"tanh", 1, 0, NULL, 0, 0},
-    {"sigmoid", 1, 0, NULL, 0, 0},  {"sqrt", 1, 3, NULL, 0, 0},
-    {"rsqrt", 1, 3, NULL, 0, 0},    {"erf", 1, 0, NULL, 0, 0},
-    {"gelu", 1, 0, NULL, 0, 0},     {"silu", 1, 0, NULL, 0, 0},
-    {"softplus", 1, 0, NULL, 0, 0}, {"atan", 1, 0, NULL, 0, 0},
-    {"acosh", 1, 4, NULL, 0, 0},    {"log1p", 1, 3, NULL, 0, 0},
-    {"expm1", 1, 0, NULL, 0, 0},    {"mul", 2, 0, NULL, 0, 0},
-    {"div", 2, 3, NULL, 0, 0},      {"add", 2, 0, NULL, 0, 0},
-    {"sub", 2, 0, NULL, 0, 0},      {"atan2", 2, 3, NULL, 0, 0},
-    {"pow", 2, 3, NULL, 0, 0},      {"maximum", 2, 0, NULL, 0, 0},
-    {"matmul", 2, 0, NULL, 0, 0},   {"mm", 2, 0, NULL, 0, 0},
-    {"sum", 1, 0, "dim", 1, 0},     {"mean", 1, 0, "dim", 0, 0},
-    {"prod", 1, 2, "dim", 1, 0},    {"logsumexp", 1, 0, "dim", 1, 0},
-    {"softmax", 1, 0, "dim", 1, 0}, {"log_softmax", 1, 0, "dim", 0, 0},
-    {"cumsum", 1, 0, "dim", 1, 0},  {"cumprod", 1, 2, "dim", 1, 0},
-    {"amax", 1, 0, "dim", 1, 0},    {"var", 1, 0, "dim", 1, 0},
-    {"std", 1, 2, "dim", 1, 0},     {"norm", 1, 2, NULL, 0, 0},
-    {"t", 1, 0, NULL, 0, 0},        {"tril", 1, 0, NULL, 0, 0},
-    {"mse_loss", 2, 0, NULL, 0, 0}, {"unsqueeze", 1, 0, "dim", 1, 0},
-    {"diagonal", 1, 0, NULL, 0, 0}, {"sort", 1, 0, "dim", 1, 0},
+    {"exp", 1, 0, NULL, 0, 0},        {"log", 1, 3, NULL, 0, 0},
+    {"sin", 1, 0, NULL, 0, 0},        {"tanh", 1, 0, NULL, 0, 0},
+    {"sigmoid", 1, 0, NULL, 0, 0},    {"sqrt", 1, 3, NULL, 0, 0},
+    {"rsqrt", 1, 3, NULL, 0, 0},      {"erf", 1, 0, NULL, 0, 0},
+    {"gelu", 1, 0, NULL, 0, 0},       {"silu", 1, 0, NULL, 0, 0},
+    {"softplus", 1, 0, NULL, 0, 0},   {"atan", 1, 0, NULL, 0, 0},
+    {"acosh", 1, 4, NULL, 0, 0},      {"log1p", 1, 3, NULL, 0, 0},
+    {"expm1", 1, 0, NULL, 0, 0},      {"mul", 2, 0, NULL, 0, 0},
+    {"div", 2, 3, NULL, 0, 0},        {"add", 2, 0, NULL, 0, 0},
+    {"sub", 2, 0, NULL, 0, 0},        {"atan2", 2, 3, NULL, 0, 0},
+    {"pow", 2, 3, NULL, 0, 0},        {"maximum", 2, 0, NULL, 0, 0},
+    {"matmul", 2, 0, NULL, 0, 0},     {"mm", 2, 0, NULL, 0, 0},
+    {"sum", 1, 0, "dim", 1, 0},       {"mean", 1, 0, "dim", 0, 0},
+    {"prod", 1, 2, "dim", 1, 0},      {"logsumexp", 1, 0, "dim", 1, 0},
+    {"softmax", 1, 0, "dim", 1, 0},   {"log_softmax", 1, 0, "dim", 0, 0},
+    {"cumsum", 1, 0, "dim", 1, 0},    {"cumprod", 1, 2, "dim", 1, 0},
+    {"amax", 1, 0, "dim", 1, 0},      {"var", 1, 0, "dim", 1, 0},
+    {"std", 1, 2, "dim", 1, 0},       {"norm", 1, 2, NULL, 0, 0},
+    {"t", 1, 0, NULL, 0, 0},          {"tril", 1, 0, NULL, 0, 0},
+    {"mse_loss", 2, 0, NULL, 0, 0},   {"unsqueeze", 1, 0, "dim", 1, 0},
+    {"diagonal", 1, 0, NULL, 0, 0},   {"sort", 1, 0, "dim", 1, 0},
+    {"mish", 1, 0, NULL, 0, 0},       {"celu", 1, 0, NULL, 0, 0},
+    {"selu", 1, 0, NULL, 0, 0},       {"logaddexp", 2, 0, NULL, 0, 0},
+    {"hypot", 2, 3, NULL, 0, 0},      {"xlogy", 2, 3, NULL, 0, 0},
+    {"sinc", 1, 0, NULL, 0, 0},       {"kron", 2, 0, NULL, 0, 0},
+    {"inner", 2, 0, NULL, 0, 0},      {"cdist", 2, 0, NULL, 0, 0},
+    {"pdist", 1, 0, NULL, 0, 0},      {"normalize", 1, 2, NULL, 0, 0},
+    {"huber_loss", 2, 0, NULL, 0, 0}, {"smooth_l1_loss", 2, 0, NULL, 0, 0},
+    {"kl_div", 2, 3, NULL, 0, 0},     {"cosine_similarity", 2, 2, "dim", 1, 0},
+    {"softmin", 1, 0, "dim", 1, 0},   {"matrix_power", 1, 0, "n", 3, 0},
+    {"diag_embed", 1, 0, NULL, 0, 0}, {"diff", 1, 0, NULL, 0, 0},
+    {"cross", 2, 0, NULL, 0, 0},      {"rot90", 1, 0, NULL, 0, 0},
+    {"median", 1, 0, NULL, 0, 0},
 };
 
 static cr_tensor *call_sample(void *context, cr_tensor *const *in, size_t n)
@@ -296,6 +308,54 @@ START_TEST(layers_differentiate_twice)
 }
 END_TEST
 
+/* Functions of x (2, 4, 5, 6) or of its parts, by number. */
+static cr_tensor *of_an_image(void *context, cr_tensor *const *in, size_t n)
+{
+    (void)n;
+    cr_tensor *x = in[0];
+    cr_tensor *grid =
+        cr_reshape(cr_slice(cr_flatten(x), .dim = 0, .end = CR_SOME(24)), CR_INTS(2, 2, 3, 2));
+    cr_tensor *still = cr_reshape(cr_sin(cr_arange(240., .dtype = CR_F64)), CR_INTS(2, 4, 5, 6));
+    cr_tensor *places = cr_slice(cr_flatten(still), .dim = 0, .end = CR_SOME(24));
+    cr_tensor *two[] = {cr_select(x, 0, 0), cr_select(x, 0, 1)};
+    switch (*(int *)context) {
+    case 0:
+        return cr_f_avg_pool2d(x, CR_INTS(3, 2), .stride = CR_INTS(2, 1), .padding = CR_INTS(1, 0),
+                               .ceil_mode = true);
+    case 1: return cr_f_adaptive_avg_pool2d(x, CR_INTS(3, 4));
+    case 2: return cr_max_pool2d_with_indices(x, CR_INTS(2, 2)).output0;
+    case 3: return cr_f_group_norm(x, 2);
+    case 4: return cr_grid_sampler_2d(still, cr_mul_scalar(grid, 0.3), 0, 1, false);
+    case 5: return cr_grid_sampler_2d(x, cr_reshape(places, CR_INTS(2, 2, 3, 2)), 2, 0, true);
+    case 6: return cr_im2col(x, CR_INTS(2, 3), 1, 1, 2);
+    case 7: return cr_reflection_pad2d(x, CR_INTS(1, 2, 3, 0));
+    case 8: return cr_f_pixel_shuffle(x, 2);
+    case 9: return cr_einsum("aij,bij->ab", CR_TENSORS(two[0], two[1]));
+    case 10: return cr_scaled_dot_product_attention(two[0], two[1], two[0], .is_causal = true);
+    case 11: return cr_f_instance_norm(x, NULL, NULL, NULL, NULL, true, 0.1, 1e-5, false);
+    case 12: return cr_f_local_response_norm(x, 3);
+    case 13: {
+        cr_tensor *lengths = cr_tensor_i64(5, 4, 4, 3, 4, 2),
+                  *targets = cr_tensor_i64(CR_INTS(5, 2), 1, 2, 1, 1, 5, 4, 3, 3, 2, 1);
+        return cr_ctc_loss(cr_log_softmax(two[0], -1), targets, lengths,
+                           cr_tensor_i64(5, 2, 2, 1, 2, 1));
+    }
+    default: return cr_f_avg_pool3d(x, CR_INTS(2, 2, 2));
+    }
+}
+
+START_TEST(pools_and_samplers_differentiate_twice)
+{
+    cr_manual_seed(11);
+    cr_tensor *x = R(2, 4, 5, 6);
+    int which = _i;
+    ck_assert_msg(cr_gradcheck(of_an_image, &which, &x, 1, NULL), "%d: %s", _i, cr_error());
+    if (which != 2 && which != 4) /* maxima and floors have no second derivative worth the name */
+        ck_assert_msg(cr_gradgradcheck(of_an_image, &which, &x, 1, NULL), "%d, twice: %s", _i,
+                      cr_error());
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("autograd");
@@ -315,6 +375,7 @@ int main(void)
     tcase_add_test(c, grad_leaves_leaves_alone);
     tcase_add_loop_test(c, derivatives_agree_with_finite_differences, 0,
                         sizeof samples / sizeof *samples);
+    tcase_add_loop_test(c, pools_and_samplers_differentiate_twice, 0, 15);
     tcase_add_test(c, layers_differentiate_twice);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);

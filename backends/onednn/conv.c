@@ -1,0 +1,320 @@
+/* Plans of convolution and convolution_backward. A transposed convolution is the same shape read the other way: its
+ * forward is a plain one's gradient of the input, and so on. Values that oneDNN wants in a blocked layout are reordered
+ * piece by piece, next to the primitive that reads them, so that they stay in the cache; weights once a run. */
+#include "conv.h"
+
+#include <stdlib.h>
+
+static bool read_ints(const cr_graph_node *node, const char *name, int dims, dnnl_dims_t to)
+{
+    int count = 0;
+    const int64_t *from = cpu_attr_ints(node, name, &count);
+    for (int d = 0; from && d < dims; d++)
+        to[d] = from[count == 1 ? 0 : d];
+    return from && (count == dims || count == 1);
+}
+
+static bool shape_of(const cr_graph_node *node, const cr_meta *x, const cr_meta *y,
+                     const cr_meta *w, dn_conv_shape *s)
+{
+    int dims = w->rank - 2;
+    if (dims < 1 || dims > 3 || x->rank != w->rank || y->rank != w->rank)
+        return false;
+    *s = (dn_conv_shape){.dims = dims, .groups = cpu_attr_int(node, "groups", 1)};
+    if (s->groups < 1 || x->size[1] % s->groups || y->size[1] % s->groups ||
+        x->size[0] != y->size[0] || w->size[0] != y->size[1] ||
+        w->size[1] != x->size[1] / s->groups ||
+        !read_ints(node, "stride", dims, s->window.stride) ||
+        !read_ints(node, "padding", dims, s->window.before) ||
+        !read_ints(node, "dilation", dims, s->window.dilation))
+        return false;
+    double work = 2 * (double)w->size[0] * (double)w->size[1];
+    for (int d = 0; d < dims; d++) {
+        int64_t reach = (w->size[2 + d] - 1) * s->window.dilation[d] + 1;
+        s->window.after[d] = (y->size[2 + d] - 1) * s->window.stride[d] + reach - x->size[2 + d] -
+                             s->window.before[d];
+        s->window.dilation[d]--; /* oneDNN counts what lies between two taps */
+        work *= (double)w->size[2 + d] * (double)y->size[2 + d];
+        if (s->window.after[d] + s->window.stride[d] <= 0)
+            return false;
+    }
+    s->n = x->size[0];
+    s->flops = work;
+    return true;
+}
+
+/* The weights' descriptor: with groups they have a dimension more. With a type, for a primitive to choose the layout. */
+static dnnl_status_t weights_md(const dn_conv_shape *s, const cr_meta *w, dnnl_data_type_t any,
+                                dn_md *md)
+{
+    cr_meta split = *w;
+    if (s->groups > 1) {
+        split.rank++;
+        split.size[0] = s->groups;
+        split.size[1] = w->size[0] / s->groups;
+        split.stride[0] = w->stride[0] * split.size[1];
+        split.stride[1] = w->stride[0];
+        for (int d = 1; d < w->rank; d++) {
+            split.size[d + 1] = w->size[d];
+            split.stride[d + 1] = w->stride[d];
+        }
+    }
+    return any != dnnl_data_type_undef
+               ? dn_md_tag(md, split.rank, split.size, any, dnnl_format_tag_any)
+               : dn_md_of_meta(md, &split, NULL);
+}
+
+static dnnl_status_t image_md(const cr_meta *m, int64_t n, bool any, dn_md *md)
+{
+    int64_t size[CR_MAX_RANK];
+    memcpy(size, m->size, sizeof size);
+    size[0] = n;
+    return any ? dn_md_tag(md, m->rank, size, dn_type(m->dtype), dnnl_format_tag_any)
+               : dn_md_of_meta(md, m, size);
+}
+
+dn_where dn_images(const cr_meta *m, int at)
+{
+    return dn_value(at, (size_t)m->stride[0] * cpu_dtype_size(m->dtype));
+}
+
+dnnl_status_t dn_conv_parts_make(const dn_conv *c, int64_t n, dn_conv_parts *p)
+{
+    memset(p, 0, sizeof *p);
+    dnnl_status_t status = image_md(c->x, n, false, &p->x);
+    status = status ? status : image_md(c->y, n, false, &p->y);
+    status = status ? status : weights_md(&c->shape, c->w, dnnl_data_type_undef, &p->w);
+    status = status ? status : image_md(c->x, n, true, &p->any_x);
+    status = status ? status : image_md(c->y, n, true, &p->any_y);
+    status = status ? status : weights_md(&c->shape, c->w, dn_type(c->w->dtype), &p->any_w);
+    status = status ? status : weights_md(&c->shape, c->w, dnnl_f32, &p->any_sum);
+    if (!status && c->bias)
+        status = dn_md_of_meta(&p->bias, c->bias, NULL);
+    return status;
+}
+
+void dn_conv_parts_free(dn_conv_parts *p)
+{
+    dn_md *const all[] = {&p->x,        &p->w,        &p->y,       &p->bias,
+                          &p->any_x,    &p->any_w,    &p->any_y,   &p->any_sum,
+                          &p->chosen_x, &p->chosen_w, &p->chosen_y};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        dn_md_free(all[i]);
+}
+
+dnnl_status_t dn_conv_parts_read(dn_conv_parts *p, const_dnnl_primitive_desc_t pd, dnnl_query_t x,
+                                 dnnl_query_t w, dnnl_query_t y)
+{
+    dnnl_status_t status = dn_md_of(&p->chosen_x, pd, x);
+    status = status ? status : dn_md_of(&p->chosen_w, pd, w);
+    return status ? status : dn_md_of(&p->chosen_y, pd, y);
+}
+
+/* A stage that brings the weights to the chosen layout, where they are not in it; *w is where they then are. */
+static cr_status reorder_weights(dn_plan *plan, const dn_conv *c, const dn_conv_parts *p,
+                                 dn_where *w)
+{
+    *w = dn_value(c->w_at, 0);
+    if (dn_md_equal(&p->w, &p->chosen_w))
+        return CR_OK;
+    size_t bytes = dn_md_bytes(&p->chosen_w);
+    dn_stage *stage = dn_stage_add(plan, 1, 1, (double)bytes * 0.1);
+    if (!stage || !dn_take_shared(plan, bytes, w))
+        return CR_UNSUPPORTED;
+    return dn_step_reorder(plan, stage, 0, 0, &p->w, dn_value(c->w_at, 0), &p->chosen_w, *w);
+}
+
+cr_status dn_reorder_in(dn_plan *plan, dn_stage *stage, const dn_md *from, const dn_md *to,
+                        dn_where *at)
+{
+    dn_where there;
+    if (dn_md_equal(from, to))
+        return CR_OK;
+    if (!dn_take_slot(plan, dn_md_bytes(to), &there))
+        return CR_UNSUPPORTED;
+    cr_status status = dn_step_reorder(plan, stage, stage->nsteps, 0, from, *at, to, there);
+    *at = there;
+    return status;
+}
+
+/* How many images a piece has: enough pieces for the threads, small enough for reordered values to stay in the cache. */
+static int64_t piece_of(const dn_conv *c)
+{
+    double bytes = (double)(cpu_numel(c->x) + cpu_numel(c->y)) / (double)c->shape.n *
+                   (double)cpu_dtype_size(c->x->dtype);
+    double fit = (double)c->shape.n * bytes / (1 << 18);
+    int wanted = 4 * dn_most_threads();
+    wanted = fit > wanted ? (fit < 4096 ? (int)fit : 4096) : wanted;
+    return dn_piece_of(c->shape.n, c->shape.flops / 100, wanted);
+}
+
+/* The images' stage of forward (y from x) or of the input's gradient (x from y). */
+static cr_status add_images(dn_plan *plan, const dn_conv *c, bool forward)
+{
+    int64_t piece = piece_of(c);
+    dn_conv_parts p;
+    dnnl_primitive_desc_t pd = NULL, hint = NULL;
+    const dn_md *bias = forward && c->bias ? &p.bias : NULL;
+    dnnl_status_t made = dn_conv_parts_make(c, piece, &p);
+    if (!made)
+        made = dn_pd_conv_forward(&hint, dn_engine, dn_attr, &p.any_x, &p.any_w, bias, &p.any_y,
+                                  &c->shape.window);
+    if (!made && forward) {
+        pd = hint;
+        hint = NULL;
+        made =
+            dn_conv_parts_read(&p, pd, dnnl_query_src_md, dnnl_query_weights_md, dnnl_query_dst_md);
+    } else if (!made) {
+        made = dn_pd_conv_data(&pd, dn_engine, dn_attr, &p.any_x, &p.any_w, &p.any_y,
+                               &c->shape.window, hint);
+        made = made ? made
+                    : dn_conv_parts_read(&p, pd, dnnl_query_diff_src_md, dnnl_query_weights_md,
+                                         dnnl_query_diff_dst_md);
+    }
+    cr_status status = dn_status(plan, made, "describe");
+    dn_where w, from = forward ? dn_images(c->x, c->x_at) : dn_images(c->y, c->y_at),
+                to = forward ? dn_images(c->y, c->y_at) : dn_images(c->x, c->x_at), into = to;
+    const dn_md *md_from = forward ? &p.x : &p.y, *md_to = forward ? &p.y : &p.x;
+    const dn_md *chosen_from = forward ? &p.chosen_x : &p.chosen_y;
+    const dn_md *chosen_to = forward ? &p.chosen_y : &p.chosen_x;
+    if (status == CR_OK)
+        status = reorder_weights(plan, c, &p, &w);
+    dn_stage *stage =
+        status == CR_OK ? dn_stage_add(plan, c->shape.n, piece, c->shape.flops / 100) : NULL;
+    if (status == CR_OK)
+        status = stage ? dn_reorder_in(plan, stage, md_from, chosen_from, &from) : CR_UNSUPPORTED;
+    bool back = !dn_md_equal(md_to, chosen_to);
+    if (status == CR_OK && back && !dn_take_slot(plan, dn_md_bytes(chosen_to), &into))
+        status = CR_UNSUPPORTED;
+    if (status == CR_OK) {
+        const dn_operand operands[4] = {
+            {forward ? DNNL_ARG_SRC : DNNL_ARG_DIFF_DST, from},
+            {DNNL_ARG_WEIGHTS, w},
+            {forward ? DNNL_ARG_DST : DNNL_ARG_DIFF_SRC, into},
+            {DNNL_ARG_BIAS, dn_value(c->bias_at, 0)},
+        };
+        const dn_md *mds[4] = {chosen_from, &p.chosen_w, chosen_to, &p.bias};
+        status = dn_step_set(plan, stage, stage->nsteps, 0, pd, operands, mds, bias ? 4 : 3);
+        pd = NULL;
+    }
+    if (status == CR_OK && back)
+        status = dn_step_reorder(plan, stage, stage->nsteps, 0, chosen_to, into, md_to, to);
+    if (pd)
+        dnnl_primitive_desc_destroy(pd);
+    if (hint)
+        dnnl_primitive_desc_destroy(hint);
+    dn_conv_parts_free(&p);
+    return status;
+}
+
+/* ---- the two operations ---- */
+
+typedef enum dn_part { DN_FORWARD, DN_DATA, DN_WEIGHTS } dn_part;
+
+static bool takes(const cpu_call *call)
+{
+    int32_t dtype = 0;
+    for (uint32_t i = 0; i < call->nin + call->nout; i++) {
+        const cr_meta *m = i < call->nin ? call->in[i] : call->out[i - call->nin];
+        if (m && dtype && m->dtype != dtype)
+            return false;
+        dtype = m ? m->dtype : dtype;
+    }
+    return dtype == CR_F32 || dtype == CR_BF16;
+}
+
+/* Where the cpu backend's direct kernels win, as measured: single microseconds, and few channels, where oneDNN's blocks of
+ * 16 are mostly padding. */
+static bool takes_part(const dn_conv *c, dn_part part)
+{
+    int64_t in = c->x->size[1], out = c->y->size[1];
+    bool half = c->x->dtype == CR_BF16;
+    if ((double)c->shape.n * c->shape.flops < 20000)
+        return false;
+    if (c->shape.groups > 1)
+        return true;
+    switch (part) {
+    case DN_FORWARD: return half ? in > 1 || out >= 16 : in >= 4 || out >= 32;
+    case DN_DATA: return in >= (half ? 6 : 16);
+    default: return out > (half ? 8 : 6);
+    }
+}
+
+static cr_status plan_forward(const cpu_call *call, cr_plan **out)
+{
+    const cr_meta *x = call->in[0], *w = call->in[1], *bias = call->in[2], *y = call->out[0];
+    bool transposed = cpu_attr_int(call->node, "transposed", 0) != 0;
+    if (!x || !w || !y || !takes(call))
+        return CR_UNSUPPORTED;
+    dn_conv c = {.x = transposed ? y : x,
+                 .y = transposed ? x : y,
+                 .w = w,
+                 .x_at = transposed ? call->out_at[0] : call->in_at[0],
+                 .y_at = transposed ? call->in_at[0] : call->out_at[0],
+                 .w_at = call->in_at[1]};
+    if (!transposed) {
+        c.bias = bias;
+        c.bias_at = call->in_at[2];
+    } else if (bias && bias->dtype != CR_F32) {
+        return CR_UNSUPPORTED; /* the sum would be rounded twice */
+    }
+    if (!shape_of(call->node, c.x, c.y, w, &c.shape) ||
+        !takes_part(&c, transposed ? DN_DATA : DN_FORWARD))
+        return CR_UNSUPPORTED;
+    dn_conv_plan *plan = dn_plan_new(call, sizeof *plan);
+    if (!plan)
+        return CR_OUT_OF_MEMORY;
+    cr_status status = add_images(&plan->plan, &c, !transposed);
+    if (status == CR_OK && transposed && bias)
+        status = dn_conv_add_bias(plan, y, call->out_at[0], bias, call->in_at[2]);
+    return dn_plan_done(&plan->plan, call, status, out);
+}
+
+static cr_status plan_backward(const cpu_call *call, cr_plan **out)
+{
+    const cr_meta *grad = call->in[0], *input = call->in[1], *w = call->in[2];
+    bool transposed = cpu_attr_int(call->node, "transposed", 0) != 0;
+    if (!grad || !input || !w || call->nout != 3 || !takes(call))
+        return CR_UNSUPPORTED;
+    /* The plain convolution whose parts are wanted, reading what is given. */
+    dn_conv c = {.x = transposed ? grad : input,
+                 .y = transposed ? input : grad,
+                 .w = w,
+                 .x_at = call->in_at[transposed ? 0 : 1],
+                 .y_at = call->in_at[transposed ? 1 : 0],
+                 .w_at = call->in_at[2]};
+    if (!shape_of(call->node, c.x, c.y, w, &c.shape) ||
+        (call->out[0] && !takes_part(&c, transposed ? DN_FORWARD : DN_DATA)) ||
+        (call->out[1] && !takes_part(&c, DN_WEIGHTS)) || (!call->out[0] && !call->out[1]))
+        return CR_UNSUPPORTED;
+    dn_conv_plan *plan = dn_plan_new(call, sizeof *plan);
+    if (!plan)
+        return CR_OUT_OF_MEMORY;
+    cr_status status = CR_OK;
+    if (call->out[0]) {
+        dn_conv data = c;
+        *(transposed ? &data.y : &data.x) = call->out[0];
+        *(transposed ? &data.y_at : &data.x_at) = call->out_at[0];
+        status = add_images(&plan->plan, &data, transposed);
+    }
+    bool own_sum = call->out[2] && (transposed || !call->out[1]);
+    if (status == CR_OK && call->out[1]) {
+        dn_conv weights = c;
+        weights.w = call->out[1];
+        weights.w_at = call->out_at[1];
+        if (call->out[2] && !own_sum) {
+            weights.bias = call->out[2];
+            weights.bias_at = call->out_at[2];
+        }
+        status = dn_conv_weights(plan, &weights);
+    }
+    if (status == CR_OK && own_sum)
+        status = dn_conv_sum_channels(plan, grad, call->in_at[0], call->out[2], call->out_at[2]);
+    return dn_plan_done(&plan->plan, call, status, out);
+}
+
+const cpu_op dn_family_conv[] = {
+    {"convolution", plan_forward},
+    {"convolution_backward", plan_backward},
+    {NULL, NULL},
+};

@@ -1,0 +1,128 @@
+/* The simple-loop plugin with one kernel broken: CRESSET_BREAK=HOW:OPERATION, where HOW is
+ *   sign    results have the other sign
+ *   last    the last element of a result is not written
+ *   stride  an input that is not contiguous is read as if it were
+ *   nan     NaN becomes 0
+ * Conformance has to find each. */
+#define cresset_backend_entry template_entry
+#include "template.c"
+#undef cresset_backend_entry
+
+static char how[16], broken_op[64];
+
+static bool is_broken(const cr_graph *graph)
+{
+    return graph->nnodes == 1 && !strcmp(graph->nodes[0].op, broken_op);
+}
+
+static int64_t numel_of(const cr_meta *m)
+{
+    int64_t n = 1;
+    for (int d = 0; d < m->rank; d++)
+        n *= m->size[d];
+    return n;
+}
+
+/* Where element k in row-major order lies. */
+static int64_t place_of(const cr_meta *m, int64_t k)
+{
+    int64_t at = 0;
+    for (int d = m->rank - 1; d >= 0; d--) {
+        at += k % m->size[d] * m->stride[d];
+        k /= m->size[d];
+    }
+    return at;
+}
+
+/* A plan with what is to be spoiled after it. */
+typedef struct spoiled {
+    cr_plan *inner;
+    bool spoils;
+    int nin, nout;
+    cr_meta out[4];
+} spoiled;
+
+static cr_status spoiled_plan(cr_device *device, const cr_graph *graph, cr_plan_info *info,
+                              cr_plan **result)
+{
+    cr_meta *values = NULL;
+    cr_graph changed = *graph;
+    bool broken = is_broken(graph);
+    spoiled *s = calloc(1, sizeof *s);
+    if (!s)
+        return CR_OUT_OF_MEMORY;
+    if (broken && !strcmp(how, "stride") && (values = malloc(graph->nvalues * sizeof *values))) {
+        memcpy(values, graph->values, graph->nvalues * sizeof *values);
+        for (uint32_t i = 0; i < graph->ninputs; i++) {
+            cr_meta *m = &values[graph->inputs[i]];
+            int64_t step = 1;
+            bool repeats = false;
+            for (int d = 0; d < m->rank; d++)
+                repeats = repeats || !m->stride[d];
+            for (int d = m->rank - 1; d >= 0 && !repeats; d--) {
+                m->stride[d] = step;
+                step *= m->size[d];
+            }
+        }
+        changed.values = values;
+    }
+    cr_status status = plan(device, &changed, info, &s->inner);
+    free(values);
+    if (status != CR_OK) {
+        free(s);
+        return status;
+    }
+    s->spoils = broken && strcmp(how, "stride") != 0;
+    s->nin = (int)graph->ninputs;
+    for (uint32_t i = 0; i < graph->noutputs && i < 4; i++)
+        s->out[s->nout++] = graph->values[graph->outputs[i]];
+    *result = (cr_plan *)s;
+    return CR_OK;
+}
+
+static cr_status spoiled_run(cr_plan *p, const cr_run *r)
+{
+    spoiled *s = (spoiled *)p;
+    cr_status status = run(s->inner, r);
+    for (int o = 0; o < s->nout && s->spoils && status == CR_OK; o++) {
+        const cr_meta *m = &s->out[o];
+        int64_t n = numel_of(m);
+        char *memory = PTR(s->nin + o);
+        for (int64_t k = 0; k < n; k++) {
+            number v = load(memory, m->dtype, place_of(m, k));
+            if (!strcmp(how, "sign"))
+                v = (number){-v.f, m->dtype == CR_B8 ? !v.i : -v.i};
+            else if (!strcmp(how, "last") && k == n - 1)
+                v = (number){77, m->dtype == CR_B8 ? !v.i : 77};
+            else if (!strcmp(how, "nan") && is_float(m->dtype) && isnan(v.f))
+                v.f = 0;
+            else
+                continue;
+            store(memory, m->dtype, place_of(m, k), v);
+        }
+    }
+    return status;
+}
+
+static void spoiled_free(cr_plan *p)
+{
+    plan_free(((spoiled *)p)->inner);
+    free(p);
+}
+
+CR_BACKEND_EXPORT const cr_backend *cresset_backend_entry(const cr_host *h);
+const cr_backend *cresset_backend_entry(const cr_host *h)
+{
+    static cr_backend table;
+    const char *text = getenv("CRESSET_BREAK"), *colon = text ? strchr(text, ':') : NULL;
+    table = *template_entry(h);
+    table.name = "broken";
+    table.plan = spoiled_plan;
+    table.run = spoiled_run;
+    table.plan_free = spoiled_free;
+    if (colon && (size_t)(colon - text) < sizeof how && strlen(colon + 1) < sizeof broken_op) {
+        memcpy(how, text, (size_t)(colon - text));
+        memcpy(broken_op, colon + 1, strlen(colon + 1));
+    }
+    return &table;
+}

@@ -43,6 +43,22 @@ static inline cr_tensor *number_like(cr_tensor *t, cr_scalar s, cr_dtype dtype)
 {
     return cr_full(CR_EMPTY, s, .dtype = dtype, .device = cr_tensor_device(t));
 }
+/* Half-width floats are computed with as float32, and brought back once. */
+static inline cr_tensor *fine(cr_tensor *x)
+{
+    return dtype_of(x) == CR_F16 || dtype_of(x) == CR_BF16 ? cr_to_dtype(x, CR_F32) : x;
+}
+static inline cr_tensor *coarse(cr_tensor *y, cr_tensor *like)
+{
+    return y ? cr_to_dtype(y, dtype_of(like)) : NULL;
+}
+/* False, and the error, if x is no floating-point tensor. */
+static inline bool needs_float(const char *name, cr_tensor *x)
+{
+    if (!is_float(x))
+        cr_fail("%s: needs a floating-point tensor, not %s", name, cr_dtype_name(dtype_of(x)));
+    return is_float(x);
+}
 /* Ends a function with several results. */
 static inline int cr_give_two(cr_results *r, cr_tensor *a, cr_tensor *b)
 {

@@ -60,11 +60,6 @@ static cr_ints not_channels(cr_tensor *x, int64_t *dims, int64_t *shape)
     return cr_make_ints(dims, (size_t)n);
 }
 
-static cr_tensor *fine(cr_tensor *x)
-{
-    return dtype_of(x) == CR_F16 || dtype_of(x) == CR_BF16 ? cr_to_dtype(x, CR_F32) : x;
-}
-
 DECOMPOSE(native_batch_norm)
 {
     (void)op;

@@ -88,6 +88,8 @@ struct cr_derivative {
     uint16_t out_for[CR_SAVED_OUT];
     int (*apply)(cr_grad_context *c);
     void (*destroy)(cr_grad_node *node);
+    bool
+        layout_only; /* inputs are saved for cr_in_layout alone: without their graph, which may come to lead here */
 };
 
 /* What hangs on a tensor. */

@@ -167,7 +167,12 @@ static cr_grad_node *begin(const cr_op *op, const cr_value *args, cr_tensor *con
             node->transposed |= (uint16_t)(1u << i);
     }
     for (uint32_t i = 0; node->saved_in && i < nin && i < CR_SAVED_IN; i++) {
-        if (in[i] && rule->in_for[i] & wanted)
+        if (!in[i] || !(rule->in_for[i] & wanted))
+            continue;
+        if (CR_UNLIKELY(rule->layout_only))
+            node->saved_in[i].tensor =
+                cr_tensor_make_view(in[i], in[i]->dim, in[i]->size, in[i]->stride, in[i]->offset);
+        else
             save(&node->saved_in[i], original && in[i] == in[0] ? original : in[i]);
     }
     if (rule == &no_derivative)

@@ -69,7 +69,7 @@ static cr_tensor *numbered(cr_grad_context *c, cr_tensor *g)
 }
 
 /* The input is taken as row-major, as its gradient is. */
-DERIVATIVE(as_strided, "AsStridedBackward0", SAVES_SELF)
+DERIVATIVE(as_strided, "AsStridedBackward0", SAVES_SELF, .layout_only = true)
 {
     const cr_tensor *x = cr_in_layout(c, 0);
     cr_tensor *g = cr_g(c, 0);

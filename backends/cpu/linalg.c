@@ -12,20 +12,22 @@
 enum { NOT_FINITE = INT_MAX };
 
 /* What LAPACK offers, as Fortran compilers name it; the last numbers are the lengths of the strings. */
-#define DECLARE(type, letter)                                                                                                \
-    void letter##potrf_(const char *, const int *, type *, const int *, int *, size_t);                                     \
-    void letter##getrf_(const int *, const int *, type *, const int *, int *, int *);                                       \
-    void letter##geqrf_(const int *, const int *, type *, const int *, type *, type *, const int *, int *);                 \
-    void letter##orgqr_(const int *, const int *, const int *, type *, const int *, const type *, type *, const int *,      \
-                        int *);                                                                                              \
-    void letter##gesdd_(const char *, const int *, const int *, type *, const int *, type *, type *, const int *, type *,   \
-                        const int *, type *, const int *, int *, int *, size_t);                                            \
-    void letter##syevd_(const char *, const char *, const int *, type *, const int *, type *, type *, const int *, int *,   \
-                        const int *, int *, size_t, size_t);
+#define DECLARE(type, letter)                                                                     \
+    void letter##potrf_(const char *, const int *, type *, const int *, int *, size_t);           \
+    void letter##getrf_(const int *, const int *, type *, const int *, int *, int *);             \
+    void letter##geqrf_(const int *, const int *, type *, const int *, type *, type *,            \
+                        const int *, int *);                                                      \
+    void letter##orgqr_(const int *, const int *, const int *, type *, const int *, const type *, \
+                        type *, const int *, int *);                                              \
+    void letter##gesdd_(const char *, const int *, const int *, type *, const int *, type *,      \
+                        type *, const int *, type *, const int *, type *, const int *, int *,     \
+                        int *, size_t);                                                           \
+    void letter##syevd_(const char *, const char *, const int *, type *, const int *, type *,     \
+                        type *, const int *, int *, const int *, int *, size_t, size_t);
 DECLARE(float, s)
 DECLARE(double, d)
 
-typedef enum kind { CHOLESKY, LU, TRIANGULAR, HOUSEHOLDER, QR, SVD, EIGH } kind;
+typedef enum factorisation { CHOLESKY, LU, TRIANGULAR, HOUSEHOLDER, QR, SVD, EIGH } factorisation;
 
 /* Matrices (or vectors, as one column) of a value, one for each of the batch that the output has. */
 typedef struct matrix {
@@ -37,7 +39,7 @@ typedef struct matrix {
 
 typedef struct linalg_plan {
     struct cr_plan base;
-    kind kind;
+    factorisation kind;
     int32_t dtype;
     bool upper, left, unit, pivot, vectors, full;
     int nbatch;
@@ -58,7 +60,8 @@ static int64_t batch_offset(const linalg_plan *p, const matrix *m, int64_t b)
     return offset;
 }
 
-static void store_int(const linalg_plan *p, const matrix *m, const cr_run *run, int64_t b, const int32_t *from, int64_t count)
+static void store_int(const linalg_plan *p, const matrix *m, const cr_run *run, int64_t b,
+                      const int32_t *from, int64_t count)
 {
     if (m->at < 0)
         return;
@@ -67,19 +70,19 @@ static void store_int(const linalg_plan *p, const matrix *m, const cr_run *run, 
         x[i * m->row_stride] = from[i];
 }
 
-#define REAL          double
-#define SUFFIX        _f64
-#define LAPACK(name)  d##name##_
-#define CBLAS(name)   cblas_d##name
+#define REAL         double
+#define SUFFIX       _f64
+#define LAPACK(name) d##name##_
+#define CBLAS(name)  cblas_d##name
 #include "linalg_real.h"
 #undef REAL
 #undef SUFFIX
 #undef LAPACK
 #undef CBLAS
-#define REAL          float
-#define SUFFIX        _f32
-#define LAPACK(name)  s##name##_
-#define CBLAS(name)   cblas_s##name
+#define REAL         float
+#define SUFFIX       _f32
+#define LAPACK(name) s##name##_
+#define CBLAS(name)  cblas_s##name
 #include "linalg_real.h"
 #undef REAL
 #undef SUFFIX
@@ -88,8 +91,8 @@ static void store_int(const linalg_plan *p, const matrix *m, const cr_run *run, 
 
 static int one(const linalg_plan *p, const cr_run *run, int64_t b, void *a, void *work)
 {
-#define CASE(KIND, name)                                                          \
-    case KIND:                                                                    \
+#define CASE(KIND, name) \
+    case KIND:           \
         return p->dtype == CR_F64 ? name##_f64(p, run, b, a, work) : name##_f32(p, run, b, a, work)
     switch (p->kind) {
         CASE(CHOLESKY, cholesky);
@@ -98,20 +101,20 @@ static int one(const linalg_plan *p, const cr_run *run, int64_t b, void *a, void
         CASE(HOUSEHOLDER, householder);
         CASE(QR, qr);
         CASE(SVD, svd);
-    default:
-        CASE(EIGH, eigh);
+    default: CASE(EIGH, eigh);
     }
 #undef CASE
 }
 
 static cr_status run_linalg(cr_plan *plan, const cr_run *run)
 {
-    static const char *const names[] = {"cholesky", "lu", "solve_triangular", "geqrf", "qr", "svd", "eigh"};
+    static const char *const names[] = {"cholesky", "lu",  "solve_triangular", "geqrf", "qr",
+                                        "svd",      "eigh"};
     linalg_plan *p = (linalg_plan *)plan;
     char *memory = malloc(p->bytes);
     if (!memory)
-        return cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY, "no memory for matrices of %lld by %lld", (long long)p->a.rows,
-                              (long long)p->a.columns);
+        return cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY, "no memory for matrices of %lld by %lld",
+                              (long long)p->a.rows, (long long)p->a.columns);
     int info = 0;
     int64_t b = 0;
     while (b < p->batches && !(info = one(p, run, b, memory, memory + p->matrix_bytes)))
@@ -119,12 +122,14 @@ static cr_status run_linalg(cr_plan *plan, const cr_run *run)
     free(memory);
     if (info == NOT_FINITE)
         return cpu_host->fail(cpu_host, CR_FAILED,
-                              "linalg.%s: (Batch element %lld): The algorithm failed to converge because the input matrix "
+                              "linalg.%s: (Batch element %lld): The algorithm failed to converge "
+                              "because the input matrix "
                               "contained non-finite values.",
                               names[p->kind], (long long)b);
     if (info)
         return cpu_host->fail(cpu_host, CR_FAILED,
-                              "linalg.%s: (Batch element %lld): The algorithm failed to converge because the input matrix is "
+                              "linalg.%s: (Batch element %lld): The algorithm failed to converge "
+                              "because the input matrix is "
                               "ill-conditioned or has too many repeated values (error code: %d).",
                               names[p->kind], (long long)b, info);
     return CR_OK;
@@ -160,11 +165,14 @@ static bool describe(const linalg_plan *p, const cr_meta *meta, int at, int item
     return true;
 }
 
-static cr_status plan_kind(const cpu_call *call, cr_plan **plan, kind kind, const int *items)
+static cr_status plan_kind(const cpu_call *call, cr_plan **plan, factorisation kind,
+                           const int *items)
 {
     const cr_graph_node *node = call->node;
     const cr_meta *in = call->in[0], *widest = call->out[kind == SVD ? 1 : 0];
-    int inputs = kind == TRIANGULAR ? 2 : 1, outputs = kind == LU || kind == SVD ? 3 : kind == TRIANGULAR ? 1 : 2;
+    int inputs = kind == TRIANGULAR ? 2 : 1, outputs = kind == LU || kind == SVD ? 3
+                                                       : kind == TRIANGULAR      ? 1
+                                                                                 : 2;
     if ((int)call->nin < inputs || (int)call->nout < outputs || !in || !widest || in->rank < 2 ||
         (in->dtype != CR_F32 && in->dtype != CR_F64))
         return CR_UNSUPPORTED;
@@ -173,7 +181,8 @@ static cr_status plan_kind(const cpu_call *call, cr_plan **plan, kind kind, cons
         return CR_OUT_OF_MEMORY;
     p->kind = kind;
     p->dtype = in->dtype;
-    p->upper = kind == EIGH ? cpu_attr_text(node, "UPLO", "L")[0] == 'U' : cpu_attr_int(node, "upper", 0) != 0;
+    p->upper = kind == EIGH ? cpu_attr_text(node, "UPLO", "L")[0] == 'U'
+                            : cpu_attr_int(node, "upper", 0) != 0;
     p->left = cpu_attr_int(node, "left", 1) != 0;
     p->unit = cpu_attr_int(node, "unitriangular", 0) != 0;
     p->pivot = cpu_attr_int(node, "pivot", 1) != 0;
@@ -190,9 +199,11 @@ static cr_status plan_kind(const cpu_call *call, cr_plan **plan, kind kind, cons
     }
     bool well = describe(p, in, call->in_at[0], 2, &p->a);
     if (kind == TRIANGULAR)
-        well = well && call->in[1] && call->in[1]->dtype == in->dtype && describe(p, call->in[1], call->in_at[1], 2, &p->b);
+        well = well && call->in[1] && call->in[1]->dtype == in->dtype &&
+               describe(p, call->in[1], call->in_at[1], 2, &p->b);
     for (int i = 0; i < outputs && well; i++) {
-        bool absent = !p->vectors && ((kind == SVD && i != 1) || (kind == EIGH && i == 1) || (kind == QR && i == 0));
+        bool absent = !p->vectors && ((kind == SVD && i != 1) || (kind == EIGH && i == 1) ||
+                                      (kind == QR && i == 0));
         well = describe(p, absent ? NULL : call->out[i], call->out_at[i], items[i], &p->out[i]);
     }
     if (!well) {
@@ -203,23 +214,26 @@ static cr_status plan_kind(const cpu_call *call, cr_plan **plan, kind kind, cons
         ask_f64(p);
     else
         ask_f32(p);
-    size_t real = cpu_dtype_size(p->dtype), m = (size_t)p->a.rows, n = (size_t)p->a.columns, least = m < n ? m : n;
-    size_t numbers = (size_t)p->work_size + m + n, wide = kind == QR && p->vectors ? (size_t)p->out[0].columns : n;
+    size_t real = cpu_dtype_size(p->dtype), m = (size_t)p->a.rows, n = (size_t)p->a.columns,
+           least = m < n ? m : n;
+    size_t numbers = (size_t)p->work_size + m + n,
+           wide = kind == QR && p->vectors ? (size_t)p->out[0].columns : n;
     if (kind == TRIANGULAR)
         numbers += (size_t)(p->b.rows * p->b.columns);
     if (kind == SVD && p->vectors)
         numbers += m * (size_t)p->out[0].columns + n * (size_t)p->out[2].rows;
     p->matrix_bytes = (m * (wide > n ? wide : n) * real + 63) / 64 * 64;
-    p->bytes = p->matrix_bytes + numbers * real + (8 * least + (size_t)p->iwork_size + 16) * sizeof(int) + 64;
+    p->bytes = p->matrix_bytes + numbers * real +
+               (8 * least + (size_t)p->iwork_size + 16) * sizeof(int) + 64;
     *plan = &p->base;
     return CR_OK;
 }
 
-#define PLANNER(name, KIND, ...)                                              \
-    static cr_status plan_##name(const cpu_call *call, cr_plan **plan)        \
-    {                                                                         \
-        static const int items[] = {__VA_ARGS__};                             \
-        return plan_kind(call, plan, KIND, items);                            \
+#define PLANNER(name, KIND, ...)                                       \
+    static cr_status plan_##name(const cpu_call *call, cr_plan **plan) \
+    {                                                                  \
+        static const int items[] = {__VA_ARGS__};                      \
+        return plan_kind(call, plan, KIND, items);                     \
     }
 PLANNER(cholesky, CHOLESKY, 2, 0)
 PLANNER(lu, LU, 2, 1, 0)

@@ -1,19 +1,21 @@
 /* The factorisations for one real type: REAL, its LAPACK letter by LAPACK(name), its CBLAS by CBLAS(name), and names ended by
  * SUFFIX. LAPACK's matrices are column-major: matrices are brought to that and back. Included by linalg.c. */
 
-#define JOIN2_(a, b)   a##b
-#define JOIN_(a, b)    JOIN2_(a, b)
-#define NAMED(name)    JOIN_(name, SUFFIX)
+#define JOIN2_(a, b) a##b
+#define JOIN_(a, b)  JOIN2_(a, b)
+#define NAMED(name)  JOIN_(name, SUFFIX)
 
 /* Matrix b of the run as columns in to, and back. */
-static void NAMED(load)(const linalg_plan *p, const matrix *m, const cr_run *run, int64_t b, REAL *to)
+static void NAMED(load)(const linalg_plan *p, const matrix *m, const cr_run *run, int64_t b,
+                        REAL *to)
 {
     const REAL *x = (const REAL *)cpu_at(run, m->at) + batch_offset(p, m, b);
     for (int64_t j = 0; j < m->columns; j++)
         for (int64_t i = 0; i < m->rows; i++)
             to[j * m->rows + i] = x[i * m->row_stride + j * m->column_stride];
 }
-static void NAMED(store)(const linalg_plan *p, const matrix *m, const cr_run *run, int64_t b, const REAL *from, int64_t leading)
+static void NAMED(store)(const linalg_plan *p, const matrix *m, const cr_run *run, int64_t b,
+                         const REAL *from, int64_t leading)
 {
     if (m->at < 0)
         return;
@@ -70,21 +72,25 @@ static int NAMED(lu)(const linalg_plan *p, const cr_run *run, int64_t b, REAL *a
 }
 
 /* op(A)·X = B or X·op(A) = B. */
-static int NAMED(triangular)(const linalg_plan *p, const cr_run *run, int64_t b, REAL *a, REAL *work)
+static int NAMED(triangular)(const linalg_plan *p, const cr_run *run, int64_t b, REAL *a,
+                             REAL *work)
 {
     int n = (int)p->a.rows, rows = (int)p->b.rows, columns = (int)p->b.columns;
     NAMED(load)(p, &p->a, run, b, a);
     NAMED(load)(p, &p->b, run, b, work);
     if (n && rows && columns)
-        CBLAS(trsm)(CblasColMajor, p->left ? CblasLeft : CblasRight, p->upper ? CblasUpper : CblasLower, CblasNoTrans,
-                    p->unit ? CblasUnit : CblasNonUnit, rows, columns, 1, a, n, work, rows);
+        CBLAS(trsm)
+        (CblasColMajor, p->left ? CblasLeft : CblasRight, p->upper ? CblasUpper : CblasLower,
+         CblasNoTrans, p->unit ? CblasUnit : CblasNonUnit, rows, columns, 1, a, n, work, rows);
     NAMED(store)(p, &p->out[0], run, b, work, rows);
     return 0;
 }
 
-static int NAMED(householder)(const linalg_plan *p, const cr_run *run, int64_t b, REAL *a, REAL *work)
+static int NAMED(householder)(const linalg_plan *p, const cr_run *run, int64_t b, REAL *a,
+                              REAL *work)
 {
-    int m = (int)p->a.rows, n = (int)p->a.columns, k = m < n ? m : n, info = 0, size = (int)p->work_size;
+    int m = (int)p->a.rows, n = (int)p->a.columns, k = m < n ? m : n, info = 0,
+        size = (int)p->work_size;
     REAL *tau = work + p->work_size;
     NAMED(load)(p, &p->a, run, b, a);
     if (k)
@@ -97,7 +103,8 @@ static int NAMED(householder)(const linalg_plan *p, const cr_run *run, int64_t b
 /* Q has as many columns as the output; R is the upper triangle. */
 static int NAMED(qr)(const linalg_plan *p, const cr_run *run, int64_t b, REAL *a, REAL *work)
 {
-    int m = (int)p->a.rows, n = (int)p->a.columns, k = m < n ? m : n, info = 0, size = (int)p->work_size;
+    int m = (int)p->a.rows, n = (int)p->a.columns, k = m < n ? m : n, info = 0,
+        size = (int)p->work_size;
     int wide = p->out[0].rank ? (int)p->out[0].columns : 0;
     REAL *tau = work + p->work_size;
     NAMED(load)(p, &p->a, run, b, a);
@@ -107,7 +114,8 @@ static int NAMED(qr)(const linalg_plan *p, const cr_run *run, int64_t b, REAL *a
         REAL *r = (REAL *)cpu_at(run, p->out[1].at) + batch_offset(p, &p->out[1], b);
         for (int64_t i = 0; i < p->out[1].rows; i++)
             for (int64_t j = 0; j < n; j++)
-                r[i * p->out[1].row_stride + j * p->out[1].column_stride] = i <= j ? a[j * m + i] : 0;
+                r[i * p->out[1].row_stride + j * p->out[1].column_stride] =
+                    i <= j ? a[j * m + i] : 0;
     }
     if (!p->vectors || info)
         return info;
@@ -123,17 +131,23 @@ static int NAMED(qr)(const linalg_plan *p, const cr_run *run, int64_t b, REAL *a
 
 static int NAMED(svd)(const linalg_plan *p, const cr_run *run, int64_t b, REAL *a, REAL *work)
 {
-    int m = (int)p->a.rows, n = (int)p->a.columns, k = m < n ? m : n, info = 0, size = (int)p->work_size;
-    int columns = p->vectors ? (int)p->out[0].columns : 0, rows = p->vectors ? (int)p->out[2].rows : 0;
+    int m = (int)p->a.rows, n = (int)p->a.columns, k = m < n ? m : n, info = 0,
+        size = (int)p->work_size;
+    int columns = p->vectors ? (int)p->out[0].columns : 0,
+        rows = p->vectors ? (int)p->out[2].rows : 0;
     REAL *s = work + p->work_size, *u = s + k, *vt = u + (size_t)m * (size_t)columns;
-    int *iwork = (int *)(void *)(vt + (size_t)rows * (size_t)n), lead_u = m, lead_v = rows > 1 ? rows : 1;
+    int *iwork = (int *)(void *)(vt + (size_t)rows * (size_t)n), lead_u = m,
+        lead_v = rows > 1 ? rows : 1;
     NAMED(load)(p, &p->a, run, b, a);
     for (int64_t i = 0; i < (int64_t)m * n; i++)
         if (!isfinite(a[i]))
             return NOT_FINITE;
     if (k) {
-        LAPACK(gesdd)(!p->vectors ? "N" : p->full ? "A" : "S", &m, &n, a, &m, s, u, &lead_u, vt, &lead_v, work, &size, iwork, &info,
-                      1);
+        LAPACK(gesdd)
+        (!p->vectors ? "N"
+         : p->full   ? "A"
+                     : "S",
+         &m, &n, a, &m, s, u, &lead_u, vt, &lead_v, work, &size, iwork, &info, 1);
     } else if (p->vectors) { /* no singular values: the vectors are those of the identity */
         memset(u, 0, sizeof *u * (size_t)m * (size_t)columns);
         memset(vt, 0, sizeof *vt * (size_t)rows * (size_t)n);
@@ -163,7 +177,9 @@ static int NAMED(eigh)(const linalg_plan *p, const cr_run *run, int64_t b, REAL 
             if ((p->upper ? i <= j : i >= j) && !isfinite(a[(size_t)j * (size_t)n + (size_t)i]))
                 return NOT_FINITE;
     if (n)
-        LAPACK(syevd)(p->vectors ? "V" : "N", p->upper ? "U" : "L", &n, a, &n, w, work, &size, iwork, &isize, &info, 1, 1);
+        LAPACK(syevd)
+        (p->vectors ? "V" : "N", p->upper ? "U" : "L", &n, a, &n, w, work, &size, iwork, &isize,
+         &info, 1, 1);
     if (info)
         return info;
     NAMED(store)(p, &p->out[0], run, b, w, n);
@@ -176,7 +192,8 @@ static int NAMED(eigh)(const linalg_plan *p, const cr_run *run, int64_t b, REAL 
 static void NAMED(ask)(linalg_plan *p)
 {
     int m = (int)p->a.rows, n = (int)p->a.columns, k = m < n ? m : n, ask = -1, info = 0, iask = 0;
-    int lead = m ? m : 1, wide = p->out[0].rank && p->kind == QR && p->vectors ? (int)p->out[0].columns : k;
+    int lead = m ? m : 1,
+        wide = p->out[0].rank && p->kind == QR && p->vectors ? (int)p->out[0].columns : k;
     int rows = p->kind == SVD && p->vectors ? (int)p->out[2].rows : 1;
     REAL best = 1, more = 1, none = 0;
     if (k && (p->kind == QR || p->kind == HOUSEHOLDER)) {
@@ -184,10 +201,15 @@ static void NAMED(ask)(linalg_plan *p)
         if (p->kind == QR && p->vectors && wide)
             LAPACK(orgqr)(&m, &wide, &k, &none, &lead, &none, &more, &ask, &info);
     } else if (k && p->kind == SVD) {
-        LAPACK(gesdd)(!p->vectors ? "N" : p->full ? "A" : "S", &m, &n, &none, &lead, &none, &none, &lead, &none, &rows, &best,
-                      &ask, &iask, &info, 1);
+        LAPACK(gesdd)
+        (!p->vectors ? "N"
+         : p->full   ? "A"
+                     : "S",
+         &m, &n, &none, &lead, &none, &none, &lead, &none, &rows, &best, &ask, &iask, &info, 1);
     } else if (k && p->kind == EIGH) {
-        LAPACK(syevd)(p->vectors ? "V" : "N", "L", &n, &none, &lead, &none, &best, &ask, &iask, &ask, &info, 1, 1);
+        LAPACK(syevd)
+        (p->vectors ? "V" : "N", "L", &n, &none, &lead, &none, &best, &ask, &iask, &ask, &info, 1,
+         1);
         p->iwork_size = iask > 0 ? iask : 1;
     }
     best = best < more ? more : best;

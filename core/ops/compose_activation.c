@@ -10,7 +10,7 @@ static cr_tensor *number(cr_tensor *x, double value)
     return number_like(x, cr_float_scalar(value), dtype_of(x));
 }
 
-/* hardswish: 0 below -3, x above 3, x·(x + 3)/6 between. */
+/* hardswish: x·0 below -3, x above 3, x·(x + 3)/6 between. */
 COMPOSITE(hardswish)
 {
     (void)op;
@@ -19,7 +19,7 @@ COMPOSITE(hardswish)
     cr_tensor *x = fine(T(0)), *mid = cr_clamp(x, .min = CR_S(-3), .max = CR_S(3));
     mid = cr_div_scalar(cr_mul(mid, cr_add_scalar(mid, 3)), 6);
     cr_tensor *y = cr_where(cr_gt_scalar(x, 3), x, mid);
-    return cr_give(r, coarse(cr_where(cr_lt_scalar(x, -3), number(x, 0), y), T(0)));
+    return cr_give(r, coarse(cr_where(cr_lt_scalar(x, -3), cr_mul_scalar(x, 0), y), T(0)));
 }
 
 /* hardsigmoid: x/6 + 1/2 between -3 and 3, flat outside and at both ends. */

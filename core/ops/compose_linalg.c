@@ -20,7 +20,8 @@ static int64_t columns(cr_tensor *a)
 static bool is_matrix(const char *name, cr_tensor *a)
 {
     if (a->dim < 2)
-        cr_fail("%s: The input tensor A must have at least 2 dimensions, got %s", name, cr_describe(a));
+        cr_fail("%s: The input tensor A must have at least 2 dimensions, got %s", name,
+                cr_describe(a));
     return a->dim >= 2;
 }
 /* The diagonal as a view. */
@@ -43,7 +44,8 @@ static bool is_singular(cr_tensor *info, const char *name)
 {
     int64_t batch, code = failure(info, &batch);
     if (code > 0)
-        cr_fail("%s: (Batch element %lld): The diagonal element %lld is zero, the solve could not be completed because the "
+        cr_fail("%s: (Batch element %lld): The diagonal element %lld is zero, the solve could not "
+                "be completed because the "
                 "input matrix is singular.",
                 name, (long long)batch, (long long)code);
     return code != 0;
@@ -56,9 +58,11 @@ static cr_tensor *cholesky(cr_tensor *a, bool upper)
     cr_linalg_cholesky_ex_result f = cr_linalg_cholesky_ex(a, .upper = upper);
     int64_t batch, code = failure(f.info, &batch);
     if (code > 0)
-        return cr_fail("linalg.cholesky: (Batch element %lld): The factorization could not be completed because the input is "
-                       "not positive-definite (the leading minor of order %lld is not positive-definite).",
-                       (long long)batch, (long long)code);
+        return cr_fail(
+            "linalg.cholesky: (Batch element %lld): The factorization could not be completed "
+            "because the input is "
+            "not positive-definite (the leading minor of order %lld is not positive-definite).",
+            (long long)batch, (long long)code);
     return code ? NULL : f.L;
 }
 COMPOSITE(linalg_cholesky)
@@ -79,7 +83,9 @@ COMPOSITE(cholesky_inverse)
     cr_tensor *l = T(0);
     if (!is_matrix("cholesky_inverse", l))
         return -1;
-    return cr_give(r, cholesky_solve(cr_eye(columns(l), .dtype = dtype_of(l), .device = cr_tensor_device(l)), l, INT(1)));
+    return cr_give(
+        r, cholesky_solve(cr_eye(columns(l), .dtype = dtype_of(l), .device = cr_tensor_device(l)),
+                          l, INT(1)));
 }
 
 /* ---- LU ---- */
@@ -91,8 +97,9 @@ static cr_tensor *order_of(cr_tensor *pivots, int64_t m)
     int d = pivots->dim - 1;
     memcpy(sizes, pivots->size, sizeof sizes);
     sizes[d] = m;
-    cr_tensor *order = cr_clone(cr_expand(cr_arange(m, .dtype = CR_I64, .device = cr_tensor_device(pivots)),
-                                          cr_make_ints(sizes, pivots->dim)));
+    cr_tensor *order =
+        cr_clone(cr_expand(cr_arange(m, .dtype = CR_I64, .device = cr_tensor_device(pivots)),
+                           cr_make_ints(sizes, pivots->dim)));
     cr_tensor *at = cr_sub_scalar(cr_to_dtype(pivots, CR_I64), 1);
     for (int64_t i = 0; i < pivots->size[d] && order; i++) {
         cr_tensor *with = cr_narrow(at, -1, i, 1), *here = cr_clone(cr_narrow(order, -1, i, 1));
@@ -107,7 +114,8 @@ static cr_tensor *order_of(cr_tensor *pivots, int64_t m)
 static cr_tensor *permutation(cr_tensor *order, cr_dtype dtype)
 {
     int64_t m = order->size[order->dim - 1];
-    cr_tensor *row = cr_unsqueeze(cr_arange(m, .dtype = CR_I64, .device = cr_tensor_device(order)), 1);
+    cr_tensor *row =
+        cr_unsqueeze(cr_arange(m, .dtype = CR_I64, .device = cr_tensor_device(order)), 1);
     return cr_to_dtype(cr_eq(row, cr_unsqueeze(order, -2)), dtype);
 }
 static void triangles(cr_tensor *lu, cr_tensor **lower, cr_tensor **upper)
@@ -124,9 +132,11 @@ COMPOSITE(linalg_lu_factor)
     if (!INT(1)) {
         int64_t batch, code = failure(f.info, &batch);
         if (code)
-            return code < 0 ? -1 : CR_FAIL_INT("torch.linalg.lu_factor: (Batch element %lld): U[%lld,%lld] is zero and using it on "
-                                               "lu_solve would result in a division by zero.",
-                                               (long long)batch, (long long)code, (long long)code);
+            return code < 0 ? -1
+                            : CR_FAIL_INT("torch.linalg.lu_factor: (Batch element %lld): "
+                                          "U[%lld,%lld] is zero and using it on "
+                                          "lu_solve would result in a division by zero.",
+                                          (long long)batch, (long long)code, (long long)code);
     }
     return cr_give_two(r, f.LU, f.pivots);
 }
@@ -143,9 +153,11 @@ COMPOSITE(lu_unpack)
     if (!is_matrix("lu_unpack", lu))
         return -1;
     if (dtype_of(pivots) != CR_I32)
-        return CR_FAIL_INT("torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 dtype, got %s",
+        return CR_FAIL_INT("torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of "
+                           "torch.int32 dtype, got %s",
                            cr_describe(pivots));
-    cr_tensor *none = cr_empty(0, .dtype = dtype_of(lu), .device = cr_tensor_device(lu)), *l = none, *u = none;
+    cr_tensor *none = cr_empty(0, .dtype = dtype_of(lu), .device = cr_tensor_device(lu)), *l = none,
+              *u = none;
     if (INT(2))
         triangles(lu, &l, &u);
     cr_tensor *p = INT(3) ? permutation(order_of(pivots, rows(lu)), dtype_of(lu)) : none;
@@ -177,11 +189,13 @@ static cr_tensor *lu_solve(cr_tensor *lu, cr_tensor *pivots, cr_tensor *b, bool 
 {
     cr_tensor *order = order_of(pivots, rows(lu));
     if (!adjoint) {
-        cr_tensor *y = cr_linalg_solve_triangular(lu, exchanged(b, order, false), false, .unitriangular = true);
+        cr_tensor *y = cr_linalg_solve_triangular(lu, exchanged(b, order, false), false,
+                                                  .unitriangular = true);
         return cr_linalg_solve_triangular(lu, y, true);
     }
     cr_tensor *y = cr_linalg_solve_triangular(mt(lu), b, false);
-    return exchanged(cr_linalg_solve_triangular(mt(lu), y, true, .unitriangular = true), order, true);
+    return exchanged(cr_linalg_solve_triangular(mt(lu), y, true, .unitriangular = true), order,
+                     true);
 }
 COMPOSITE(linalg_lu_solve)
 {
@@ -191,12 +205,16 @@ COMPOSITE(linalg_lu_solve)
     if (!is_matrix("linalg.lu_solve", lu) || !is_matrix("linalg.lu_solve", b))
         return -1;
     if (dtype_of(pivots) != CR_I32 || dtype_of(lu) != dtype_of(b))
-        return CR_FAIL_INT("linalg.lu_solve: Expected LU and B to have the same dtype and pivots int32, got %s, %s and %s",
+        return CR_FAIL_INT("linalg.lu_solve: Expected LU and B to have the same dtype and pivots "
+                           "int32, got %s, %s and %s",
                            cr_describe(lu), cr_describe(b), cr_describe(pivots));
     if (rows(lu) != columns(lu) || (left ? rows(b) : columns(b)) != rows(lu))
-        return CR_FAIL_INT("linalg.lu_solve: Incompatible shapes of A and B for the equation %s (%s and %s)",
-                           left ? "AX = B" : "XA = B", cr_sizes_text(lu->dim, lu->size), cr_sizes_text(b->dim, b->size));
-    return cr_give(r, left ? lu_solve(lu, pivots, b, adjoint) : mt(lu_solve(lu, pivots, mt(b), !adjoint)));
+        return CR_FAIL_INT(
+            "linalg.lu_solve: Incompatible shapes of A and B for the equation %s (%s and %s)",
+            left ? "AX = B" : "XA = B", cr_sizes_text(lu->dim, lu->size),
+            cr_sizes_text(b->dim, b->size));
+    return cr_give(r, left ? lu_solve(lu, pivots, b, adjoint)
+                           : mt(lu_solve(lu, pivots, mt(b), !adjoint)));
 }
 COMPOSITE(lu_solve)
 GIVE(cr_linalg_lu_solve(T(1), T(2), T(0)))
@@ -263,7 +281,8 @@ COMPOSITE(linalg_inv)
         return -1;
     int64_t code = failure(s.info, &batch);
     if (code > 0)
-        return CR_FAIL_INT("linalg.inv: (Batch element %lld): The diagonal element %lld is zero, the inversion could not be "
+        return CR_FAIL_INT("linalg.inv: (Batch element %lld): The diagonal element %lld is zero, "
+                           "the inversion could not be "
                            "completed because the input matrix is singular.",
                            (long long)batch, (long long)code);
     return code ? -1 : cr_give(r, s.result);
@@ -276,7 +295,8 @@ COMPOSITE(triangular_solve)
     bool upper = INT(2), transpose = INT(3);
     if (!is_matrix("triangular_solve", a) || !is_matrix("triangular_solve", b))
         return -1;
-    cr_tensor *x = cr_linalg_solve_triangular(transpose ? mt(a) : a, b, upper != transpose, .unitriangular = INT(4));
+    cr_tensor *x = cr_linalg_solve_triangular(transpose ? mt(a) : a, b, upper != transpose,
+                                              .unitriangular = INT(4));
     return cr_give_two(r, x, cr_clone(a));
 }
 
@@ -286,7 +306,8 @@ COMPOSITE(triangular_solve)
 static cr_tensor *parity(cr_tensor *pivots, cr_dtype dtype)
 {
     int64_t n = pivots->size[pivots->dim - 1];
-    cr_tensor *same = cr_eq(pivots, cr_arange_start(1, n + 1, .dtype = CR_I32, .device = cr_tensor_device(pivots)));
+    cr_tensor *same = cr_eq(
+        pivots, cr_arange_start(1, n + 1, .dtype = CR_I32, .device = cr_tensor_device(pivots)));
     return cr_prod_dim(cr_sub_scalar(cr_mul_scalar(cr_to_dtype(same, dtype), 2), 1), -1);
 }
 DECOMPOSE(linalg_det)
@@ -325,7 +346,8 @@ COMPOSITE(logdet)
 {
     (void)op;
     cr_linalg_slogdet_kernel_result s = cr_linalg_slogdet_kernel(T(0));
-    return cr_give(r, s.sign ? cr_where_scalar_self(cr_eq_scalar(s.sign, -1), NAN, s.logabsdet) : NULL);
+    return cr_give(r, s.sign ? cr_where_scalar_self(cr_eq_scalar(s.sign, -1), NAN, s.logabsdet)
+                             : NULL);
 }
 
 /* ---- QR ---- */
@@ -335,12 +357,16 @@ static cr_tensor *householder(cr_tensor *a, cr_tensor *tau, int64_t wide)
 {
     int64_t m = rows(a), k = tau->size[tau->dim - 1];
     const char *device = cr_tensor_device(a);
-    cr_tensor *q = cr_expand_as(cr_eye_m(m, wide, .dtype = dtype_of(a), .device = device),
-                                cr_narrow(cr_matmul(a, cr_zeros(CR_INTS(columns(a), wide), .dtype = dtype_of(a), .device = device)),
-                                          -1, 0, wide));
-    cr_tensor *v = cr_add(cr_tril(cr_narrow(a, -1, 0, k), .diagonal = -1), cr_eye_m(m, k, .dtype = dtype_of(a), .device = device));
+    cr_tensor *q =
+        cr_expand_as(cr_eye_m(m, wide, .dtype = dtype_of(a), .device = device),
+                     cr_narrow(cr_matmul(a, cr_zeros(CR_INTS(columns(a), wide),
+                                                     .dtype = dtype_of(a), .device = device)),
+                               -1, 0, wide));
+    cr_tensor *v = cr_add(cr_tril(cr_narrow(a, -1, 0, k), .diagonal = -1),
+                          cr_eye_m(m, k, .dtype = dtype_of(a), .device = device));
     for (int64_t i = k - 1; i >= 0 && q; i--) {
-        cr_tensor *column = cr_narrow(v, -1, i, 1), *scale = cr_unsqueeze(cr_narrow(tau, -1, i, 1), -1);
+        cr_tensor *column = cr_narrow(v, -1, i, 1),
+                  *scale = cr_unsqueeze(cr_narrow(tau, -1, i, 1), -1);
         q = cr_sub(q, cr_mul(scale, cr_matmul(column, cr_matmul(mt(column), q))));
     }
     return q;
@@ -357,7 +383,8 @@ DECOMPOSE(linalg_qr)
         return -1;
     cr_tensor *upper = cr_triu(f.a);
     upper = cr_narrow(upper, -2, 0, wide);
-    cr_tensor *q = only_r ? cr_empty(0, .dtype = dtype_of(a), .device = cr_tensor_device(a)) : householder(f.a, f.tau, wide);
+    cr_tensor *q = only_r ? cr_empty(0, .dtype = dtype_of(a), .device = cr_tensor_device(a))
+                          : householder(f.a, f.tau, wide);
     return cr_give_two(r, q, upper);
 }
 COMPOSITE(linalg_householder_product)
@@ -367,11 +394,13 @@ COMPOSITE(linalg_householder_product)
     if (!is_matrix("torch.linalg.householder_product", a))
         return -1;
     if (rows(a) < columns(a) || !tau->dim || tau->size[tau->dim - 1] > columns(a))
-        return CR_FAIL_INT("torch.linalg.householder_product: input.shape[-2] must be greater than or equal to input.shape[-1], "
+        return CR_FAIL_INT("torch.linalg.householder_product: input.shape[-2] must be greater than "
+                           "or equal to input.shape[-1], "
                            "which must not be less than tau.shape[-1]; got %s and %s",
                            cr_sizes_text(a->dim, a->size), cr_sizes_text(tau->dim, tau->size));
     if (dtype_of(tau) != dtype_of(a) || tau->dim != a->dim - 1)
-        return CR_FAIL_INT("torch.linalg.householder_product: tau %s does not fit input %s", cr_describe(tau), cr_describe(a));
+        return CR_FAIL_INT("torch.linalg.householder_product: tau %s does not fit input %s",
+                           cr_describe(tau), cr_describe(a));
     return cr_give(r, householder(a, tau, columns(a)));
 }
 /* Q·C, Qᵀ·C, C·Q or C·Qᵀ for the whole square Q. */
@@ -383,8 +412,9 @@ COMPOSITE(ormqr)
     if (!is_matrix("ormqr", a) || !is_matrix("ormqr", c))
         return -1;
     if (rows(a) != (left ? rows(c) : columns(c)) || !tau->dim || tau->size[tau->dim - 1] > rows(a))
-        return CR_FAIL_INT("torch.ormqr: other.shape[%d] must be equal to input.shape[-2] (%s and %s)", left ? -2 : -1,
-                           cr_sizes_text(c->dim, c->size), cr_sizes_text(a->dim, a->size));
+        return CR_FAIL_INT(
+            "torch.ormqr: other.shape[%d] must be equal to input.shape[-2] (%s and %s)",
+            left ? -2 : -1, cr_sizes_text(c->dim, c->size), cr_sizes_text(a->dim, a->size));
     cr_tensor *q = householder(a, tau, rows(a));
     q = transpose ? mt(q) : q;
     return cr_give(r, left ? cr_matmul(q, c) : cr_matmul(c, q));
@@ -401,8 +431,8 @@ COMPOSITE(qr)
 COMPOSITE(linalg_svd)
 {
     (void)op;
-    cr_linalg_svd_kernel_result s =
-        cr_linalg_svd_kernel(T(0), .full_matrices = INT(1), .driver = args[2].tag == CR_NONE ? NULL : args[2].as.s);
+    cr_linalg_svd_kernel_result s = cr_linalg_svd_kernel(
+        T(0), .full_matrices = INT(1), .driver = args[2].tag == CR_NONE ? NULL : args[2].as.s);
     return cr_give_three(r, s.U, s.S, s.Vh, true);
 }
 /* A derivative of singular values alone still needs the vectors. */
@@ -425,8 +455,10 @@ COMPOSITE(svd)
         memcpy(v, a->size, sizeof v);
         u[a->dim - 1] = rows(a);
         v[a->dim - 2] = columns(a);
-        return cr_give_three(r, cr_zeros(cr_make_ints(u, a->dim), .dtype = dtype_of(a), .device = device), singular_values(a),
-                             cr_zeros(cr_make_ints(v, a->dim), .dtype = dtype_of(a), .device = device), true);
+        return cr_give_three(
+            r, cr_zeros(cr_make_ints(u, a->dim), .dtype = dtype_of(a), .device = device),
+            singular_values(a),
+            cr_zeros(cr_make_ints(v, a->dim), .dtype = dtype_of(a), .device = device), true);
     }
     cr_linalg_svd_kernel_result s = cr_linalg_svd_kernel(a, .full_matrices = !INT(1));
     return cr_give_three(r, s.U, s.S, s.Vh ? mt(s.Vh) : NULL, true);
@@ -439,7 +471,9 @@ COMPOSITE(linalg_eigh)
 }
 static cr_tensor *eigenvalues(cr_tensor *a, const char *triangle)
 {
-    return cr_linalg_eigh_kernel(a, .UPLO = triangle, .no_compute_v = !(cr_requires_grad(a) && cr_grad_enabled())).eigenvalues;
+    return cr_linalg_eigh_kernel(a, .UPLO = triangle,
+                                 .no_compute_v = !(cr_requires_grad(a) && cr_grad_enabled()))
+        .eigenvalues;
 }
 COMPOSITE(linalg_eigvalsh)
 GIVE(eigenvalues(T(0), args[1].as.s))
@@ -451,10 +485,14 @@ static double epsilon(cr_tensor *a)
     return dtype_of(a) == CR_F64 ? DBL_EPSILON : FLT_EPSILON;
 }
 /* The greater of an absolute tolerance and a relative one; [.., 1] of the values, which are not negative. */
-static cr_tensor *tolerance(cr_tensor *a, cr_tensor *values, const cr_value *atol, const cr_value *rtol)
+static cr_tensor *tolerance(cr_tensor *a, cr_tensor *values, const cr_value *atol,
+                            const cr_value *rtol)
 {
-    double absolute = atol && atol->tag != CR_NONE ? cr_value_float(atol) : 0, most = (double)(rows(a) > columns(a) ? rows(a) : columns(a));
-    double relative = rtol && rtol->tag != CR_NONE ? cr_value_float(rtol) : absolute > 0 ? 0 : epsilon(a) * most;
+    double absolute = atol && atol->tag != CR_NONE ? cr_value_float(atol) : 0,
+           most = (double)(rows(a) > columns(a) ? rows(a) : columns(a));
+    double relative = rtol && rtol->tag != CR_NONE ? cr_value_float(rtol)
+                      : absolute > 0               ? 0
+                                                   : epsilon(a) * most;
     cr_tensor *top = cr_amax(values, .dim = CR_INTS(-1), .keepdim = true);
     return cr_clamp_min(cr_mul_scalar(top, relative), absolute);
 }
@@ -463,7 +501,8 @@ static cr_tensor *spectrum(cr_tensor *a, bool hermitian)
     return hermitian ? cr_abs(eigenvalues(a, "L")) : singular_values(a);
 }
 /* How many singular values are above the tolerance. */
-static cr_tensor *matrix_rank(cr_tensor *a, const cr_value *atol, const cr_value *rtol, bool hermitian)
+static cr_tensor *matrix_rank(cr_tensor *a, const cr_value *atol, const cr_value *rtol,
+                              bool hermitian)
 {
     int64_t sizes[CR_MAX_RANK];
     a = cr_detach(a);
@@ -471,7 +510,8 @@ static cr_tensor *matrix_rank(cr_tensor *a, const cr_value *atol, const cr_value
         return NULL;
     memcpy(sizes, a->size, sizeof sizes);
     if (!rows(a) || !columns(a))
-        return cr_zeros(cr_make_ints(sizes, (size_t)a->dim - 2), .dtype = CR_I64, .device = cr_tensor_device(a));
+        return cr_zeros(cr_make_ints(sizes, (size_t)a->dim - 2), .dtype = CR_I64,
+                        .device = cr_tensor_device(a));
     cr_tensor *s = spectrum(a, hermitian);
     return s ? cr_sum_dim(cr_gt(s, tolerance(a, s, atol, rtol)), -1) : NULL;
 }
@@ -530,20 +570,24 @@ COMPOSITE(linalg_lstsq)
         if (!strcmp(driver, drivers[i]))
             which = i;
     if (which < 0)
-        return CR_FAIL_INT("torch.linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss), but got %s", driver);
+        return CR_FAIL_INT("torch.linalg.lstsq: parameter `driver` should be one of (gels, gelsy, "
+                           "gelsd, gelss), but got %s",
+                           driver);
     if (!is_matrix("torch.linalg.lstsq", a))
         return -1;
     bool vector = cr_linalg_is_vector(a, b);
     cr_tensor *y = vector ? cr_unsqueeze(b, -1) : b;
     if (!y || y->dim < 2 || rows(y) != rows(a) || dtype_of(a) != dtype_of(b))
         return cr_error() ? -1
-                          : CR_FAIL_INT("torch.linalg.lstsq: input %s and other %s don't fit", cr_describe(a), cr_describe(b));
+                          : CR_FAIL_INT("torch.linalg.lstsq: input %s and other %s don't fit",
+                                        cr_describe(a), cr_describe(b));
     int64_t m = rows(a), n = columns(a), most = m > n ? m : n;
     double rtol = args[2].tag == CR_NONE ? epsilon(a) * (double)most : F(2);
     const cr_value relative = cr_v_float(rtol), absolute = cr_v_float(0);
     const char *device = cr_tensor_device(a);
     cr_tensor *none = cr_empty(0, .dtype = dtype_of(a), .device = device);
-    cr_tensor *x = cr_matmul(pinv(a, rtol, false), y), *residuals = none, *rank = none, *values = none;
+    cr_tensor *x = cr_matmul(pinv(a, rtol, false), y), *residuals = none, *rank = none,
+              *values = none;
     if (which)
         rank = matrix_rank(a, &absolute, &relative, false);
     else

@@ -49,10 +49,12 @@ static cr_scalar or_two(cr_scalar p)
 static cr_tensor *norm(cr_tensor *x, cr_scalar p, cr_ints dims, bool keepdim, cr_dtype dtype)
 {
     if (!is_float(x) && !dtype)
-        return cr_fail("norm(): input dtype should be either floating point or complex, but got %s", cr_dtype_name(dtype_of(x)));
+        return cr_fail("norm(): input dtype should be either floating point or complex, but got %s",
+                       cr_dtype_name(dtype_of(x)));
     if (dtype && !is_float(x))
         x = cr_to_dtype(x, dtype);
-    return cr_linalg_vector_norm(x, .ord = or_two(p), .dim = dims, .keepdim = keepdim, .dtype = dtype);
+    return cr_linalg_vector_norm(x, .ord = or_two(p), .dim = dims, .keepdim = keepdim,
+                                 .dtype = dtype);
 }
 COMPOSITE(norm)
 GIVE(norm(T(0), S(1), (cr_ints){0}, false, CR_DTYPE_NONE))
@@ -82,7 +84,8 @@ COMPOSITE(renorm)
     if (d < 0 || !needs_float("renorm", x))
         return -1;
     if (!(p > 0) || !(limit >= 0))
-        return CR_FAIL_INT("renorm: expected p > 0 and maxnorm to be >= 0 but got %g and %g", p, limit);
+        return CR_FAIL_INT("renorm: expected p > 0 and maxnorm to be >= 0 but got %g and %g", p,
+                           limit);
     for (int e = 0; e < x->dim; e++)
         if (e != d)
             others[n++] = e;
@@ -98,9 +101,14 @@ COMPOSITE(renorm)
 static bool two_dims(cr_tensor *x, cr_ints dims, int *a, int *b)
 {
     if (dims.count != 2)
-        return cr_fail("linalg.matrix_norm: dim must be a 2-tuple. Got %lld numbers", (long long)dims.count), false;
+        return cr_fail("linalg.matrix_norm: dim must be a 2-tuple. Got %lld numbers",
+                       (long long)dims.count),
+               false;
     if (x->dim < 2)
-        return cr_fail("linalg.matrix_norm: The input tensor A must have at least 2 dimensions, got %s", cr_describe(x)), false;
+        return cr_fail(
+                   "linalg.matrix_norm: The input tensor A must have at least 2 dimensions, got %s",
+                   cr_describe(x)),
+               false;
     *a = cr_wrap_dim("linalg.matrix_norm", dims.data[0], x->dim);
     *b = *a < 0 ? -1 : cr_wrap_dim("linalg.matrix_norm", dims.data[1], x->dim);
     if (*a >= 0 && *a == *b)
@@ -113,7 +121,9 @@ static cr_tensor *spectral_norm(cr_tensor *x, int a, int b, double p, bool keepd
     int64_t from[2] = {a, b}, to[2] = {-2, -1};
     cr_tensor *s = cr_linalg_svdvals(cr_movedim(x, cr_make_ints(from, 2), cr_make_ints(to, 2)));
     cr_ints last = CR_INTS(-1);
-    cr_tensor *y = p == 1 ? cr_sum_dim(s, last) : p > 0 ? cr_amax(s, .dim = last) : cr_amin(s, .dim = last);
+    cr_tensor *y = p == 1  ? cr_sum_dim(s, last)
+                   : p > 0 ? cr_amax(s, .dim = last)
+                           : cr_amin(s, .dim = last);
     if (keepdim) {
         y = cr_unsqueeze(y, a < b ? a : b);
         y = cr_unsqueeze(y, a < b ? b : a);
@@ -124,7 +134,8 @@ static cr_tensor *sums_norm(cr_tensor *x, int over, int of, bool least, bool kee
 {
     cr_tensor *sums = cr_sum_dim(cr_abs(x), CR_INTS(over), .keepdim = true);
     cr_ints dim = CR_INTS(of);
-    cr_tensor *y = least ? cr_amin(sums, .dim = dim, .keepdim = true) : cr_amax(sums, .dim = dim, .keepdim = true);
+    cr_tensor *y = least ? cr_amin(sums, .dim = dim, .keepdim = true)
+                         : cr_amax(sums, .dim = dim, .keepdim = true);
     return keepdim ? y : cr_squeeze_dims(y, CR_INTS(over, of));
 }
 static cr_tensor *of_dtype(cr_tensor *x, cr_dtype dtype)
@@ -147,7 +158,8 @@ static cr_tensor *matrix_norm(cr_tensor *x, double p, cr_ints dims, bool keepdim
         return spectral_norm(x, a, b, p, keepdim);
     return cr_fail("linalg.matrix_norm: Order %g not supported.", p);
 }
-static cr_tensor *named_norm(cr_tensor *x, const char *name, cr_ints dims, bool keepdim, cr_dtype dtype)
+static cr_tensor *named_norm(cr_tensor *x, const char *name, cr_ints dims, bool keepdim,
+                             cr_dtype dtype)
 {
     int a, b;
     x = of_dtype(x, dtype);
@@ -172,23 +184,30 @@ static cr_tensor *any_norm(const cr_value *args, const char *name)
 {
     cr_tensor *x = T(0);
     cr_ints dims = L(2), last = CR_INTS(-2, -1);
-    bool none = args[2].tag == CR_NONE, keepdim = INT(3), number = args[1].tag == CR_INT || args[1].tag == CR_FLOAT;
+    bool none = args[2].tag == CR_NONE, keepdim = INT(3),
+         number = args[1].tag == CR_INT || args[1].tag == CR_FLOAT;
     cr_dtype dtype = cr_value_dtype(&args[4]);
     if (args[1].tag == CR_NONE) /* the 2-norm of whatever dims, or of all elements */
-        return needs_float("linalg.norm", x) ? cr_linalg_vector_norm(none ? all_of(x) : x, .dim = none ? (cr_ints){0} : dims,
-                                                                     .keepdim = keepdim && !none, .dtype = dtype)
-                                             : NULL;
+        return needs_float("linalg.norm", x)
+                   ? cr_linalg_vector_norm(none ? all_of(x) : x, .dim = none ? (cr_ints){0} : dims,
+                                           .keepdim = keepdim && !none, .dtype = dtype)
+                   : NULL;
     if (none && x->dim != 1 && x->dim != 2)
-        return cr_fail("linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got %dD.", x->dim);
+        return cr_fail(
+            "linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got %dD.",
+            x->dim);
     bool matrix = none ? x->dim == 2 : dims.count == 2;
     if (!none && dims.count != 1 && dims.count != 2)
-        return cr_fail("linalg.norm: If dim is specified, it must be of length 1 or 2. Got %lld numbers", (long long)dims.count);
+        return cr_fail(
+            "linalg.norm: If dim is specified, it must be of length 1 or 2. Got %lld numbers",
+            (long long)dims.count);
     if (!matrix && !number)
         return cr_fail("linalg.norm: Order %s not supported for vectors", name);
     if (!needs_float("linalg.norm", x))
         return NULL;
     if (!matrix)
-        return cr_linalg_vector_norm(x, .ord = S(1), .dim = none ? (cr_ints){0} : dims, .keepdim = keepdim, .dtype = dtype);
+        return cr_linalg_vector_norm(x, .ord = S(1), .dim = none ? (cr_ints){0} : dims,
+                                     .keepdim = keepdim, .dtype = dtype);
     return number ? matrix_norm(x, F(1), none ? last : dims, keepdim, dtype)
                   : named_norm(x, name, none ? last : dims, keepdim, dtype);
 }
@@ -209,7 +228,8 @@ static cr_tensor *condition(cr_tensor *a, cr_scalar p, const char *name)
 {
     double order = p.tag == CR_FLOAT ? p.as.f : p.tag == CR_NONE ? 2 : (double)p.as.i;
     if (a->dim < 2)
-        return cr_fail("linalg.cond: The input tensor A must have at least 2 dimensions, got %s", cr_describe(a));
+        return cr_fail("linalg.cond: The input tensor A must have at least 2 dimensions, got %s",
+                       cr_describe(a));
     if (!name && fabs(order) == 2) {
         cr_tensor *s = cr_linalg_svdvals(a);
         if (!s || !s->size[s->dim - 1])
@@ -218,16 +238,20 @@ static cr_tensor *condition(cr_tensor *a, cr_scalar p, const char *name)
         return order > 0 ? cr_div(most, least) : cr_div(least, most);
     }
     if (a->size[a->dim - 1] != a->size[a->dim - 2])
-        return cr_fail("linalg.cond(%s): A must be batches of square matrices", name ? name : "1, -1, inf or -inf");
+        return cr_fail("linalg.cond(%s): A must be batches of square matrices",
+                       name ? name : "1, -1, inf or -inf");
     if (!a->numel)
         return cr_sum_dim(a, CR_INTS(-2, -1));
     cr_linalg_inv_ex_result inverse = cr_linalg_inv_ex(a);
     cr_ints last = CR_INTS(-2, -1);
-    cr_tensor *one = name ? named_norm(a, name, last, false, CR_DTYPE_NONE) : matrix_norm(a, order, last, false, CR_DTYPE_NONE);
+    cr_tensor *one = name ? named_norm(a, name, last, false, CR_DTYPE_NONE)
+                          : matrix_norm(a, order, last, false, CR_DTYPE_NONE);
     cr_tensor *back = !inverse.inverse ? NULL
-                      : name           ? named_norm(inverse.inverse, name, last, false, CR_DTYPE_NONE)
-                                       : matrix_norm(inverse.inverse, order, last, false, CR_DTYPE_NONE);
-    return one && back ? cr_masked_fill_scalar(cr_mul(one, back), cr_ne_scalar(inverse.info, 0), INFINITY) : NULL;
+                      : name ? named_norm(inverse.inverse, name, last, false, CR_DTYPE_NONE)
+                             : matrix_norm(inverse.inverse, order, last, false, CR_DTYPE_NONE);
+    return one && back
+               ? cr_masked_fill_scalar(cr_mul(one, back), cr_ne_scalar(inverse.info, 0), INFINITY)
+               : NULL;
 }
 COMPOSITE(linalg_cond)
 GIVE(condition(T(0), S(1), NULL))
@@ -240,14 +264,25 @@ GIVE(condition(T(0), (cr_scalar){0}, args[1].as.s))
 DECOMPOSE(linalg_matrix_exp)
 {
     (void)op;
-    static const double b[] = {64764752532480000.0, 32382376266240000.0, 7771770303897600.0, 1187353796428800.0,
-                               129060195264000.0,   10559470521600.0,    670442572800.0,     33522128640.0,
-                               1323241920.0,        40840800.0,          960960.0,           16380.0,
-                               182.0,               1.0};
+    static const double b[] = {64764752532480000.0,
+                               32382376266240000.0,
+                               7771770303897600.0,
+                               1187353796428800.0,
+                               129060195264000.0,
+                               10559470521600.0,
+                               670442572800.0,
+                               33522128640.0,
+                               1323241920.0,
+                               40840800.0,
+                               960960.0,
+                               16380.0,
+                               182.0,
+                               1.0};
     cr_tensor *a = T(0);
     if (!a->numel)
         return cr_give(r, cr_clone(a));
-    double size = cr_item(cr_amax(cr_sum_dim(cr_abs(a), CR_INTS(-2)))), limit = dtype_of(a) == CR_F64 ? 5.37 : 3.92;
+    double size = cr_item(cr_amax(cr_sum_dim(cr_abs(a), CR_INTS(-2)))),
+           limit = dtype_of(a) == CR_F64 ? 5.37 : 3.92;
     int doublings = 0;
     if (cr_error())
         return -1;
@@ -256,15 +291,18 @@ DECOMPOSE(linalg_matrix_exp)
     for (double s = size; s > limit; s /= 2)
         doublings++;
     cr_tensor *x = cr_mul_scalar(a, ldexp(1, -doublings));
-    cr_tensor *one = cr_eye(a->size[a->dim - 1], .dtype = dtype_of(a), .device = cr_tensor_device(a));
+    cr_tensor *one =
+        cr_eye(a->size[a->dim - 1], .dtype = dtype_of(a), .device = cr_tensor_device(a));
     cr_tensor *x2 = cr_matmul(x, x), *x4 = cr_matmul(x2, x2), *x6 = cr_matmul(x4, x2);
     /* numbers scaled by b[0], so that float32 holds them */
 #define TERM(t, i) cr_mul_scalar(t, b[i] / b[0])
     cr_tensor *u = cr_add(TERM(x6, 13), cr_add(TERM(x4, 11), TERM(x2, 9)));
-    u = cr_add(cr_matmul(x6, u), cr_add(TERM(x6, 7), cr_add(TERM(x4, 5), cr_add(TERM(x2, 3), TERM(one, 1)))));
+    u = cr_add(cr_matmul(x6, u),
+               cr_add(TERM(x6, 7), cr_add(TERM(x4, 5), cr_add(TERM(x2, 3), TERM(one, 1)))));
     u = cr_matmul(x, u);
     cr_tensor *v = cr_add(TERM(x6, 12), cr_add(TERM(x4, 10), TERM(x2, 8)));
-    v = cr_add(cr_matmul(x6, v), cr_add(TERM(x6, 6), cr_add(TERM(x4, 4), cr_add(TERM(x2, 2), TERM(one, 0)))));
+    v = cr_add(cr_matmul(x6, v),
+               cr_add(TERM(x6, 6), cr_add(TERM(x4, 4), cr_add(TERM(x2, 2), TERM(one, 0)))));
 #undef TERM
     cr_tensor *y = cr_linalg_solve_kernel(cr_sub(v, u), cr_add(v, u)).result;
     for (int i = 0; i < doublings; i++)
@@ -279,11 +317,13 @@ COMPOSITE(matrix_power)
     cr_tensor *x = T(0), *y = NULL;
     int64_t n = INT(1);
     if (x->dim < 2 || x->size[x->dim - 1] != x->size[x->dim - 2])
-        return CR_FAIL_INT("linalg.matrix_power: A must be batches of square matrices, but got %s", cr_describe(x));
+        return CR_FAIL_INT("linalg.matrix_power: A must be batches of square matrices, but got %s",
+                           cr_describe(x));
     if (n < 0 && !(x = cr_linalg_inv(x)))
         return -1;
     if (!n) {
-        cr_tensor *one = cr_eye(x->size[x->dim - 1], .dtype = dtype_of(x), .device = cr_tensor_device(x));
+        cr_tensor *one =
+            cr_eye(x->size[x->dim - 1], .dtype = dtype_of(x), .device = cr_tensor_device(x));
         return cr_give(r, cr_clone(cr_expand_as(one, x)));
     }
     for (uint64_t left = n < 0 ? 0 - (uint64_t)n : (uint64_t)n; left; left >>= 1) {
@@ -304,13 +344,15 @@ COMPOSITE(linalg_multi_dot)
     double cost[MOST][MOST];
     int cut[MOST][MOST];
     if (n < 2 || n > MOST)
-        return CR_FAIL_INT("multi_dot(): expected 2 to %d tensors but got %lld", MOST, (long long)n);
+        return CR_FAIL_INT("multi_dot(): expected 2 to %d tensors but got %lld", MOST,
+                           (long long)n);
     bool first = false, last = false;
     for (int64_t i = 0; i < n; i++) {
         item[i] = args[0].as.tensors[i];
         bool end = i == 0 || i == n - 1;
         if (item[i]->dim != 2 && !(end && item[i]->dim == 1))
-            return CR_FAIL_INT("multi_dot(): tensor %lld must be 2D but got %s", (long long)i, cr_describe(item[i]));
+            return CR_FAIL_INT("multi_dot(): tensor %lld must be 2D but got %s", (long long)i,
+                               cr_describe(item[i]));
         if (item[i]->dim == 1) {
             first = first || i == 0;
             last = last || i != 0;
@@ -319,9 +361,10 @@ COMPOSITE(linalg_multi_dot)
         if (!item[i])
             return -1;
         if (i && item[i]->size[0] != width[i])
-            return CR_FAIL_INT("multi_dot(): tensors %lld and %lld with shapes %s and %s cannot be multiplied", (long long)i - 1,
-                               (long long)i, cr_sizes_text(item[i - 1]->dim, item[i - 1]->size),
-                               cr_sizes_text(item[i]->dim, item[i]->size));
+            return CR_FAIL_INT(
+                "multi_dot(): tensors %lld and %lld with shapes %s and %s cannot be multiplied",
+                (long long)i - 1, (long long)i, cr_sizes_text(item[i - 1]->dim, item[i - 1]->size),
+                cr_sizes_text(item[i]->dim, item[i]->size));
         width[i] = item[i]->size[0];
         width[i + 1] = item[i]->size[1];
     }
@@ -331,7 +374,8 @@ COMPOSITE(linalg_multi_dot)
             cost[i][j] = length == 1 ? 0 : INFINITY;
             cut[i][j] = i;
             for (int k = i; k < j; k++) {
-                double c = cost[i][k] + cost[k + 1][j] + (double)width[i] * (double)width[k + 1] * (double)width[j + 1];
+                double c = cost[i][k] + cost[k + 1][j] +
+                           (double)width[i] * (double)width[k + 1] * (double)width[j + 1];
                 if (c < cost[i][j]) {
                     cost[i][j] = c;
                     cut[i][j] = k;
@@ -382,7 +426,8 @@ COMPOSITE(linalg_tensorinv)
     for (int d = 0; d < a->dim && d < split; d++)
         before *= a->size[d];
     if (before * before != a->numel)
-        return CR_FAIL_INT("Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), got %s",
+        return CR_FAIL_INT("Expected self to satisfy the requirement prod(self.shape[ind:]) == "
+                           "prod(self.shape[:ind]), got %s",
                            cr_sizes_text(a->dim, a->size));
     for (int d = (int)split; d < a->dim; d++)
         sizes[n++] = a->size[d];
@@ -406,7 +451,8 @@ COMPOSITE(linalg_tensorsolve)
     if (!a)
         return -1;
     if (a->dim < b->dim || n * n != a->numel)
-        return CR_FAIL_INT("Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim])"
+        return CR_FAIL_INT("Expected self to satisfy the requirement prod(self.shape[other.ndim:]) "
+                           "== prod(self.shape[:other.ndim])"
                            ", got %s and %s",
                            cr_sizes_text(a->dim, a->size), cr_sizes_text(b->dim, b->size));
     for (int d = b->dim; d < a->dim; d++)
@@ -431,7 +477,8 @@ static cr_tensor *powers(cr_tensor *x, const cr_value *count, bool ascending)
     x = cr_to_dtype(x, dtype);
     cr_tensor *each = cr_expand(cr_unsqueeze(x, -1), cr_make_ints(sizes, (size_t)x->dim + 1));
     sizes[x->dim] = n ? 1 : 0;
-    cr_tensor *one = cr_ones(cr_make_ints(sizes, (size_t)x->dim + 1), .dtype = dtype, .device = cr_tensor_device(x));
+    cr_tensor *one = cr_ones(cr_make_ints(sizes, (size_t)x->dim + 1), .dtype = dtype,
+                             .device = cr_tensor_device(x));
     cr_tensor *y = cr_cat(CR_TENSORS(one, cr_cumprod(each, -1)), .dim = -1);
     return ascending ? y : cr_flip(y, CR_INTS(-1));
 }

@@ -15,14 +15,16 @@ static bool matrices(cr_frame *f, int i, bool square)
         return cr_frame_fail(f, "needs float32 or float64, not %s",
                              cr_dtype_name((cr_dtype)a->dtype));
     if (square && a->size[a->dim - 1] != a->size[a->dim - 2])
-        return cr_frame_fail(f, "%s must be batches of square matrices, but they are %lld by %lld matrices",
-                             f->op->schema->args[i].name, (long long)a->size[a->dim - 2],
-                             (long long)a->size[a->dim - 1]);
+        return cr_frame_fail(
+            f, "%s must be batches of square matrices, but they are %lld by %lld matrices",
+            f->op->schema->args[i].name, (long long)a->size[a->dim - 2],
+            (long long)a->size[a->dim - 1]);
     return true;
 }
 
 /* Output i: the first input's batch, and behind it the sizes given. */
-static bool behind_batch(cr_frame *f, int i, cr_dtype dtype, int count, int64_t rows, int64_t columns)
+static bool behind_batch(cr_frame *f, int i, cr_dtype dtype, int count, int64_t rows,
+                         int64_t columns)
 {
     const cr_tensor *a = f->in[0];
     int64_t sizes[CR_MAX_RANK];
@@ -70,13 +72,17 @@ bool cr_infer_linalg_triangular(cr_frame *f)
     if (!matrices(f, 0, true) || !matrices(f, 1, false))
         return false;
     if (a->dtype != b->dtype)
-        return cr_frame_fail(f, "Expected A and B to have the same dtype, but found A of type %s and B of type %s instead",
+        return cr_frame_fail(f,
+                             "Expected A and B to have the same dtype, but found A of type %s and "
+                             "B of type %s instead",
                              cr_dtype_name((cr_dtype)a->dtype), cr_dtype_name((cr_dtype)b->dtype));
     bool left = f->args[3].as.i;
     if (a->size[a->dim - 1] != b->size[b->dim - (left ? 2 : 1)])
-        return cr_frame_fail(f, "Incompatible shapes of A and B for the equation %s (%s and %s)", left ? "AX = B" : "XA = B",
-                             cr_sizes_text(a->dim, a->size), cr_sizes_text(b->dim, b->size));
-    if (!broadcast_batch(f, &rank, sizes, a, a->dim - 2) || !broadcast_batch(f, &rank, sizes, b, b->dim - 2))
+        return cr_frame_fail(f, "Incompatible shapes of A and B for the equation %s (%s and %s)",
+                             left ? "AX = B" : "XA = B", cr_sizes_text(a->dim, a->size),
+                             cr_sizes_text(b->dim, b->size));
+    if (!broadcast_batch(f, &rank, sizes, a, a->dim - 2) ||
+        !broadcast_batch(f, &rank, sizes, b, b->dim - 2))
         return false;
     sizes[rank] = b->size[b->dim - 2];
     sizes[rank + 1] = b->size[b->dim - 1];
@@ -101,12 +107,15 @@ bool cr_infer_linalg_qr(cr_frame *f)
     const char *mode = f->args[1].as.s;
     int64_t m = a->size[a->dim - 2], n = a->size[a->dim - 1], k = m < n ? m : n, none = 0;
     if (strcmp(mode, "reduced") && strcmp(mode, "complete") && strcmp(mode, "r"))
-        return cr_frame_fail(f, "qr received unrecognized mode '%s' but expected one of 'reduced' (default), 'r', or 'complete'",
+        return cr_frame_fail(f,
+                             "qr received unrecognized mode '%s' but expected one of 'reduced' "
+                             "(default), 'r', or 'complete'",
                              mode);
     if (mode[0] == 'c')
         k = m;
     bool only_r = !strcmp(mode, "r");
-    return (only_r ? cr_frame_out(f, 0, (cr_dtype)a->dtype, 1, &none) : behind_batch(f, 0, (cr_dtype)a->dtype, 2, m, k)) &&
+    return (only_r ? cr_frame_out(f, 0, (cr_dtype)a->dtype, 1, &none)
+                   : behind_batch(f, 0, (cr_dtype)a->dtype, 2, m, k)) &&
            behind_batch(f, 1, (cr_dtype)a->dtype, 2, k, n);
 }
 
@@ -124,7 +133,8 @@ bool cr_infer_linalg_svd(cr_frame *f)
         return false;
     if (!vectors)
         return cr_frame_out(f, 0, dtype, 1, &none) && cr_frame_out(f, 2, dtype, 1, &none);
-    return behind_batch(f, 0, dtype, 2, m, full ? m : k) && behind_batch(f, 2, dtype, 2, full ? n : k, n);
+    return behind_batch(f, 0, dtype, 2, m, full ? m : k) &&
+           behind_batch(f, 2, dtype, 2, full ? n : k, n);
 }
 
 bool cr_infer_linalg_eigh(cr_frame *f)
@@ -135,10 +145,12 @@ bool cr_infer_linalg_eigh(cr_frame *f)
     const char triangle = f->args[1].as.s[0];
     int64_t none = 0;
     if (triangle != 'L' && triangle != 'U' && triangle != 'l' && triangle != 'u')
-        return cr_frame_fail(f, "Expected UPLO argument to be 'L' or 'U', but got %s", f->args[1].as.s);
+        return cr_frame_fail(f, "Expected UPLO argument to be 'L' or 'U', but got %s",
+                             f->args[1].as.s);
     if (!behind_batch(f, 0, (cr_dtype)a->dtype, 1, a->size[a->dim - 1], 0))
         return false;
-    return f->args[2].as.i ? cr_frame_out_like(f, 1, a, (cr_dtype)a->dtype) : cr_frame_out(f, 1, (cr_dtype)a->dtype, 1, &none);
+    return f->args[2].as.i ? cr_frame_out_like(f, 1, a, (cr_dtype)a->dtype)
+                           : cr_frame_out(f, 1, (cr_dtype)a->dtype, 1, &none);
 }
 
 /* det and slogdet: their numbers, and the factorisation that their derivative uses. */
@@ -152,12 +164,14 @@ bool cr_infer_linalg_det(cr_frame *f)
     for (int i = 0; i < numbers; i++)
         if (!behind_batch(f, i, dtype, 0, 0, 0))
             return false;
-    return cr_frame_out_like(f, numbers, a, dtype) && behind_batch(f, numbers + 1, CR_I32, 1, a->size[a->dim - 1], 0);
+    return cr_frame_out_like(f, numbers, a, dtype) &&
+           behind_batch(f, numbers + 1, CR_I32, 1, a->size[a->dim - 1], 0);
 }
 
 bool cr_linalg_is_vector(const cr_tensor *a, const cr_tensor *b)
 {
-    return b->dim == 1 || (a->dim - 1 == b->dim && !memcmp(a->size, b->size, (size_t)b->dim * sizeof *b->size));
+    return b->dim == 1 ||
+           (a->dim - 1 == b->dim && !memcmp(a->size, b->size, (size_t)b->dim * sizeof *b->size));
 }
 
 bool cr_infer_linalg_solve(cr_frame *f)
@@ -168,25 +182,32 @@ bool cr_infer_linalg_solve(cr_frame *f)
     if (!matrices(f, 0, true))
         return false;
     if (a->dtype != b->dtype)
-        return cr_frame_fail(f, "Expected A and B to have the same dtype, but found A of type %s and B of type %s instead",
+        return cr_frame_fail(f,
+                             "Expected A and B to have the same dtype, but found A of type %s and "
+                             "B of type %s instead",
                              cr_dtype_name((cr_dtype)a->dtype), cr_dtype_name((cr_dtype)b->dtype));
     if (!b->dim)
         return cr_frame_fail(f, "The input tensor B must have at least 1 dimension");
     bool vector = cr_linalg_is_vector(a, b), left = f->args[2].as.i;
     if (!left && vector)
-        return cr_frame_fail(f, "Vector broadcasting of the left hand side is not supported for left=False. In this case "
+        return cr_frame_fail(f, "Vector broadcasting of the left hand side is not supported for "
+                                "left=False. In this case "
                                 "linalg.solve is equivalent to B / A.squeeze(-1)");
     int inner = vector ? 1 : 2;
     if (b->size[b->dim - (vector || !left ? 1 : 2)] != a->size[a->dim - 1])
-        return cr_frame_fail(f, "Incompatible shapes of A and B for the equation %s (%s and %s)", left ? "AX = B" : "XA = B",
-                             cr_sizes_text(a->dim, a->size), cr_sizes_text(b->dim, b->size));
-    if (!broadcast_batch(f, &rank, sizes, a, a->dim - 2) || !broadcast_batch(f, &rank, sizes, b, b->dim - inner))
+        return cr_frame_fail(f, "Incompatible shapes of A and B for the equation %s (%s and %s)",
+                             left ? "AX = B" : "XA = B", cr_sizes_text(a->dim, a->size),
+                             cr_sizes_text(b->dim, b->size));
+    if (!broadcast_batch(f, &rank, sizes, a, a->dim - 2) ||
+        !broadcast_batch(f, &rank, sizes, b, b->dim - inner))
         return false;
     for (int d = b->dim - inner; d < b->dim; d++)
         sizes[rank++] = b->size[d];
     cr_frame_attr_drop(f, "check_errors");
-    return cr_frame_out(f, 0, (cr_dtype)a->dtype, rank, sizes) && cr_frame_out_like(f, 1, a, (cr_dtype)a->dtype) &&
-           behind_batch(f, 2, CR_I32, 1, a->size[a->dim - 1], 0) && behind_batch(f, 3, CR_I32, 0, 0, 0);
+    return cr_frame_out(f, 0, (cr_dtype)a->dtype, rank, sizes) &&
+           cr_frame_out_like(f, 1, a, (cr_dtype)a->dtype) &&
+           behind_batch(f, 2, CR_I32, 1, a->size[a->dim - 1], 0) &&
+           behind_batch(f, 3, CR_I32, 0, 0, 0);
 }
 
 bool cr_infer_linalg_pinv(cr_frame *f)

@@ -209,14 +209,19 @@ bool cr_infer_vector_norm(cr_frame *f)
     double ord = cr_value_float(&f->args[1]);
     out = out ? out : self;
     if (!cr_dtype_is_floating(self) || !cr_dtype_is_floating(out))
-        return cr_frame_fail(f, "Expected a floating point or complex tensor as input. Got %s", cr_dtype_name(self));
+        return cr_frame_fail(f, "Expected a floating point or complex tensor as input. Got %s",
+                             cr_dtype_name(self));
     if (cr_promote_types(self, out) != out)
-        return cr_frame_fail(f, "the dtype of the input (%s) should be convertible without narrowing to the specified dtype (%s)",
+        return cr_frame_fail(f,
+                             "the dtype of the input (%s) should be convertible without narrowing "
+                             "to the specified dtype (%s)",
                              cr_dtype_name(self), cr_dtype_name(out));
     if (!reduce_to(f, &f->args[2], f->args[3].as.i, sizes, &rank))
         return false;
     if (reduced_is_empty(f, &f->args[2]) && (ord < 0 || isinf(ord)))
-        return cr_frame_fail(f, "cannot compute the %g norm on an empty dimension because the operation does not have an identity",
+        return cr_frame_fail(f,
+                             "cannot compute the %g norm on an empty dimension because the "
+                             "operation does not have an identity",
                              ord);
     return cr_frame_out(f, 0, out, rank, sizes);
 }

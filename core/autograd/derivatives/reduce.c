@@ -214,7 +214,8 @@ DERIVATIVE(vector_norm, "LinalgVectorNormBackward0", .in_for = {FOR_ALL}, .out_f
     const cr_value *dims = cr_argument(c, 2);
     double p = float_arg(c, 1);
     bool kept = int_arg(c, 3);
-    cr_tensor *x = self, *g = restored(c, cr_g(c, 0), dims, kept), *y = restored(c, result, dims, kept), *scale;
+    cr_tensor *x = self, *g = restored(c, cr_g(c, 0), dims, kept),
+              *y = restored(c, result, dims, kept), *scale;
     if (!x || !g || !y)
         return -1;
     if (p == 0) {
@@ -227,9 +228,11 @@ DERIVATIVE(vector_norm, "LinalgVectorNormBackward0", .in_for = {FOR_ALL}, .out_f
     }
     cr_tensor *none = cr_eq_scalar(y, 0);
     if (isinf(p)) {
-        cr_tensor *size = cr_abs(x), *is = cr_logical_or(cr_eq(size, y), cr_logical_and(cr_isnan(size), cr_isnan(y)));
+        cr_tensor *size = cr_abs(x),
+                  *is = cr_logical_or(cr_eq(size, y), cr_logical_and(cr_isnan(size), cr_isnan(y)));
         is = cr_to_dtype(is, cr_tensor_dtype(g));
-        cr_tensor *count = cr_sum_to_size(is, cr_make_ints(cr_tensor_sizes(y), (size_t)cr_tensor_dim(y)));
+        cr_tensor *count =
+            cr_sum_to_size(is, cr_make_ints(cr_tensor_sizes(y), (size_t)cr_tensor_dim(y)));
         cr_set(c, 0, cr_mul(cr_sign(x), cr_mul(is, cr_div(g, count))));
         return 0;
     }

@@ -36,8 +36,8 @@ START_TEST(moments)
         (exp(0.25) - 1) * exp(0.25), 0, 100);
     has("cauchy", cr_atan(cr_cauchy_(empty())), 0, pi * pi / 12, -pi / 2, pi / 2);
     has("random", cr_random_to_(cr_empty(N, .dtype = CR_I64), 10), 4.5, 99.0 / 12, 0, 9);
-    has("random from", cr_random_from_(cr_empty(N, .dtype = CR_I32), -5, (cr_opt_int)CR_SOME(5)), -0.5,
-        99.0 / 12, -5, 4);
+    has("random from", cr_random_from_(cr_empty(N, .dtype = CR_I32), -5, (cr_opt_int)CR_SOME(5)),
+        -0.5, 99.0 / 12, -5, 4);
     has("random of uint8", cr_random_(cr_empty(N, .dtype = CR_U8)), 127.5, 65535.0 / 12, 0, 255);
     has("randint_like", cr_randint_like_low(empty(), 3, 5), 3.5, 0.25, 3, 4);
     has("bernoulli", cr_bernoulli_p(empty(), 0.3), 0.3, 0.21, 0, 1);

@@ -1,142 +1,17 @@
 """Makes tests/golden/ops/*.safetensors: what PyTorch computes with single operations, for the conformance suite.
 
-    python tools/golden/make_ops.py tests/golden/ops        (with torch 1.13; the same bytes each time)
-
-Each file holds tensors named by number, and in its metadata "torch", the version, and "cases": a JSON list of
-    {"op": row or bare name, "args": [...], "kw": {...}, "out": [...], "error": true, "grad": [...], "cotangent": [...]}
-An argument is null, true, 3, "text", {"f": 0.5}, {"dtype": "float32"}, [1, 2] (integers), {"fs": [0.5]}, {"b": [true, false]}, {"ts": [tensors]} or a
-tensor: {"t": number of a stored one} as it is, or with "size", "stride" and "offset" a view of it; "grad": true when it requires grad.
-Outputs are numbers of stored tensors, with "some" only the first ones; with "error" PyTorch refuses the call. Gradients are those of Σ output · cotangent with
-respect to the tensors that require grad, in order; -1 where there is none.
+    python tools/golden/make_ops.py tests/golden/ops        (with torch 1.13; the same bytes each time; the format: golden_ops.py)
 """
 
-import json
 import pathlib
-import struct
 import sys
 
 import torch
 import torch.nn.functional as F
 
-NAMES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64",
-         torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL"}
-F64 = torch.float64
-NAN, INF = float("nan"), float("inf")
-
-
-class Golden:
-    """The cases of one file."""
-
-    def __init__(self):
-        self.cases, self.tensors, self.known = [], [], {}
-
-    def store(self, tensor):
-        tensor = tensor.detach().contiguous()
-        data = tensor.reshape(-1).numpy().tobytes() if tensor.dtype != torch.bfloat16 else \
-            tensor.reshape(-1).view(torch.int16).numpy().tobytes()
-        key = (tensor.dtype, tuple(tensor.shape), data)
-        if key not in self.known:
-            self.known[key] = len(self.tensors)
-            self.tensors.append(key)
-        return self.known[key]
-
-    def tensor(self, t):
-        if t.is_contiguous() and t.storage_offset() == 0 and t.numel() == len(t.storage()):
-            form = {"t": self.store(t)}
-        else:
-            whole = torch.as_strided(t.detach(), (len(t.storage()),), (1,), 0)
-            form = {"t": self.store(whole), "size": list(t.shape), "stride": list(t.stride()), "offset": t.storage_offset()}
-        if t.requires_grad:
-            form["grad"] = True
-        return form
-
-    def value(self, x):
-        if x is None or isinstance(x, (bool, int, str)):
-            return x
-        if isinstance(x, float):
-            return {"f": x if x == x and abs(x) != INF else str(x)}
-        if isinstance(x, torch.dtype):
-            return {"dtype": str(x)[6:]}
-        if isinstance(x, torch.Tensor):
-            return self.tensor(x)
-        if any(isinstance(e, torch.Tensor) for e in x):
-            return {"ts": [None if e is None else self.tensor(e) for e in x]}
-        if x and isinstance(x[0], float):
-            return {"fs": list(x)}
-        if x and isinstance(x[0], bool):
-            return {"b": list(x)}
-        return list(x)
-
-    def add(self, op, args, ref=None, grad=True, some=False, **kw):
-        """One sample: PyTorch's result of ref, or of the ATen operation of that name."""
-        call = ref or getattr(torch.ops.aten, op.split(".")[0])
-        tensors = [e for a in args for e in (a if isinstance(a, (list, tuple)) else [a]) if isinstance(e, torch.Tensor)]
-        wants = [t for t in tensors if grad and t.dtype == F64]
-        for t in wants:
-            t.requires_grad_(True)
-        case = {"op": op, "args": [self.value(a) for a in args]}
-        if some:
-            case["some"] = True
-        if kw:
-            case["kw"] = {k: self.value(v) for k, v in kw.items()}
-        try:
-            result = call(*args, **kw)
-        except (RuntimeError, IndexError, TypeError, ValueError) as error:
-            if "not implemented for" in str(error):  # a dtype that PyTorch lacks: others may have it
-                return
-            case["error"] = True
-            result = None
-        if result is not None:
-            outs = list(result) if isinstance(result, (tuple, list)) else [result]
-            case["out"] = [self.store(o) for o in outs]
-            tracked = [o for o in outs if o.requires_grad]
-            if tracked and wants:
-                generator = torch.Generator().manual_seed(len(self.cases))
-                weights = [torch.randn(o.shape, generator=generator, dtype=o.dtype) for o in tracked]
-                left = iter(weights)
-                case["cotangent"] = [self.store(next(left)) if o.requires_grad else -1 for o in outs]
-                grads = torch.autograd.grad(tracked, wants, weights, allow_unused=True)
-                case["grad"] = [-1 if g is None else self.store(g) for g in grads]
-        for t in wants:
-            t.requires_grad_(False)
-        self.cases.append(case)
-
-    def save(self, path):
-        header, at, blobs = {"__metadata__": {"torch": torch.__version__.split("+")[0],
-                                              "cases": json.dumps(self.cases, separators=(",", ":"))}}, 0, []
-        width = [torch.empty((), dtype=dtype).element_size() for dtype, _, _ in self.tensors]
-        order = sorted(range(len(self.tensors)), key=lambda i: (-width[i], i))
-        for i in order:
-            dtype, shape, data = self.tensors[i]
-            header[str(i)] = {"dtype": NAMES[dtype], "shape": list(shape), "data_offsets": [at, at + len(data)]}
-            at += len(data)
-            blobs.append(data)
-        text = json.dumps(header, separators=(",", ":")).encode()
-        text += b" " * (-len(text) % 8)
-        path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
-        print(path.name, len(self.cases), "cases,", path.stat().st_size // 1024, "KiB")
-
-
-def r(*sizes):
-    return torch.randn(sizes, dtype=F64)
-
-
-def pos(*sizes):
-    return torch.rand(sizes, dtype=F64) + 0.2
-
-
-def unit(*sizes):
-    return torch.rand(sizes, dtype=F64) * 0.9
-
-
-def strided(*sizes, make=r):
-    """Every other element in every dimension."""
-    return make(*[2 * s for s in sizes])[tuple(slice(None, None, 2) for _ in sizes)]
-
-
-def ints(low, high, *sizes, dtype=torch.int64):
-    return torch.randint(low, high, sizes).to(dtype)
-
+from golden_ops import F64, INF, NAN, Golden, ints, pos, r, strided, unit
+from ops_linalg import factorisations, vectors
+from ops_rest import backwards, order, plain
 
 EXTREME = [NAN, INF, -INF, 0.0, -0.0, 1e-310, 1e300, -1e300, 0.5, -2.5]
 
@@ -166,7 +41,9 @@ def unary():
         g.add(n, [torch.tensor([NAN, 1.0, -1.0, 2.0, 0.0])], grad=False)
     for n in ("digamma",):
         g.add(n, [pos(3, 4) + 1], grad=False)
-    g.add("bitwise_not", [ints(0, 99, 5)])
+    for x in (ints(0, 99, 5), ints(0, 99, 2, 3, dtype=torch.uint8), ints(-9, 9, 4, dtype=torch.int8), ints(-9, 9, 3, 3).t(), ints(0, 9, 0)):
+        g.add("bitwise_not", [x])
+        g.add("logical_not", [x])
     g.add("bitwise_not", [torch.rand(5) > 0.5])
     g.add("bitwise_not", [torch.rand(5)])
     g.add("logical_not", [ints(0, 2, 5)])
@@ -217,7 +94,11 @@ def binary():
         g.add(n, [torch.rand(5) > 0.5, torch.rand(5) > 0.5])
         g.add(n, [ints(0, 99, 2, 3, dtype=torch.uint8), ints(0, 99, 3, dtype=torch.int16)])
         g.add(n, [r(3), r(3)])
-    g.add("bitwise_left_shift", [torch.arange(6), torch.arange(6)])
+    for dtype in (torch.int64, torch.int32, torch.uint8):
+        for x, y in ((torch.arange(6), torch.arange(6)), (torch.arange(60, 120, 5), torch.arange(12) % 5), (ints(0, 9, 3, 4), ints(0, 3, 4)),
+                     (ints(0, 9, 0), ints(0, 3, 0)), (torch.tensor(5), torch.tensor(1))):
+            g.add("bitwise_left_shift", [x.to(dtype), y.to(dtype)])
+            g.add("bitwise_right_shift", [x.to(dtype), y.to(dtype)])
     g.add("bitwise_right_shift", [torch.arange(-60, 60, 10), torch.arange(12) % 5])
     for a in (r(3, 4), strided(3, 4), r(4, 3).t()):
         g.add("where.self", [a > 0, a, r(4)])
@@ -229,7 +110,11 @@ def binary():
     g.add("lerp.Tensor", [r(3), r(3), unit(3)])
     g.add("masked_fill.Scalar", [r(3, 4), r(4) > 0, 2.0])
     g.add("masked_fill.Tensor", [r(3, 4), r(4) > 0, r()])
-    g.add("isclose", [torch.tensor([1.0, 2, NAN, INF]), torch.tensor([1.0, 2.1, NAN, INF])], grad=False)
+    for x, y in ((torch.tensor([1.0, 2, NAN, INF]), torch.tensor([1.0, 2.1, NAN, INF])), (ints(0, 3, 5), ints(0, 3, 5)), (r(3, 1), r(4)), (r(0), r(0))):
+        g.add("isclose", [x, y], grad=False)
+        g.add("isclose", [x, y], grad=False, rtol=0.5, atol=0.1)
+        if x.shape == y.shape:
+            g.add("isclose", [x, y], grad=False, equal_nan=True)
     for alpha in (2, 0.5):
         g.add("add", [r(3, 4), r(4)], alpha=alpha)
         g.add("sub", [r(3, 4), r(4)], alpha=alpha)
@@ -323,8 +208,26 @@ def shape():
             g.add("split.Tensor", [y, 2, d])
             g.add("chunk", [y, 2, d])
     g.add("unflatten.int", [r(2, 12), 1, [3, -1]], lambda t, d, s: t.unflatten(d, s))
-    for args in ([5], [0], [-1]):
+    for args in ([5], [0], [-1], [2.5], [1], [1e-3], [17], [-0.5], [3.0000001], [64]):
         g.add("arange", args)
+        g.add("linspace", [float(args[0]), 4.0, 5])
+    for args in ([0, 10, 3], [10, 0, -3], [0.0, 1.0, 0.25], [1, 1, 1], [-2, 2, 0.5], [0, 1, 0], [3, 4, 7]):
+        g.add("arange.start_step", args)
+        g.add("arange.start", args[:2])
+    for size in ([], [0], [2], [3, 0, 2], [1, 2, 3], [5, 1], [7]):
+        for n in ("zeros", "ones"):
+            g.add(n, [size])
+            g.add(n, [size], dtype=torch.int32)
+        g.add("full", [size, 2])
+        g.add("full", [size, -INF])
+    for n in range(8):
+        g.add("eye", [n])
+        g.add("eye.m", [n, 3])
+        for k in (-2, 0, 3):
+            g.add("tril_indices", [n, 4, k], lambda a, b, c: torch.tril_indices(a, b, c))
+            g.add("triu_indices", [4, n, k], lambda a, b, c: torch.triu_indices(a, b, c))
+    for dtype in (torch.float32, torch.bfloat16, torch.int64, torch.bool):
+        g.add("eye", [3], dtype=dtype)
     g.add("arange.start_step", [1, 2, 0.3])
     g.add("arange.start_step", [5, 1, -2])
     g.add("arange.start_step", [1, 5, -1])
@@ -384,7 +287,10 @@ def indexing():
     g.add("nonzero", [torch.tensor(1)])
     g.add("masked_select", [r(3, 4), r(4) > 0])
     g.add("take", [r(3, 4), torch.tensor([0, -1, 5])])
-    g.add("one_hot", [torch.tensor([0, 2, 1])], lambda t: F.one_hot(t))
+    for t, n in ((torch.tensor([0, 2, 1]), -1), (torch.tensor([[0, 1], [3, 1]]), 5), (torch.tensor(2), 4), (torch.tensor([0]), -1),
+                 (torch.tensor([], dtype=torch.int64), 3), (ints(0, 6, 3, 2).t(), 6), (torch.tensor([4]), 3), (torch.tensor([-1]), 3),
+                 (torch.tensor([1.0]), 3), (ints(0, 2, 2, 1, 3), 2)):
+        g.add("one_hot", [t, n], lambda t, n: F.one_hot(t, n))
     g.add("embedding", [r(5, 3), torch.tensor([[0, 1], [4, 4]])])
     g.add("embedding", [r(5, 3), torch.tensor([0, 1, 4, 4]), 1, True])
     g.add("embedding", [r(5, 3), torch.tensor([0, 5])])
@@ -429,7 +335,9 @@ def network():
     g.add("conv2d", [r(3, 7, 8), r(6, 3, 3, 2)])
     g.add("conv2d", [r(2, 3, 2, 2), r(6, 3, 3, 3)])
     g.add("conv2d", [r(2, 3, 7, 8), r(6, 2, 3, 3)])
+    g.add("conv2d", [r(0, 3, 7, 8), r(6, 3, 3, 3), r(6)])
     g.add("conv1d", [r(2, 3, 9), r(4, 3, 3), r(4)])
+    g.add("conv1d", [r(0, 3, 9), r(4, 3, 3), r(4)])
     g.add("conv3d", [r(1, 2, 5, 5, 5), r(3, 2, 2, 3, 2), r(3)])
     g.add("convolution", [r(2, 4, 5, 6), r(4, 3, 3, 3), r(6), [2, 2], [1, 1], [1, 1], True, [1, 1], 2])
     g.add("convolution", [r(2, 4, 5), r(4, 3, 3), None, [2], [0], [2], True, [0], 1])
@@ -816,7 +724,9 @@ def aliases():
         g.add(n + ".Tensor", [r(3, 4), pos(4)])
         g.add(n + ".Tensor", [ints(1, 9, 3), ints(1, 9, 3)])
     for n in "greater greater_equal less less_equal not_equal".split():
-        g.add(n + ".Tensor", [ints(0, 3, 9), ints(0, 3, 9)])
+        for x, y in ((ints(0, 3, 9), ints(0, 3, 9)), (r(3, 4), r(4)), (r(0, 2), r(2)), (r(), r()), (strided(3, 2), r(2))):
+            g.add(n + ".Tensor", [x, y])
+            g.add(n + ".Tensor", [x.float(), y])
     g.add("arctan2", [r(3), r(3)], torch.arctan2)
     g.add("clip", [r(5), -0.5, 0.5])
     g.add("moveaxis.intlist", [r(2, 3, 4), [0], [2]])
@@ -841,7 +751,10 @@ def aliases():
         g.add("float_power.Tensor_Tensor", [x.abs() + 1, r(3)], torch.float_power)
         g.add("ldexp.Tensor", [x, torch.tensor([1, 2, -1])], torch.ldexp, grad=False)
     for n in ("isposinf", "isneginf"):
-        g.add(n, [torch.tensor([INF, -INF, NAN, 1.0])])
+        for dtype in (torch.float32, F64, torch.bfloat16, torch.float16):
+            g.add(n, [torch.tensor([INF, -INF, NAN, 1.0]).to(dtype)])
+        g.add(n, [ints(0, 9, 3)])
+        g.add(n, [torch.tensor(INF)])
     for n in (0, 1, 2, 5):
         g.add("matrix_power", [r(3, 3), n], torch.matrix_power, grad=n > 0)
     g.add("matrix_power", [r(2, 3), 2], torch.matrix_power)
@@ -907,7 +820,7 @@ def loss():
 def main(folder):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for family in (unary, binary, reduction, shape, indexing, product, network, pooling, resampling, activation, distance, norms, products, selecting, statistics, aliases, transposed, loss, more_losses):
+    for family in (unary, binary, reduction, shape, indexing, product, network, pooling, resampling, activation, distance, norms, products, selecting, statistics, aliases, transposed, loss, more_losses, factorisations, vectors, plain, backwards, order):
         torch.manual_seed(0)
         family().save(folder / f"{family.__name__}.safetensors")
 

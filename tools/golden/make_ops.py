@@ -55,7 +55,9 @@ def unary():
     g.add("clamp", [ints(-9, 9, 7), -2.5, 3])
     g.add("clamp", [r(3), None, None])
     g.add("clamp_min", [r(5), 0.1])
+    g.add("clamp_min", [r(2, 6), 0.1])
     g.add("clamp_max", [r(5), 0.1])
+    g.add("clamp_max", [r(2, 6), 0.1])
     g.add("clamp.Tensor", [r(5), r(5) - 1, r(5) + 1])
     g.add("clamp.Tensor", [r(5), None, r(5)])
     g.add("clamp.Tensor", [r(3, 5), r(5) - 1, r(3, 1) + 1])
@@ -107,7 +109,9 @@ def binary():
     g.add("addcmul", [r(3, 4), r(4), r(3, 1)], value=0.5)
     g.add("addcdiv", [r(3, 4), r(4), pos(3, 1)], value=0.5)
     g.add("lerp.Scalar", [r(3), r(3), 0.3])
+    g.add("lerp.Scalar", [r(6), r(6), 0.3])
     g.add("lerp.Tensor", [r(3), r(3), unit(3)])
+    g.add("lerp.Tensor", [r(6), r(6), unit(6)])
     g.add("masked_fill.Scalar", [r(3, 4), r(4) > 0, 2.0])
     g.add("masked_fill.Tensor", [r(3, 4), r(4) > 0, r()])
     for x, y in ((torch.tensor([1.0, 2, NAN, INF]), torch.tensor([1.0, 2.1, NAN, INF])), (ints(0, 3, 5), ints(0, 3, 5)), (r(3, 1), r(4)), (r(0), r(0))):
@@ -259,6 +263,7 @@ def indexing():
     g.add("scatter.src", [strided(4, 3), 0, torch.tensor([[0, 1, 2], [1, 2, 0]]), strided(2, 3)])
     g.add("scatter.src", [r(3, 4).t(), 1, torch.tensor([[2, 0], [1, 0], [0, 1], [2, 1]]), r(2, 4).t()])
     g.add("scatter.value", [r(4, 3), 0, i, 1.5])
+    g.add("scatter.value", [r(5, 6), 0, i, 1.5])
     g.add("scatter_add", [r(3, 4).t(), 0, i, strided(2, 3)])
     g.add("scatter_add", [r(4, 3), 0, i, r(2, 3)])
     g.add("scatter_add", [ints(0, 5, 4, 3), 0, i, ints(0, 5, 2, 3)])
@@ -270,6 +275,7 @@ def indexing():
     g.add("index_select", [strided(4, 3), 0, torch.tensor([3])])
     g.add("index_select", [r(4, 3), 0, torch.tensor([4])])
     g.add("index_add", [r(4, 3), 0, torch.tensor([0, 2, 2]), r(3, 3)], alpha=2)
+    g.add("index_add", [r(5, 6), 0, torch.tensor([0, 2, 2]), r(3, 6)], alpha=2)
     g.add("index.Tensor", [r(4, 5, 6), [torch.tensor([0, 2]), None, torch.tensor([1, 1])]])
     g.add("index.Tensor", [r(4, 5), [torch.tensor([[0, 2], [1, -1]])]])
     g.add("index.Tensor", [r(4, 5), [r(4, 5) > 0]], lambda a, j: a[j[0]])
@@ -286,6 +292,7 @@ def indexing():
     g.add("nonzero", [torch.zeros(2, 2)])
     g.add("nonzero", [torch.tensor(1)])
     g.add("masked_select", [r(3, 4), r(4) > 0])
+    g.add("masked_select", [r(2, 1, 3), r(5, 3) > 0])
     g.add("take", [r(3, 4), torch.tensor([0, -1, 5])])
     for t, n in ((torch.tensor([0, 2, 1]), -1), (torch.tensor([[0, 1], [3, 1]]), 5), (torch.tensor(2), 4), (torch.tensor([0]), -1),
                  (torch.tensor([], dtype=torch.int64), 3), (ints(0, 6, 3, 2).t(), 6), (torch.tensor([4]), 3), (torch.tensor([-1]), 3),
@@ -316,6 +323,7 @@ def product():
     g.add("baddbmm", [r(2, 3, 4), r(2, 3, 2), r(2, 2, 4)])
     g.add("mv", [r(3, 2), r(2)])
     g.add("outer", [r(3), r(2)])
+    g.add("outer", [r(7), r(1)])
     g.add("linear", [r(2, 3, 4), r(5, 4), r(5)])
     g.add("linear", [r(3, 4), r(5, 4), r(5)])
     g.add("linear", [r(3, 4), r(5, 4)])
@@ -497,9 +505,13 @@ def distance():
             g.add("cdist", [a, b, p], lambda x, y, q: torch.cdist(x, y, q, compute_mode="donot_use_mm_for_euclid_dist"), grad=p != 0)
     g.add("cdist", [r(3, 4), r(5, 3), 2.0])
     g.add("_cdist_forward", [torch.randn(3, 4), torch.randn(5, 4), 2.0, 2])
+    g.add("_cdist_forward", [torch.randn(2, 3, 4), torch.randn(2, 5, 4), 1.0, None])
     for p in (2.0, 1.0, 3.0, INF):
         g.add("pdist", [r(5, 3), p], lambda x, q: F.pdist(x, q))
+    for p in (0.0, 1.0, 3.0, INF):
+        g.add("_pdist_forward", [torch.randn(5, 3), p])
     g.add("_pdist_forward", [torch.randn(4, 3), 2.0])
+    g.add("_pdist_forward", [torch.randn(6, 2), 3.0])
     return g
 
 
@@ -554,6 +566,7 @@ def products():
     g.add("addmv", [r(3), r(3, 4), r(4)], beta=0.5, alpha=2.0)
     g.add("addr", [r(3, 4), r(3), r(4)], beta=0.5, alpha=2.0)
     g.add("addbmm", [r(3, 5), r(2, 3, 4), r(2, 4, 5)], beta=0.5, alpha=2.0)
+    g.add("addbmm", [r(3, 4), r(0, 3, 2), r(0, 2, 4)], beta=0.5)
     g.add("inner", [r(2, 3), r(4, 3)])
     g.add("inner", [r(), r(4, 3)])
     g.add("inner", [r(2, 3), r(4, 2)])
@@ -720,6 +733,7 @@ def aliases():
     for n in "arccos arcsin arctanh".split():
         g.add(n, [unit(3, 4)])
     g.add("arccosh", [pos(3) + 1])
+    g.add("arccosh", [pos(9) + 1])
     for n in "divide multiply subtract".split():
         g.add(n + ".Tensor", [r(3, 4), pos(4)])
         g.add(n + ".Tensor", [ints(1, 9, 3), ints(1, 9, 3)])
@@ -728,12 +742,16 @@ def aliases():
             g.add(n + ".Tensor", [x, y])
             g.add(n + ".Tensor", [x.float(), y])
     g.add("arctan2", [r(3), r(3)], torch.arctan2)
+    g.add("arctan2", [r(6), r(6)], torch.arctan2)
     g.add("clip", [r(5), -0.5, 0.5])
+    g.add("clip", [r(2, 6), -0.5, 0.5])
     g.add("moveaxis.intlist", [r(2, 3, 4), [0], [2]])
     g.add("swapaxes", [r(2, 3, 4), 0, 2])
     g.add("swapdims", [r(2, 3, 4), 0, 2])
     g.add("ger", [r(3), r(2)])
+    g.add("ger", [r(7), r(1)])
     g.add("vdot", [r(3), r(3)])
+    g.add("vdot", [r(6), r(6)])
     g.add("concat", [[r(2, 3), r(1, 3)]], torch.concat)
     for x in (r(2, 3), strided(2, 3)):
         g.add("ravel", [x])
@@ -778,10 +796,19 @@ def transposed():
         x = r(*sizes)
         y, index = pool(x, 2, return_indices=True)
         g.add(f"max_unpool{n}d", [y, index, list(sizes[2:])], lambda a, i, s, f=(F.max_unpool1d, F.max_unpool2d, F.max_unpool3d)[n - 1]: f(a, i, 2, output_size=s))
+        for sizes in ((2, 1, 8), (1, 3, 2)):
+            shape = [*sizes[:2], *[sizes[2]] * n]
+            y, index = pool(r(*shape), 2, return_indices=True)
+            g.add(f"max_unpool{n}d", [y, index, shape[2:]], lambda a, i, s, f=(F.max_unpool1d, F.max_unpool2d, F.max_unpool3d)[n - 1]: f(a, i, 2, output_size=s))
     for x in (r(2, 3, 9, 8), strided(3, 7, 6)):
         u = torch.rand(x.shape[0] if x.dim() == 4 else 1, 3, 2, dtype=F64)
         g.add("fractional_max_pool2d", [x, [2, 3], [4, 3], u], lambda t, k, s, u: torch.ops.aten.fractional_max_pool2d(t, k, s, u.detach()), grad=False)
         g.add("fractional_max_pool2d", [x, [2, 2], [1, 5], u], lambda t, k, s, u: torch.ops.aten.fractional_max_pool2d(t, k, s, u.detach()), grad=False)
+        for sizes in ((1, 1, 8, 6, 7), (3, 2, 5, 5, 5)):
+            x = r(*sizes)
+            u3 = torch.rand(sizes[0], sizes[1], 3, dtype=F64)
+            for k, o in (([2, 2, 2], [2, 3, 3]), ([1, 2, 3], [3, 3, 2])):
+                g.add("fractional_max_pool3d", [x, k, o, u3], lambda t, k, s, u: torch.ops.aten.fractional_max_pool3d(t, k, s, u.detach()), grad=False)
     g.add("fractional_max_pool2d", [r(1, 3, 4, 4), [3, 3], [4, 4], torch.rand(1, 3, 2, dtype=F64)])
     x, u = r(1, 2, 6, 7, 5), torch.rand(1, 2, 3, dtype=F64)
     g.add("fractional_max_pool3d", [x, [2, 2, 2], [3, 4, 2], u], lambda t, k, s, u: torch.ops.aten.fractional_max_pool3d(t, k, s, u.detach()), grad=False)

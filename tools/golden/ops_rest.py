@@ -72,8 +72,9 @@ def plain():
     for x in (r(1, 3, 1), r(1, 1, 2, 1), strided(1, 3)):
         g.add("squeeze.dims", [x, [0]], lambda t, d: t.squeeze(0))
         g.add("squeeze.dims", [x, [0, -1]], lambda t, d: t.squeeze(-1).squeeze(0))
-    for s in (3, 2.5, True, -INF):
-        g.add("scalar_tensor", [s], torch.scalar_tensor if isinstance(s, float) else None, dtype=F64)
+    for s in (3, 2.5, True, -INF, NAN):
+        for dtype in (F64, torch.float32, torch.bfloat16):
+            g.add("scalar_tensor", [s], torch.scalar_tensor, dtype=dtype)
     g.add("ones", [[2, 3]])
     g.add("ones", [[0]])
     g.add("ones", [[2]], dtype=torch.int16)

@@ -188,7 +188,8 @@ static cr_tensor *greatest_divisor(const char *name, cr_tensor *a, cr_tensor *b)
         cr_contiguous(cr_clone(cr_abs(cr_to_dtype(cr_expand_as(a, like), dtype_of(like)))));
     cr_tensor *y =
         cr_contiguous(cr_clone(cr_abs(cr_to_dtype(cr_expand_as(b, like), dtype_of(like)))));
-    for (bool more = like->numel > 0; more && x && y;) {
+    bool more = like->numel > 0;
+    for (int step = 0; step < 100 && more && x && y; step++) { /* 64-bit numbers need at most 92 */
         CR_SCOPE {
             cr_tensor *end = cr_eq_scalar(y, 0),
                       *rest = cr_remainder(x, cr_masked_fill_scalar(y, end, 1));

@@ -8,5 +8,6 @@
 #include <cresset/module.h>
 #include <cresset/rnn.h>
 #include <cresset/state_dict.h>
+#include <cresset/transformer.h>
 
 #endif

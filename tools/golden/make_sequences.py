@@ -97,9 +97,62 @@ def recurrent_cases():
     recurrent("gru_cell", nn.GRUCell(3, 5), randn(2, 3), randn(2, 5))
 
 
+def attention(name, module, query, key, value, padding=None, mask=None, weights=True, **options):
+    record(name, module, [query, key, value, padding, mask],
+           lambda q, k, v, p, m: module(q, k, v, key_padding_mask=p, attn_mask=m, need_weights=weights, **options))
+
+
+def self_attention(name, module, x, padding=None, mask=None):
+    record(name, module, [x, padding, mask], lambda x, p, m: module(x, x, x, key_padding_mask=p, attn_mask=m, need_weights=False)[0])
+
+
+def masked(*shape):
+    """Bools, few of them true, the first of a row never."""
+    mask = torch.rand(*shape) < 0.3
+    mask[..., 0] = False
+    return mask
+
+
+def attention_cases():
+    randn = torch.randn
+    q, k, v = randn(3, 2, 8), randn(5, 2, 8), randn(5, 2, 8)
+    attention("attention", nn.MultiheadAttention(8, 2), q, k, v)
+    attention("attention_plain", nn.MultiheadAttention(8, 2, bias=False), q, k, v, weights=False)
+    attention("attention_heads", nn.MultiheadAttention(8, 4), q, k, v, average_attn_weights=False)
+    attention("attention_masks", nn.MultiheadAttention(8, 2), q, k, v, masked(2, 5), masked(3, 5))
+    attention("attention_floats", nn.MultiheadAttention(8, 2, batch_first=True), q.transpose(0, 1), k.transpose(0, 1),
+              v.transpose(0, 1), masked(2, 5), randn(4, 3, 5), weights=False)
+    attention("attention_dims", nn.MultiheadAttention(8, 2, kdim=3, vdim=5, add_bias_kv=True, add_zero_attn=True), q,
+              randn(5, 2, 3), randn(5, 2, 5), masked(2, 5), masked(3, 5))
+    attention("attention_unbatched", nn.MultiheadAttention(8, 2), q[:, 0], k[:, 0], v[:, 0], masked(5))
+    self_attention("attention_self", nn.MultiheadAttention(8, 2, batch_first=True), randn(2, 5, 8), masked(2, 5))
+    self_attention("attention_causal", nn.MultiheadAttention(8, 2), randn(5, 2, 8), None,
+                   torch.ones(5, 5, dtype=torch.bool).triu(1))
+    memory = nn.MultiheadAttention(8, 2)
+    record("attention_memory", memory, [q, k], lambda q, k: memory(q, k, k, need_weights=False)[0])
+
+
+def transformer_cases():
+    randn = torch.randn
+    square = nn.Transformer.generate_square_subsequent_mask
+    record("encoder_layer", nn.TransformerEncoderLayer(8, 2, 12, 0.0), [randn(4, 2, 8), square(4), masked(2, 4)])
+    record("encoder_layer_first", nn.TransformerEncoderLayer(8, 2, 12, 0.0, "gelu", 1e-3, True, True),
+           [randn(2, 4, 8), None, masked(2, 4)])
+    record("decoder_layer", nn.TransformerDecoderLayer(8, 2, 12, 0.0),
+           [randn(3, 2, 8), randn(4, 2, 8), square(3), masked(3, 4), masked(2, 3), masked(2, 4)])
+    record("decoder_layer_first", nn.TransformerDecoderLayer(8, 2, 12, 0.0, norm_first=True, batch_first=True),
+           [randn(2, 3, 8), randn(2, 4, 8)])
+    record("encoder", nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 12, 0.0), 2, nn.LayerNorm(8)),
+           [randn(4, 2, 8), square(4)])
+    record("transformer", nn.Transformer(8, 2, 1, 1, 12, 0.0),
+           [randn(4, 2, 8), randn(3, 2, 8), None, square(3), None, masked(2, 4), None, masked(2, 4)])
+
+
 def main(folder):
     torch.manual_seed(1)
     recurrent_cases()
+    attention_cases()
+    transformer_cases()
     save(folder / "nn" / "sequences.safetensors", OUT)
 
 

@@ -158,6 +158,155 @@ START_TEST(recurrent_layers_print_as_in_pytorch)
 }
 END_TEST
 
+static size_t each_head(cr_module *module, cr_tensor *const *in, size_t n, cr_tensor **out)
+{
+    (void)n;
+    out[0] =
+        cr_attend(module, in[0], in[1], in[2], .weights = &out[1], .no_average_attn_weights = true);
+    return out[0] ? 2 : 0;
+}
+
+static size_t to_itself(cr_module *module, cr_tensor *const *in, size_t n, cr_tensor **out)
+{
+    (void)n;
+    out[0] = cr_forward(module, in[0], in[0], in[0], in[1], in[2]);
+    return out[0] != NULL;
+}
+
+static size_t causally(cr_module *module, cr_tensor *const *in, size_t n, cr_tensor **out)
+{
+    (void)n;
+    out[0] = cr_attend(module, in[0], in[0], in[0], .is_causal = true);
+    return out[0] != NULL;
+}
+
+static size_t to_memory(cr_module *module, cr_tensor *const *in, size_t n, cr_tensor **out)
+{
+    (void)n;
+    out[0] = cr_forward(module, in[0], in[1], in[1]);
+    return out[0] != NULL;
+}
+
+START_TEST(attention_agrees_with_pytorch)
+{
+    CHECK(attention, cr_multihead_attention(8, 2), 3);
+    CHECK(attention_plain, cr_multihead_attention(8, 2, .no_bias = true), 3);
+    CHECK_BY(attention_heads, cr_multihead_attention(8, 4), 3, each_head);
+    CHECK(attention_masks, cr_multihead_attention(8, 2), 5);
+    CHECK(attention_floats, cr_multihead_attention(8, 2, .batch_first = true), 5);
+    CHECK(attention_dims,
+          cr_multihead_attention(8, 2, .kdim = 3, .vdim = 5, .add_bias_kv = true,
+                                 .add_zero_attn = true),
+          5);
+    CHECK(attention_unbatched, cr_multihead_attention(8, 2), 4);
+    CHECK_BY(attention_self, cr_multihead_attention(8, 2, .batch_first = true), 3, to_itself);
+    CHECK_BY(attention_causal, cr_multihead_attention(8, 2), 3, to_itself);
+    CHECK_BY(attention_causal, cr_multihead_attention(8, 2), 3, causally);
+    CHECK_BY(attention_memory, cr_multihead_attention(8, 2), 2, to_memory);
+}
+END_TEST
+
+START_TEST(transformers_agree_with_pytorch)
+{
+    CHECK(encoder_layer, cr_transformer_encoder_layer(8, 2, 12, .dropout = CR_ZERO), 3);
+    CHECK(encoder_layer_first,
+          cr_transformer_encoder_layer(8, 2, 12, CR_ZERO, "gelu", 1e-3, .batch_first = true,
+                                       .norm_first = true),
+          3);
+    CHECK(decoder_layer, cr_transformer_decoder_layer(8, 2, 12, CR_ZERO), 6);
+    CHECK(decoder_layer_first,
+          cr_transformer_decoder_layer(8, 2, 12, CR_ZERO, .norm_first = true, .batch_first = true),
+          2);
+    CHECK(encoder,
+          cr_transformer_encoder(cr_transformer_encoder_layer(8, 2, 12, CR_ZERO), 2,
+                                 .norm = cr_layer_norm(8)),
+          2);
+    CHECK(transformer, cr_transformer(8, 2, 1, 1, 12, CR_ZERO), 8);
+}
+END_TEST
+
+START_TEST(stacks_hold_copies_and_masks_are_triangles)
+{
+    cr_module *one = cr_transformer_encoder_layer(8, 2, 12);
+    cr_module *stack = cr_transformer_encoder(one, 2);
+    cr_tensor *a = cr_get_parameter(stack, "layers.0.linear1.weight"),
+              *b = cr_get_parameter(stack, "layers.1.linear1.weight");
+    ck_assert(a != b && cr_equal(a, b));
+    ck_assert(cr_equal(a, cr_get_parameter(one, "linear1.weight")));
+    assert_close("mask", cr_exp(cr_generate_square_subsequent_mask(3)),
+                 cr_tensor_f32(CR_INTS(3, 3), 1, 0, 0, 1, 1, 0, 1, 1, 1), 0);
+    ck_assert_int_eq(cr_parameter_count(cr_transformer(16, 2, 2, 3, 20)), 12564);
+    assert_no_error();
+}
+END_TEST
+
+START_TEST(attention_refuses_what_does_not_fit)
+{
+    cr_tensor *x = cr_zeros(CR_INTS(3, 2, 8));
+    cr_module *net = cr_multihead_attention(8, 2);
+    ck_assert_ptr_null(cr_multihead_attention(8, 3));
+    assert_error("MultiheadAttention: embed_dim must be divisible by num_heads, got 8 and 3");
+    ck_assert_ptr_null(cr_multihead_attention(8));
+    assert_error_has("must be greater than 0");
+    ck_assert_ptr_null(cr_forward(net, x, x));
+    assert_error_has("forward takes query, key and value");
+    ck_assert_ptr_null(cr_forward(net, cr_zeros(CR_INTS(3, 2, 6)), x, x));
+    assert_error_has("was expecting a query of 8 features in a batch of 2, but got [3, 2, 6]");
+    ck_assert_ptr_null(cr_forward(net, x, cr_zeros(CR_INTS(3, 1, 8)), x));
+    assert_error_has("was expecting a key of 8 features");
+    ck_assert_ptr_null(cr_forward(net, x, cr_zeros(CR_INTS(4, 2, 8)), x));
+    assert_error_has("does not match value's");
+    ck_assert_ptr_null(cr_forward(net, x, cr_zeros(CR_INTS(3, 8)), x));
+    assert_error_has("should all be 3-D");
+    ck_assert_ptr_null(cr_forward(net, x, x, x, NULL, cr_zeros(CR_INTS(3, 4))));
+    assert_error(
+        "MultiheadAttention: The shape of the attn_mask is [3, 4], but should be [3, 3] or "
+        "[4, 3, 3]");
+    ck_assert_ptr_null(cr_forward(net, x, x, x, cr_zeros(CR_INTS(3, 3))));
+    assert_error_has("key_padding_mask should be [2, 3]");
+    ck_assert_ptr_null(cr_forward(net, x, x, x, cr_zeros(CR_INTS(2, 3), .dtype = CR_I64)));
+    assert_error_has("only bool and floating types of key_padding_mask");
+    ck_assert_ptr_null(cr_attend(cr_linear(1, 1), x, x, x));
+    assert_error("cr_attend: Linear is no MultiheadAttention");
+    ck_assert_ptr_null(cr_transformer_encoder_layer(8, 2, .activation = "sin"));
+    assert_error_has("activation should be relu/gelu, not sin");
+    ck_assert_ptr_null(cr_transformer_encoder(cr_linear(1, 1), 2));
+    assert_error_has("copies TransformerEncoderLayer alone, not Linear");
+    ck_assert_ptr_null(cr_forward(cr_transformer(8, 2, 1, 1, 12), x, cr_zeros(CR_INTS(3, 1, 8))));
+    assert_error_has("the batch number of src and tgt must be equal");
+    ck_assert_ptr_null(cr_forward(cr_transformer(8, 2, 1, 1, 12), x, cr_zeros(CR_INTS(3, 2, 4))));
+    assert_error_has("must be equal to d_model=8");
+    assert_no_error();
+}
+END_TEST
+
+START_TEST(attention_prints_as_in_pytorch)
+{
+    check_text(cr_multihead_attention(8, 2, .no_bias = true),
+               "MultiheadAttention(\n  (out_proj): NonDynamicallyQuantizableLinear(in_features=8, "
+               "out_features=8, bias=False)\n)");
+    check_text(cr_transformer_encoder(cr_transformer_encoder_layer(8, 2, 12), 1),
+               "TransformerEncoder(\n"
+               "  (layers): ModuleList(\n"
+               "    (0): TransformerEncoderLayer(\n"
+               "      (self_attn): MultiheadAttention(\n"
+               "        (out_proj): NonDynamicallyQuantizableLinear(in_features=8, out_features=8, "
+               "bias=True)\n"
+               "      )\n"
+               "      (linear1): Linear(in_features=8, out_features=12, bias=True)\n"
+               "      (dropout): Dropout(p=0.1, inplace=False)\n"
+               "      (linear2): Linear(in_features=12, out_features=8, bias=True)\n"
+               "      (norm1): LayerNorm((8,), eps=1e-05, elementwise_affine=True)\n"
+               "      (norm2): LayerNorm((8,), eps=1e-05, elementwise_affine=True)\n"
+               "      (dropout1): Dropout(p=0.1, inplace=False)\n"
+               "      (dropout2): Dropout(p=0.1, inplace=False)\n"
+               "    )\n"
+               "  )\n"
+               ")");
+    assert_no_error();
+}
+END_TEST
+
 static cr_tensor *run_rnn(void *context, cr_tensor *const *in, size_t n)
 {
     cr_tensor *out[2];
@@ -209,6 +358,8 @@ int main(void)
         tcase_add_test(all, cells_agree_with_pytorch);
         tcase_add_test(all, packed_sequences_agree_with_pytorch);
         tcase_add_test(all, recurrent_layers_can_be_differentiated_twice);
+        tcase_add_test(all, attention_agrees_with_pytorch);
+        tcase_add_test(all, transformers_agree_with_pytorch);
         suite_add_tcase(suite, all);
     }
     TCase *rest = tcase_create("rest");
@@ -217,6 +368,9 @@ int main(void)
     tcase_add_test(rest, packing_refuses_what_is_no_length);
     tcase_add_test(rest, recurrent_layers_refuse_what_does_not_fit);
     tcase_add_test(rest, recurrent_layers_print_as_in_pytorch);
+    tcase_add_test(rest, stacks_hold_copies_and_masks_are_triangles);
+    tcase_add_test(rest, attention_refuses_what_does_not_fit);
+    tcase_add_test(rest, attention_prints_as_in_pytorch);
     tcase_add_test(rest, layers_drop_between_them_in_training_only);
     suite_add_tcase(suite, rest);
     return run_suite(suite);

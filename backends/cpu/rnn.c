@@ -17,7 +17,7 @@ typedef struct rnn_plan {
     int64_t rows, batch, hidden, steps;
     int mode, gates;
     bool reverse, keep, constant;
-    size_t packed_at, offsets_at, hidden_grads_at, before_at;
+    size_t packed_at, offsets_at, zeros_at, hidden_grads_at, before_at;
 } rnn_plan;
 
 /* Addresses of one run. Rows of step t begin at offsets[t]; sizes[t] sequences take part in it. */
@@ -149,6 +149,8 @@ static cr_status scan_body(const cpu_staged *staged, const cr_run *run, void *co
         return status;
     bool wide = is_wide(staged);
     size_t state = (size_t)(p->batch * p->hidden) * (wide ? 8 : 4);
+    if (!j.bias) /* a test in the gates' loops would cost more than to add these */
+        j.bias = memset(scratch + p->zeros_at, 0, (size_t)(p->gates * p->hidden) * (wide ? 8 : 4));
     if (j.cell && state)
         memcpy(j.cell, in[2], state);
     if (state)
@@ -241,6 +243,8 @@ static cr_status plan_any(const cpu_call *call, bool back, cr_plan **plan)
     int64_t units = back ? PANEL : units_of(p), panels = (p->hidden + units - 1) / units;
     p->offsets_at = take(&bytes, 2 * p->steps, sizeof(int64_t));
     p->packed_at = take(&bytes, panels * units * p->gates * p->hidden, real);
+    if (!back)
+        p->zeros_at = take(&bytes, p->gates * p->hidden, real);
     if (back) {
         p->before_at = take(&bytes, p->rows * p->hidden, real);
         p->hidden_grads_at = take(&bytes, mode == MODE_GRU ? 3 * p->rows * p->hidden : 0, real);

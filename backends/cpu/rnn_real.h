@@ -28,19 +28,17 @@ static inline void NAME(row)(const rnn_job *j, int64_t row, int64_t b, int64_t u
     const rnn_plan *p = j->plan;
     const int64_t hidden = p->hidden, units = units_of(p);
     const REAL *restrict x = (const REAL *)j->gates + row * p->gates * hidden + unit;
-    const REAL *bias = j->bias ? (const REAL *)j->bias + unit : NULL;
+    const REAL *restrict bias = (const REAL *)j->bias + unit;
     REAL *restrict y = (REAL *)j->output + row * hidden + unit;
     if (p->mode == MODE_LSTM) {
         REAL *restrict c = (REAL *)j->cell + b * hidden + unit;
         REAL in[PANEL / 4], forget[PANEL / 4], cell[PANEL / 4], out[PANEL / 4];
 #pragma omp simd
         for (int64_t u = 0; u < n; u++) {
-            in[u] = SIGMOID(x[u] + sum[u] + (bias ? bias[u] : 0));
-            forget[u] = SIGMOID(x[hidden + u] + sum[units + u] + (bias ? bias[hidden + u] : 0));
-            cell[u] =
-                TANH(x[2 * hidden + u] + sum[2 * units + u] + (bias ? bias[2 * hidden + u] : 0));
-            out[u] =
-                SIGMOID(x[3 * hidden + u] + sum[3 * units + u] + (bias ? bias[3 * hidden + u] : 0));
+            in[u] = SIGMOID(x[u] + sum[u] + bias[u]);
+            forget[u] = SIGMOID(x[hidden + u] + sum[units + u] + bias[hidden + u]);
+            cell[u] = TANH(x[2 * hidden + u] + sum[2 * units + u] + bias[2 * hidden + u]);
+            out[u] = SIGMOID(x[3 * hidden + u] + sum[3 * units + u] + bias[3 * hidden + u]);
             c[u] = forget[u] * c[u] + in[u] * cell[u];
             y[u] = out[u] * TANH(c[u]);
         }
@@ -56,9 +54,9 @@ static inline void NAME(row)(const rnn_job *j, int64_t row, int64_t b, int64_t u
         REAL reset[PANEL / 4], update[PANEL / 4], fresh[PANEL / 4], part[PANEL / 4];
 #pragma omp simd
         for (int64_t u = 0; u < n; u++) {
-            reset[u] = SIGMOID(x[u] + sum[u] + (bias ? bias[u] : 0));
-            update[u] = SIGMOID(x[hidden + u] + sum[units + u] + (bias ? bias[hidden + u] : 0));
-            part[u] = sum[2 * units + u] + (bias ? bias[2 * hidden + u] : 0);
+            reset[u] = SIGMOID(x[u] + sum[u] + bias[u]);
+            update[u] = SIGMOID(x[hidden + u] + sum[units + u] + bias[hidden + u]);
+            part[u] = sum[2 * units + u] + bias[2 * hidden + u];
             fresh[u] = TANH(x[2 * hidden + u] + reset[u] * part[u]);
             y[u] = fresh[u] + update[u] * (before[u] - fresh[u]);
         }
@@ -72,10 +70,10 @@ static inline void NAME(row)(const rnn_job *j, int64_t row, int64_t b, int64_t u
     } else if (p->mode == MODE_TANH) {
 #pragma omp simd
         for (int64_t u = 0; u < n; u++)
-            y[u] = TANH(x[u] + sum[u] + (bias ? bias[u] : 0));
+            y[u] = TANH(x[u] + sum[u] + bias[u]);
     } else {
         for (int64_t u = 0; u < n; u++) {
-            REAL s = x[u] + sum[u] + (bias ? bias[u] : 0);
+            REAL s = x[u] + sum[u] + bias[u];
             y[u] = s < 0 ? 0 : s; /* NaN stays */
         }
     }
@@ -106,8 +104,7 @@ static void NAME(tile)(const rnn_job *j, int64_t t, int64_t b0, int64_t b1, int6
                          .alpha = 1});
         for (int64_t i = 0; i < count; i++)
             NAME(row)
-            (j, j->offsets[t] + b + i, b + i, unit, n, sums + i * width,
-             before + i * hidden + unit);
+        (j, j->offsets[t] + b + i, b + i, unit, n, sums + i * width, before + i * hidden + unit);
         b += count;
     }
 }

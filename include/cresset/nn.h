@@ -2,6 +2,7 @@
 #ifndef CRESSET_NN_H
 #define CRESSET_NN_H
 
+#include <cresset/checkpoint.h>
 #include <cresset/init.h>
 #include <cresset/layers.h>
 #include <cresset/losses.h>

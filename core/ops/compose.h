@@ -38,6 +38,14 @@ static inline cr_ints sizes_of_tensor(cr_tensor *t)
 {
     return cr_make_ints(t->size, t->dim);
 }
+/* How many elements the dimensions from `from` up to `to` hold; with reshape it stands where -1 would be ambiguous. */
+static inline int64_t count_of(const cr_tensor *t, int from, int to)
+{
+    int64_t count = 1;
+    for (int d = from; d < to; d++)
+        count *= t->size[d];
+    return count;
+}
 /* A 0-d tensor of a number on t's device. */
 static inline cr_tensor *number_like(cr_tensor *t, cr_scalar s, cr_dtype dtype)
 {

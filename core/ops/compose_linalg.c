@@ -355,13 +355,12 @@ COMPOSITE(logdet)
 /* H₁·H₂·…: each is I - τ·v·vᵀ, v below the diagonal of a column and 1 on it. Times the first columns of the identity. */
 static cr_tensor *householder(cr_tensor *a, cr_tensor *tau, int64_t wide)
 {
-    int64_t m = rows(a), k = tau->size[tau->dim - 1];
+    int64_t m = rows(a), k = tau->size[tau->dim - 1], sizes[CR_MAX_RANK];
     const char *device = cr_tensor_device(a);
-    cr_tensor *q =
-        cr_expand_as(cr_eye_m(m, wide, .dtype = dtype_of(a), .device = device),
-                     cr_narrow(cr_matmul(a, cr_zeros(CR_INTS(columns(a), wide),
-                                                     .dtype = dtype_of(a), .device = device)),
-                               -1, 0, wide));
+    memcpy(sizes, a->size, sizeof sizes);
+    sizes[a->dim - 1] = wide;
+    cr_tensor *q = cr_expand(cr_eye_m(m, wide, .dtype = dtype_of(a), .device = device),
+                             cr_make_ints(sizes, a->dim));
     cr_tensor *v = cr_add(cr_tril(cr_narrow(a, -1, 0, k), .diagonal = -1),
                           cr_eye_m(m, k, .dtype = dtype_of(a), .device = device));
     for (int64_t i = k - 1; i >= 0 && q; i--) {

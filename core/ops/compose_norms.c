@@ -483,7 +483,14 @@ static cr_tensor *powers(cr_tensor *x, const cr_value *count, bool ascending)
     return ascending ? y : cr_flip(y, CR_INTS(-1));
 }
 COMPOSITE(linalg_vander)
-GIVE(powers(T(0), &args[1], true))
+{
+    (void)op;
+    cr_tensor *x = T(0)->dim ? T(0) : cr_reshape(T(0), CR_INTS(1));
+    int64_t n = args[1].tag == CR_NONE ? cr_tensor_size(T(0)->dim ? T(0) : x, -1) : INT(1);
+    if (n < 1 || (n == 1 && args[1].tag == CR_NONE && !T(0)->dim))
+        return CR_FAIL_INT("linalg.vander: N must be greater than 1, got %lld", (long long)n);
+    return cr_give(r, powers(x, &args[1], true));
+}
 COMPOSITE(vander)
 {
     (void)op;

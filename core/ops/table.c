@@ -107,6 +107,7 @@ static bool add(cr_op *ops, size_t r, cr_variant variant, const char *text)
     /* What inference makes of these depends on the numbers' values, not on their kinds alone. */
     op->numbers_in_key = op->infer == cr_infer_arange || op->infer == cr_infer_uniform ||
                          op->infer == cr_infer_native_dropout ||
+                         op->infer == cr_infer_vector_norm ||
                          !strncmp(rows[r].schema, "pow.Tensor_Scalar", 17);
     op->own_inplace = variant == CR_FUNCTIONAL && schema->nargs && schema->args[0].written &&
                       schema->args[0].type == CR_ARG_TENSOR;

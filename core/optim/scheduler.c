@@ -136,7 +136,7 @@ static double one_cycle_rule(const cr_scheduler *s, size_t g, double now)
     double first = s->highest / s->div_factor, momentum = 0;
     double lr = one_cycle(s, first, s->highest, first / s->final_div_factor, &momentum);
     if (s->cycle_momentum)
-        *(s->optimizer->kind == CR_SGD ? &n->momentum : &n->beta1) = momentum;
+        *(cr_optimizer_has(s->optimizer, CR_TAKES(BETAS)) ? &n->beta1 : &n->momentum) = momentum;
     return lr;
 }
 
@@ -353,7 +353,7 @@ cr_scheduler *cr_one_cycle_lr_with(cr_optimizer *optimizer, double max_lr,
     s->three_phase = o->three_phase;
     s->highest = max_lr;
     s->one_cycle = true;
-    bool sgd = optimizer->kind == CR_SGD;
+    bool betas = cr_optimizer_has(optimizer, CR_TAKES(BETAS));
     if (s->total < 1)
         cr_fail("cr_one_cycle_lr: total_steps, or epochs and steps_per_epoch, must be given and be "
                 "at least 1");
@@ -362,7 +362,7 @@ cr_scheduler *cr_one_cycle_lr_with(cr_optimizer *optimizer, double max_lr,
     else if (o->anneal_strategy && strcmp(o->anneal_strategy, "cos") && !s->linear)
         cr_fail("anneal_strategy must by one of 'cos' or 'linear', instead got %s",
                 o->anneal_strategy);
-    else if (s->cycle_momentum && sgd && optimizer->groups[0].numbers.momentum == 0)
+    else if (s->cycle_momentum && !betas && !cr_optimizer_has(optimizer, CR_TAKES(MOMENTUM)))
         cr_fail("optimizer must support momentum with `cycle_momentum` option enabled");
     else {
         for (size_t g = 0; g < optimizer->count; g++)

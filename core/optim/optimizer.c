@@ -167,7 +167,8 @@ int cr_add_param_group_with(cr_optimizer *optimizer, cr_params params,
 #define X(name) n.name = cr_given(options->name, n.name);
         X(lr)
         X(momentum)
-        X(dampening) X(weight_decay) X(eps) X(alpha) X(rho) X(lr_decay) X(initial_accumulator_value)
+        X(dampening)
+        X(weight_decay) X(eps) X(alpha) X(rho) X(lr_decay) X(initial_accumulator_value)
             X(momentum_decay) X(lambd) X(t0)
 #undef X
                 n.beta1 = cr_given(options->betas[0], n.beta1);

@@ -5,12 +5,14 @@
 trajectories.safetensors holds parameters after some of 50 steps, schedules.safetensors learning rates. Same bytes each time.
 """
 
+import math
 import pathlib
 import sys
 
 import torch
 from torch import nn, optim
 from torch.optim import lr_scheduler as schedules
+from torch.optim.swa_utils import SWALR
 
 from make_nn import save
 
@@ -84,6 +86,9 @@ def trajectory_cases():
     return out
 
 
+STEPS = 50
+
+
 def schedulers():
     yield "step", lambda o: schedules.StepLR(o, 7, gamma=0.5)
     yield "multi_step", lambda o: schedules.MultiStepLR(o, [3, 8, 8, 20])
@@ -95,11 +100,35 @@ def schedulers():
     yield "cosine", lambda o: schedules.CosineAnnealingLR(o, 8, eta_min=0.01)
     yield "lambda", lambda o: schedules.LambdaLR(o, lambda t: 0.95 ** t)
     yield "multiplicative", lambda o: schedules.MultiplicativeLR(o, lambda t: 0.9)
-    yield "one_cycle", lambda o: schedules.OneCycleLR(o, 0.5, total_steps=30)
-    yield "one_cycle_linear", lambda o: schedules.OneCycleLR(o, 0.5, epochs=5, steps_per_epoch=6, anneal_strategy="linear",
+    yield "one_cycle", lambda o: schedules.OneCycleLR(o, 0.5, total_steps=50)
+    yield "one_cycle_linear", lambda o: schedules.OneCycleLR(o, 0.5, epochs=5, steps_per_epoch=10, anneal_strategy="linear",
                                                             three_phase=True, pct_start=0.4)
     yield "sequential", lambda o: schedules.SequentialLR(
         o, [schedules.ConstantLR(o, factor=0.1, total_iters=2), schedules.ExponentialLR(o, 0.9)], [5])
+    yield "sequential_more", lambda o: schedules.SequentialLR(
+        o, [schedules.LinearLR(o, total_iters=6), schedules.MultiplicativeLR(o, lambda t: 0.9),
+            schedules.CosineAnnealingWarmRestarts(o, 7)], [6, 20])
+    yield "restarts", lambda o: schedules.CosineAnnealingWarmRestarts(o, 10)
+    yield "restarts_growing", lambda o: schedules.CosineAnnealingWarmRestarts(o, 5, T_mult=2, eta_min=0.01)
+    yield "cyclic", lambda o: schedules.CyclicLR(o, 0.01, 0.2, step_size_up=6)
+    yield "cyclic_triangular2", lambda o: schedules.CyclicLR(o, 0.01, 0.2, step_size_up=5, step_size_down=8, mode="triangular2")
+    yield "cyclic_exp_range", lambda o: schedules.CyclicLR(o, 0.01, 0.2, step_size_up=4, mode="exp_range", gamma=0.95,
+                                                           base_momentum=0.7, max_momentum=0.95)
+    yield "cyclic_function", lambda o: schedules.CyclicLR(o, 0.01, 0.2, step_size_up=4, scale_fn=lambda x: 0.9,
+                                                          cycle_momentum=False)
+    yield "chained", lambda o: schedules.ChainedScheduler([schedules.ConstantLR(o, factor=0.1, total_iters=4),
+                                                           schedules.ExponentialLR(o, 0.9)])
+    yield "swa", lambda o: SWALR(o, 0.02)
+    yield "swa_linear", lambda o: SWALR(o, 0.5, anneal_epochs=20, anneal_strategy="linear")
+    yield "swa_at_once", lambda o: SWALR(o, 0.5, anneal_epochs=0)
+    yield "plateau", lambda o: schedules.ReduceLROnPlateau(o, patience=2)
+    yield "plateau_options", lambda o: schedules.ReduceLROnPlateau(
+        o, mode="max", factor=0.5, patience=1, threshold=0.05, threshold_mode="abs", cooldown=2, min_lr=0.01)
+
+
+# What a plateau scheduler is told at step t.
+def metric(t):
+    return math.cos(t * t * 0.7) / (1 + t // 7)
 
 
 def schedule_cases():
@@ -108,12 +137,12 @@ def schedule_cases():
         optimiser = optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1, momentum=0.9)
         schedule = make(optimiser)
         rates, momenta = [], []
-        for _ in range(30):
+        for t in range(STEPS):
             rates.append(optimiser.param_groups[0]["lr"])
             momenta.append(optimiser.param_groups[0]["momentum"])
             optimiser.step()
-            if len(rates) < 30:
-                schedule.step()
+            if t + 1 < STEPS:
+                schedule.step(*([metric(t)] if isinstance(schedule, schedules.ReduceLROnPlateau) else []))
         out[f"{name}.lr"] = torch.tensor(rates, dtype=torch.float64)
         out[f"{name}.momentum"] = torch.tensor(momenta, dtype=torch.float64)
     return out

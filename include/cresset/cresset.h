@@ -8,6 +8,8 @@
 #include <cresset/call.h>
 #include <cresset/data.h>
 #include <cresset/dispatch.h>
+#include <cresset/dlpack.h>
+#include <cresset/einops.h>
 #include <cresset/io.h>
 #include <cresset/nn.h>
 #include <cresset/ops.h>

@@ -15,5 +15,6 @@
 #include <cresset/ops.h>
 #include <cresset/optim.h>
 #include <cresset/tensor.h>
+#include <cresset/transforms.h>
 
 #endif

@@ -38,10 +38,34 @@ static inline cr_ints sizes_of_tensor(cr_tensor *t)
 {
     return cr_make_ints(t->size, t->dim);
 }
+/* How many elements the dimensions from `from` up to `to` hold; with reshape it stands where -1 would be ambiguous. */
+static inline int64_t count_of(const cr_tensor *t, int from, int to)
+{
+    int64_t count = 1;
+    for (int d = from; d < to; d++)
+        count *= t->size[d];
+    return count;
+}
 /* A 0-d tensor of a number on t's device. */
 static inline cr_tensor *number_like(cr_tensor *t, cr_scalar s, cr_dtype dtype)
 {
     return cr_full(CR_EMPTY, s, .dtype = dtype, .device = cr_tensor_device(t));
+}
+/* Half-width floats are computed with as float32, and brought back once. */
+static inline cr_tensor *fine(cr_tensor *x)
+{
+    return dtype_of(x) == CR_F16 || dtype_of(x) == CR_BF16 ? cr_to_dtype(x, CR_F32) : x;
+}
+static inline cr_tensor *coarse(cr_tensor *y, cr_tensor *like)
+{
+    return y ? cr_to_dtype(y, dtype_of(like)) : NULL;
+}
+/* False, and the error, if x is no floating-point tensor. */
+static inline bool needs_float(const char *name, cr_tensor *x)
+{
+    if (!is_float(x))
+        cr_fail("%s: needs a floating-point tensor, not %s", name, cr_dtype_name(dtype_of(x)));
+    return is_float(x);
 }
 /* Ends a function with several results. */
 static inline int cr_give_two(cr_results *r, cr_tensor *a, cr_tensor *b)
@@ -59,6 +83,8 @@ static inline int cr_give_three(cr_results *r, cr_tensor *a, cr_tensor *b, cr_te
     r->t[2] = c;
     return all && !(a && b && c) ? -1 : 0;
 }
+/* Makes r a list of n tensors, to be filled in: r->list. 0, or an error. */
+int cr_list_of(cr_results *r, int64_t n);
 /* The factory arguments dtype, layout, device, … that begin at place i. */
 #define FACTORY_DTYPE(i)  cr_value_dtype(&args[i])
 #define FACTORY_DEVICE(i) cr_value_device(&args[(i) + 2])

@@ -1,35 +1,61 @@
-/* Activations and other element-wise functions said with simpler ones; their derivatives follow from those. */
+/* Activations said with other operations. Where two formulas meet, the one that is not taken sees a harmless input, so that
+ * its derivative is not 0 · infinity. */
 #include <math.h>
 
 #include "core/ops/compose.h"
 
-static cr_tensor *zeros_where(cr_tensor *keep, cr_tensor *x)
+/* A number in x's dtype. */
+static cr_tensor *number(cr_tensor *x, double value)
 {
-    return cr_where_scalar_other(keep, x, 0);
+    return number_like(x, cr_float_scalar(value), dtype_of(x));
+}
+
+/* hardswish: x·0 below -3, x above 3, x·(x + 3)/6 between. */
+COMPOSITE(hardswish)
+{
+    (void)op;
+    if (!needs_float("hardswish", T(0)))
+        return -1;
+    cr_tensor *x = fine(T(0)), *mid = cr_clamp(x, .min = CR_S(-3), .max = CR_S(3));
+    mid = cr_div_scalar(cr_mul(mid, cr_add_scalar(mid, 3)), 6);
+    cr_tensor *y = cr_where(cr_gt_scalar(x, 3), x, mid);
+    return cr_give(r, coarse(cr_where(cr_lt_scalar(x, -3), cr_mul_scalar(x, 0), y), T(0)));
+}
+
+/* hardsigmoid: x/6 + 1/2 between -3 and 3, flat outside and at both ends. */
+COMPOSITE(hardsigmoid)
+{
+    (void)op;
+    if (!needs_float("hardsigmoid", T(0)))
+        return -1;
+    cr_tensor *x = fine(T(0)), *mid = cr_clamp(x, .min = CR_S(-3), .max = CR_S(3));
+    mid = cr_div_scalar(cr_add_scalar(mid, 3), 6);
+    cr_tensor *y = cr_where(cr_ge_scalar(x, 3), number(x, 1), mid);
+    return cr_give(r, coarse(cr_where(cr_le_scalar(x, -3), number(x, 0), y), T(0)));
 }
 
 COMPOSITE(hardshrink)
-GIVE(cr_where_scalar_self(cr_le_scalar(cr_abs(T(0)), F(1)), 0, T(0)))
+{
+    (void)op;
+    double limit = F(1);
+    cr_tensor *x = T(0);
+    if (!needs_float("hardshrink", x))
+        return -1;
+    cr_tensor *inside = cr_logical_and(cr_ge_scalar(x, -limit), cr_le_scalar(x, limit));
+    return cr_give(r, cr_masked_fill_scalar(x, inside, 0));
+}
 COMPOSITE(softshrink)
 {
     (void)op;
-    double lambda = F(1);
-    if (lambda < 0)
-        return CR_FAIL_INT("lambda must be greater or equal to 0, but found to be %g.", lambda);
-    cr_tensor *x = T(0), *near = cr_mul_scalar(cr_sign(x), lambda);
-    return cr_give(r, zeros_where(cr_gt_scalar(cr_abs(x), lambda), cr_sub(x, near)));
+    double limit = F(1);
+    cr_tensor *x = T(0);
+    if (!needs_float("softshrink", x))
+        return -1;
+    if (!(limit >= 0))
+        return CR_FAIL_INT("lambda must be greater or equal to 0, but found to be %g.", limit);
+    cr_tensor *low = cr_where(cr_lt_scalar(x, -limit), cr_add_scalar(x, limit), number(x, 0));
+    return cr_give(r, cr_where(cr_gt_scalar(x, limit), cr_sub_scalar(x, limit), low));
 }
-COMPOSITE(tanhshrink)
-GIVE(cr_sub(T(0), cr_tanh(T(0))))
-COMPOSITE(hardsigmoid)
-GIVE(cr_div_scalar(cr_clamp(cr_add_scalar(T(0), 3), .min = CR_S(0), .max = CR_S(6)), 6))
-COMPOSITE(hardswish)
-GIVE(cr_div_scalar(cr_mul(T(0), cr_clamp(cr_add_scalar(T(0), 3), .min = CR_S(0), .max = CR_S(6))),
-                   6))
-COMPOSITE(mish)
-GIVE(cr_mul(T(0), cr_tanh(cr_softplus(T(0)))))
-COMPOSITE(softsign)
-GIVE(cr_div(T(0), cr_add_scalar(cr_abs(T(0)), 1)))
 COMPOSITE(celu)
 {
     (void)op;
@@ -38,147 +64,125 @@ COMPOSITE(celu)
         return CR_FAIL_INT("ZeroDivisionError: alpha cannot be 0 for CELU");
     return cr_give(r, cr_elu(T(0), .alpha = CR_S(alpha), .input_scale = CR_S(1 / alpha)));
 }
-/* Klambauer et al., 2017. */
 COMPOSITE(selu)
 GIVE(cr_elu(T(0), .alpha = CR_S(1.6732632423543772848170429916717),
             .scale = CR_S(1.0507009873554804934193349852946)))
-COMPOSITE(threshold)
-GIVE(cr_where_scalar_other(cr_gt_scalar(T(0), F(1)), T(0), F(2)))
 
-COMPOSITE(prelu)
-{
-    (void)op;
-    cr_tensor *x = T(0), *w = T(1);
-    int64_t sizes[CR_MAX_RANK];
-    if (w->numel != 1) {
-        int channel = x->dim > 1 ? 1 : 0;
-        if (w->dim != 1 || !x->dim || w->numel != x->size[channel])
-            return CR_FAIL_INT("Mismatch of parameter numbers and input channel size. Found "
-                               "parameter numbers = %lld and input %s.",
-                               (long long)w->numel, cr_sizes_text(x->dim, x->size));
-        for (int d = 0; d < x->dim; d++)
-            sizes[d] = d == channel ? w->numel : 1;
-        w = cr_reshape(w, cr_make_ints(sizes, x->dim));
-    } else {
-        w = cr_reshape(w, CR_EMPTY);
-    }
-    return cr_give(r, cr_where(cr_gt_scalar(x, 0), x, cr_mul(x, w)));
-}
-
-/* Xu et al., 2015: in training every negative element has a slope of its own. */
-COMPOSITE(rrelu)
-{
-    (void)op;
-    cr_tensor *x = T(0);
-    double lower = F(1), upper = F(2);
-    if (lower > upper)
-        return CR_FAIL_INT("Lower bound should be less than or equal to the upper bound");
-    if (!INT(3))
-        return cr_give(r, cr_leaky_relu(x, .negative_slope = CR_S((lower + upper) / 2)));
-    cr_tensor *slope = cr_uniform(cr_detach(x), .from = lower, .to = CR_SOME(upper));
-    return cr_give(r, cr_where(cr_ge_scalar(x, 0), x, cr_mul(x, slope)));
-}
-
-/* Dauphin et al., 2016. */
+/* The first half times the sigmoid of the second. */
 COMPOSITE(glu)
 {
     (void)op;
     cr_tensor *x = T(0);
-    int dim = cr_wrap_dim("glu", INT(1), x->dim);
-    if (dim < 0)
+    int d = x->dim ? cr_wrap_dim("glu", INT(1), x->dim) : -1;
+    if (!x->dim)
+        return CR_FAIL_INT("glu does not support 0-dimensional tensors");
+    if (d < 0 || !needs_float("glu", x))
         return -1;
-    if (!x->dim || x->size[dim] % 2)
-        return CR_FAIL_INT("Halving dimension must be even, but dimension %d is size %lld", dim,
-                           (long long)(x->dim ? x->size[dim] : 0));
-    int64_t half = x->size[dim] / 2;
-    return cr_give(r,
-                   cr_mul(cr_narrow(x, dim, 0, half), cr_sigmoid(cr_narrow(x, dim, half, half))));
-}
-
-COMPOSITE(logit)
-{
-    (void)op;
-    cr_tensor *x = T(0);
-    if (args[1].tag != CR_NONE)
-        x = cr_clamp(x, .min = CR_S(F(1)), .max = CR_S(1 - F(1)));
-    return cr_give(r, cr_log(cr_div(x, cr_rsub_scalar(x, 1))));
-}
-
-/* ---- more of two tensors ---- */
-
-/* Infinities of one sign stay what they are: their difference isn't looked at. */
-static cr_tensor *log_add(cr_tensor *a, cr_tensor *b, bool base2)
-{
-    cr_tensor *most = cr_maximum(a, b), *away = cr_neg(cr_abs(cr_sub(a, b)));
-    away = cr_masked_fill_scalar(away, cr_eq(a, b), 0);
-    cr_tensor *more =
-        base2 ? cr_div_scalar(cr_log1p(cr_exp2(away)), M_LN2) : cr_log1p(cr_exp(away));
-    return cr_where(cr_logical_and(cr_isinf(most), cr_eq(a, b)), most, cr_add(most, more));
-}
-COMPOSITE(logaddexp)
-GIVE(log_add(T(0), T(1), false))
-COMPOSITE(logaddexp2)
-GIVE(log_add(T(0), T(1), true))
-COMPOSITE(hypot)
-GIVE(cr_sqrt(cr_add(cr_square(T(0)), cr_square(T(1)))))
-static cr_tensor *xlogy(cr_tensor *x, cr_tensor *y)
-{
-    cr_tensor *none = cr_logical_and(cr_eq_scalar(x, 0), cr_logical_not(cr_isnan(y)));
-    return cr_where_scalar_self(
-        none, 0, cr_mul(x, cr_log(cr_masked_fill_scalar(cr_expand_as(y, none), none, 1))));
-}
-COMPOSITE(xlogy)
-GIVE(xlogy(T(0), cr_expand_as(T(1), cr_add(T(0), T(1)))))
-COMPOSITE(fmax)
-GIVE(cr_where(cr_isnan(T(0)), T(1), cr_where(cr_isnan(T(1)), T(0), cr_maximum(T(0), T(1)))))
-COMPOSITE(fmin)
-GIVE(cr_where(cr_isnan(T(0)), T(1), cr_where(cr_isnan(T(1)), T(0), cr_minimum(T(0), T(1)))))
-COMPOSITE(heaviside)
-{
-    (void)op;
-    cr_tensor *x = T(0), *at_zero = T(1);
-    if (dtype_of(x) != dtype_of(at_zero))
-        return CR_FAIL_INT("heaviside is not yet implemented for tensors with different dtypes.");
-    cr_tensor *step = cr_to_dtype(cr_gt_scalar(x, 0), dtype_of(x));
-    return cr_give(r, cr_where(cr_eq_scalar(x, 0), at_zero, step));
-}
-
-/* ---- more of one ---- */
-
-COMPOSITE(sinc)
-{
-    (void)op;
-    cr_tensor *x = cr_mul_scalar(T(0), M_PI), *zero = cr_eq_scalar(x, 0);
+    if (x->size[d] % 2)
+        return CR_FAIL_INT("Halving dimension must be even, but dimension %d is size %lld", d,
+                           (long long)x->size[d]);
+    int64_t half = x->size[d] / 2;
+    cr_tensor *f = fine(x);
     return cr_give(
-        r, cr_where_scalar_self(zero, 1, cr_div(cr_sin(x), cr_masked_fill_scalar(x, zero, 1))));
+        r, coarse(cr_mul(cr_narrow(f, d, 0, half), cr_sigmoid(cr_narrow(f, d, half, half))), x));
 }
-COMPOSITE(deg2rad)
-GIVE(cr_mul_scalar(T(0), M_PI / 180))
-COMPOSITE(rad2deg)
-GIVE(cr_mul_scalar(T(0), 180 / M_PI))
-COMPOSITE(signbit)
-GIVE(is_float(T(0)) ? cr_lt_scalar(cr_copysign(cr_ones_like(T(0)), T(0)), 0)
-                    : cr_lt_scalar(T(0), 0))
-COMPOSITE(sgn)
-GIVE(cr_sign(T(0)))
 
-/* The greatest finite number of a dtype. */
-static double greatest(cr_dtype dtype)
+/* x where it is positive, else weight · x; the weight has one number, or one for each of the second dimension. */
+COMPOSITE(prelu)
 {
-    return dtype == CR_F64   ? 0x1.fffffffffffffp1023
-           : dtype == CR_F32 ? 0x1.fffffep127
-           : dtype == CR_F16 ? 65504
-                             : 0x1.fep127;
+    (void)op;
+    cr_tensor *x = T(0), *w = T(1);
+    if (!needs_float("prelu", x))
+        return -1;
+    if (w->dim > 1)
+        return CR_FAIL_INT(
+            "prelu: Expected `weight` to be a scalar or 1D tensor, but got ndim = %d", w->dim);
+    if (dtype_of(w) != dtype_of(x))
+        return CR_FAIL_INT("prelu: Type promoting not supported. Got %s and %s",
+                           cr_dtype_name(dtype_of(x)), cr_dtype_name(dtype_of(w)));
+    if (w->numel != 1) {
+        int64_t channels = x->dim > 1 ? x->size[1] : 1, shape[CR_MAX_RANK];
+        if (!x->dim)
+            return CR_FAIL_INT("prelu: Not allow zero-dim input tensor.");
+        if (w->numel != channels)
+            return CR_FAIL_INT("Mismatch of parameter numbers and input channel size. Found "
+                               "parameter numbers = %lld and "
+                               "channel size = %lld.",
+                               (long long)w->numel, (long long)channels);
+        for (int d = 0; d < x->dim; d++)
+            shape[d] = d == 1 ? w->numel : 1;
+        w = cr_reshape(w, cr_make_ints(shape, x->dim));
+    } else {
+        w = cr_reshape(w, CR_EMPTY);
+    }
+    cr_tensor *positive = cr_gt_scalar(x, 0);
+    return cr_give(r, cr_where(positive, x, cr_mul(w, cr_masked_fill_scalar(x, positive, 0))));
 }
-COMPOSITE(nan_to_num)
+
+/* Negative inputs times a random slope of [lower, upper); the slopes are left in noise (1 elsewhere). */
+static cr_tensor *rrelu(cr_tensor *x, cr_tensor *noise, double lower, double upper, bool training)
+{
+    if (!needs_float("rrelu", x))
+        return NULL;
+    if (!(lower <= upper))
+        return cr_fail("rrelu: Lower bound should be less than or equal to the upper bound");
+    if (!training)
+        return cr_leaky_relu(x, .negative_slope = CR_S((lower + upper) / 2));
+    cr_tensor *slope = cr_uniform(cr_empty_like(cr_detach(x)), .from = lower, .to = CR_SOME(upper));
+    slope = cr_where(cr_le_scalar(x, 0), slope, number(x, 1));
+    if (noise && !cr_copy_(noise, slope))
+        return NULL;
+    return cr_mul(x, slope);
+}
+COMPOSITE(rrelu)
+GIVE(rrelu(T(0), NULL, F(1), F(2), INT(3)))
+COMPOSITE(rrelu_with_noise)
+GIVE(rrelu(T(0), T(1), F(2), F(3), INT(4)))
+
+COMPOSITE(threshold)
+GIVE(cr_where(cr_le_scalar(T(0), S(1)), number_like(T(0), S(2), dtype_of(T(0))), T(0)))
+COMPOSITE(mish)
+{
+    (void)op;
+    cr_tensor *x = T(0), *f = fine(x);
+    if (!needs_float("mish", x))
+        return -1;
+    return cr_give(r, coarse(cr_mul(f, cr_tanh(cr_softplus(f))), x));
+}
+COMPOSITE(softsign)
+GIVE(cr_div(T(0), cr_add_scalar(cr_abs(T(0)), 1)))
+COMPOSITE(tanhshrink)
+GIVE(cr_sub(T(0), cr_tanh(T(0))))
+COMPOSITE(softmin)
+GIVE(cr_softmax(cr_neg(T(0)), INT(1), .dtype = cr_value_dtype(&args[2])))
+
+/* log σ(x): x - log(1 + eˣ) below 0, -log(1 + e⁻ˣ) from there on. */
+COMPOSITE(log_sigmoid)
+{
+    (void)op;
+    cr_tensor *x = T(0), *f = fine(x);
+    if (!needs_float("log_sigmoid", x))
+        return -1;
+    cr_tensor *low = cr_sub(f, cr_log1p(cr_exp(cr_clamp_max(f, 0))));
+    cr_tensor *high = cr_neg(cr_log1p(cr_exp(cr_neg(cr_clamp_min(f, 0)))));
+    return cr_give(r, coarse(cr_where(cr_lt_scalar(f, 0), low, high), x));
+}
+
+/* Softmax of logits with Gumbel noise, at temperature tau; hard: a one-hot tensor whose gradient is the soft one's. */
+COMPOSITE(gumbel_softmax)
 {
     (void)op;
     cr_tensor *x = T(0);
-    if (!is_float(x))
-        return cr_give(r, cr_clone(x));
-    double most = greatest(dtype_of(x));
-    cr_tensor *y = cr_masked_fill_scalar(x, cr_isnan(x), args[1].tag == CR_NONE ? 0 : F(1));
-    y = cr_masked_fill_scalar(y, cr_eq_scalar(x, INFINITY), args[2].tag == CR_NONE ? most : F(2));
-    return cr_give(r, cr_masked_fill_scalar(y, cr_eq_scalar(x, -INFINITY),
-                                            args[3].tag == CR_NONE ? -most : F(3)));
+    double tau = F(1);
+    if (!needs_float("gumbel_softmax", x))
+        return -1;
+    cr_tensor *noise = cr_exponential_(
+        cr_empty(sizes_of_tensor(x), .dtype = dtype_of(x), .device = cr_tensor_device(x)));
+    cr_tensor *soft = cr_softmax(cr_div_scalar(cr_sub(x, cr_log(noise)), tau), INT(4));
+    if (!INT(2))
+        return cr_give(r, soft);
+    const cr_argmax_options best = {.dim = {INT(4), true}, .keepdim = true};
+    cr_tensor *hot =
+        cr_scatter_value(cr_zeros_like(cr_detach(x)), INT(4), cr_argmax_with(soft, &best), 1.0);
+    return cr_give(r, cr_add(cr_sub(hot, cr_detach(soft)), soft));
 }

@@ -149,6 +149,9 @@ COMPOSITE(channel_shuffle)
         return CR_FAIL_INT("channel_shuffle expects at least 3 dimensions and channels divisible "
                            "by %lld groups, but got %s",
                            (long long)groups, cr_sizes_text(x->dim, x->size));
-    cr_tensor *y = cr_reshape(x, CR_INTS(x->size[0], groups, x->size[1] / groups, -1));
+    int64_t each = x->size[1] / groups, area = 1;
+    for (int d = 2; d < x->dim; d++)
+        area *= x->size[d];
+    cr_tensor *y = cr_reshape(x, CR_INTS(x->size[0], groups, each, area));
     return cr_give(r, cr_reshape(cr_transpose(y, 1, 2), sizes_of_tensor(x)));
 }

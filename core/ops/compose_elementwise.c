@@ -287,6 +287,3 @@ COMPOSITE(hardtanh)
 GIVE(hardtanh(T(0), S(1), S(2)))
 COMPOSITE(relu6)
 GIVE(hardtanh(T(0), CR_S(0), CR_S(6)))
-/* min(x, 0) - log(1 + exp(-|x|)) */
-COMPOSITE(log_sigmoid)
-GIVE(cr_sub(cr_clamp_max(T(0), 0), cr_log1p(cr_exp(cr_neg(cr_abs(T(0)))))))

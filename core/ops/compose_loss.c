@@ -155,9 +155,11 @@ COMPOSITE(multilabel_margin_loss)
     if (t->dim != x->dim || memcmp(t->size, x->size, (size_t)x->dim * sizeof *x->size))
         return CR_FAIL_INT("inconsistent target size: %s for size: %s",
                            cr_sizes_text(t->dim, t->size), cr_sizes_text(x->dim, x->size));
-    x = cr_reshape(x, CR_INTS(single ? 1 : x->size[0], -1));
-    t = cr_view_as(cr_contiguous(t), x);
-    int64_t n = x->size[0], c = x->size[1];
+    if (x->dim > 2)
+        return CR_FAIL_INT("Expected a vector or matrix, but got %s", cr_describe(x));
+    int64_t n = single ? 1 : x->size[0], c = x->dim ? x->size[x->dim - 1] : 1;
+    x = cr_reshape(x, CR_INTS(n, c));
+    t = cr_reshape(t, CR_INTS(n, c));
     cr_tensor *ended = cr_cummax(cr_to_dtype(cr_lt_scalar(t, 0), CR_I64), 1).values;
     cr_tensor *counts = cr_eq_scalar(ended, 0), *at = cr_clamp_min(t, 0);
     cr_tensor *zero = cr_zeros(CR_INTS(n, c), .dtype = CR_I64, .device = cr_tensor_device(x));

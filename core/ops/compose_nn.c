@@ -58,10 +58,7 @@ COMPOSITE(matmul)
     if (db <= 2 && da > 2) { /* the batch of a is more rows of one matrix */
         int64_t sizes[CR_MAX_RANK];
         memcpy(sizes, a->size, sizeof sizes);
-        cr_tensor *rows = cr_reshape(a, CR_INTS(-1, a->size[da - 1]));
-        if (a->numel == 0)
-            rows = cr_reshape(
-                a, CR_INTS(a->size[da - 1] ? a->numel / a->size[da - 1] : 0, a->size[da - 1]));
+        cr_tensor *rows = cr_reshape(a, CR_INTS(count_of(a, 0, da - 1), a->size[da - 1]));
         if (db == 1)
             return cr_give(r, cr_reshape(cr_mv(rows, b), cr_make_ints(sizes, (size_t)da - 1)));
         sizes[da - 1] = b->size[1];
@@ -446,7 +443,7 @@ COMPOSITE(nll_loss)
         return CR_FAIL_INT("nll_loss: expected a target of size [N, d1, …] for input %s, got %s",
                            cr_sizes_text(x->dim, x->size),
                            cr_sizes_text(target->dim, target->size));
-    cr_tensor *flat = cr_reshape(cr_movedim(x, 1, -1), CR_INTS(-1, x->size[1]));
+    cr_tensor *flat = cr_reshape(cr_movedim(x, 1, -1), CR_INTS(target->numel, x->size[1]));
     cr_tensor *loss =
         cr_nll_loss_forward(flat, cr_reshape(target, CR_INTS(-1)), T(2), reduction, INT(4)).output;
     return cr_give(r, reduction ? loss : cr_view_as(loss, target));

@@ -178,32 +178,6 @@ GIVE(root(variance(T(0), L(1), INT(2) ? 1 : 0, INT(3))))
 COMPOSITE(std)
 GIVE(root(variance(T(0), (cr_ints){0}, INT(1) ? 1 : 0, false)))
 
-static cr_tensor *norm(cr_tensor *x, cr_scalar order, cr_ints dims, bool keepdim)
-{
-    int64_t at[CR_MAX_RANK];
-    double p = order.tag == CR_NONE ? 2 : order.tag == CR_FLOAT ? order.as.f : (double)order.as.i;
-    if (!is_float(x))
-        return cr_fail("norm(): input dtype should be either floating point or complex, but got %s",
-                       cr_dtype_name(dtype_of(x)));
-    if (!dims.count)
-        dims = all_dims(x, at);
-    if (p == 0)
-        return cr_to_dtype(cr_sum_dim(cr_ne_scalar(x, 0), dims, .keepdim = keepdim), dtype_of(x));
-    if (p == 1)
-        return cr_sum_dim(cr_abs(x), dims, .keepdim = keepdim);
-    if (p == 2)
-        return cr_sqrt(cr_sum_dim(cr_mul(x, x), dims, .keepdim = keepdim));
-    if (p == INFINITY)
-        return cr_amax(cr_abs(x), .dim = dims, .keepdim = keepdim);
-    if (p == -INFINITY)
-        return cr_amin(cr_abs(x), .dim = dims, .keepdim = keepdim);
-    return cr_pow_scalar(cr_sum_dim(cr_pow_scalar(cr_abs(x), p), dims, .keepdim = keepdim), 1 / p);
-}
-COMPOSITE(norm)
-GIVE(norm(T(0), S(1), (cr_ints){0}, false))
-COMPOSITE(norm_dim)
-GIVE(norm(T(0), S(1), L(2), INT(3)))
-
 /* max + log Σ exp(x - max), where an infinite max is left out of the subtraction. */
 COMPOSITE(logsumexp)
 {

@@ -99,11 +99,12 @@ static int fractional_pool(cr_results *r, const cr_value *args, int n)
                            n + 1, n + 2, cr_describe(x));
     for (int d = 0; d < x->dim - n; d++)
         planes *= x->size[d];
-    if (samples->numel != planes * n)
+    if (planes && samples->numel != planes * n)
         return CR_FAIL_INT("fractional_max_pool%dd(): expected %d random samples for each of %lld "
                            "planes, but got %s",
                            n, n, (long long)planes, cr_describe(samples));
-    samples = cr_reshape(samples, CR_INTS(planes, n));
+    samples =
+        planes ? cr_reshape(samples, CR_INTS(planes, n)) : cr_new_zeros(samples, CR_INTS(0, n));
     memcpy(sizes, x->size, sizeof x->size);
     for (int i = 0; i < n; i++) {
         int64_t in = x->size[x->dim - n + i], kernel = args[1].as.ints[args[1].count == 1 ? 0 : i];

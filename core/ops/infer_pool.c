@@ -27,11 +27,11 @@ static int dims_of(const cr_frame *f)
     return strstr(f->op->name, "3d") ? 3 : 2;
 }
 
-/* (C, …) or (N, C, …) with n dimensions to pool over, none of them empty but the batch. */
-static bool is_pooled(cr_frame *f, const cr_tensor *x, int n)
+/* (C, …) or (N, C, …) with n dimensions to pool over, none of them empty from the first one named on. */
+static bool is_pooled(cr_frame *f, const cr_tensor *x, int n, int first)
 {
     bool fits = x->dim == n + 1 || x->dim == n + 2;
-    for (int d = x->dim - n - 1; fits && d < x->dim; d++)
+    for (int d = first; fits && d < x->dim; d++)
         fits = x->size[d] != 0;
     if (!fits)
         return cr_frame_fail(f,
@@ -57,7 +57,7 @@ static bool pooled_sizes(cr_frame *f, int n, bool dilated, bool ceil_mode, int64
 {
     const cr_tensor *x = f->in[0];
     int64_t kernel[6], stride[6], padding[6], dilation[6] = {1, 1, 1};
-    if (!is_pooled(f, x, n) || !cr_frame_spread(f, 1, n, 1, kernel))
+    if (!is_pooled(f, x, n, x->dim - n - 1) || !cr_frame_spread(f, 1, n, 1, kernel))
         return false;
     if (!f->args[2].count) { /* stride defaults to the kernel */
         memcpy(stride, kernel, sizeof kernel);
@@ -112,11 +112,11 @@ bool cr_infer_avg_pool(cr_frame *f)
            cr_frame_out(f, 0, (cr_dtype)x->dtype, x->dim, sizes);
 }
 
-static bool adaptive_sizes(cr_frame *f, int n, int64_t *sizes)
+static bool adaptive_sizes(cr_frame *f, int n, int first, int64_t *sizes)
 {
     const cr_tensor *x = f->in[0];
     int64_t out[6];
-    if (!is_pooled(f, x, n) || !cr_frame_spread(f, 1, n, 0, out))
+    if (!is_pooled(f, x, n, first < 0 ? 0 : first) || !cr_frame_spread(f, 1, n, 0, out))
         return false;
     memcpy(sizes, x->size, sizeof x->size);
     memcpy(sizes + x->dim - n, out, (size_t)n * sizeof *out);
@@ -127,7 +127,7 @@ bool cr_infer_adaptive_max_pool(cr_frame *f)
 {
     const cr_tensor *x = f->in[0];
     int64_t sizes[CR_MAX_RANK];
-    return adaptive_sizes(f, dims_of(f), sizes) &&
+    return adaptive_sizes(f, dims_of(f), 1, sizes) &&
            cr_frame_out(f, 0, (cr_dtype)x->dtype, x->dim, sizes) &&
            cr_frame_out(f, 1, CR_I64, x->dim, sizes);
 }
@@ -136,8 +136,9 @@ bool cr_infer_adaptive_avg_pool(cr_frame *f)
 {
     const cr_tensor *x = f->in[0];
     int64_t sizes[CR_MAX_RANK];
+    int n = dims_of(f);
     if (!cr_dtype_is_floating((cr_dtype)x->dtype))
         return cr_frame_fail(f, "not implemented for '%s'", cr_dtype_name((cr_dtype)x->dtype));
-    return adaptive_sizes(f, dims_of(f), sizes) &&
+    return adaptive_sizes(f, n, x->dim - n, sizes) &&
            cr_frame_out(f, 0, (cr_dtype)x->dtype, x->dim, sizes);
 }

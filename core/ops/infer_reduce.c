@@ -1,4 +1,5 @@
 /* Inference of reductions, scans and sorting. */
+#include <math.h>
 #include <string.h>
 
 #include "core/ops/functions.h"
@@ -189,4 +190,38 @@ bool cr_infer_sort(cr_frame *f)
     cr_frame_attr_int(f, "dim", d);
     return cr_frame_out_like(f, 0, f->in[0], (cr_dtype)f->in[0]->dtype) &&
            cr_frame_out_like(f, 1, f->in[0], CR_I64);
+}
+
+/* Of all elements, none included. */
+bool cr_infer_median(cr_frame *f)
+{
+    if (f->in[0]->dtype == CR_B8)
+        return cr_frame_fail(f, "not implemented for 'bool'");
+    return cr_frame_out(f, 0, (cr_dtype)f->in[0]->dtype, 0, NULL);
+}
+
+/* linalg_vector_norm(self, ord, dim, keepdim, dtype) */
+bool cr_infer_vector_norm(cr_frame *f)
+{
+    int64_t sizes[CR_MAX_RANK];
+    int rank;
+    cr_dtype self = (cr_dtype)f->in[0]->dtype, out = cr_value_dtype(&f->args[4]);
+    double ord = cr_value_float(&f->args[1]);
+    out = out ? out : self;
+    if (!cr_dtype_is_floating(self) || !cr_dtype_is_floating(out))
+        return cr_frame_fail(f, "Expected a floating point or complex tensor as input. Got %s",
+                             cr_dtype_name(self));
+    if (cr_promote_types(self, out) != out)
+        return cr_frame_fail(f,
+                             "the dtype of the input (%s) should be convertible without narrowing "
+                             "to the specified dtype (%s)",
+                             cr_dtype_name(self), cr_dtype_name(out));
+    if (!reduce_to(f, &f->args[2], f->args[3].as.i, sizes, &rank))
+        return false;
+    if (reduced_is_empty(f, &f->args[2]) && (ord < 0 || isinf(ord)))
+        return cr_frame_fail(f,
+                             "cannot compute the %g norm on an empty dimension because the "
+                             "operation does not have an identity",
+                             ord);
+    return cr_frame_out(f, 0, out, rank, sizes);
 }

@@ -1,142 +1,17 @@
 """Makes tests/golden/ops/*.safetensors: what PyTorch computes with single operations, for the conformance suite.
 
-    python tools/golden/make_ops.py tests/golden/ops        (with torch 1.13; the same bytes each time)
-
-Each file holds tensors named by number, and in its metadata "torch", the version, and "cases": a JSON list of
-    {"op": row or bare name, "args": [...], "kw": {...}, "out": [...], "error": true, "grad": [...], "cotangent": [...]}
-An argument is null, true, 3, "text", {"f": 0.5}, {"dtype": "float32"}, [1, 2] (integers), {"fs": [0.5]}, {"b": [true, false]}, {"ts": [tensors]} or a
-tensor: {"t": number of a stored one} as it is, or with "size", "stride" and "offset" a view of it; "grad": true when it requires grad.
-Outputs are numbers of stored tensors, with "some" only the first ones; with "error" PyTorch refuses the call. Gradients are those of Σ output · cotangent with
-respect to the tensors that require grad, in order; -1 where there is none.
+    python tools/golden/make_ops.py tests/golden/ops        (with torch 1.13; the same bytes each time; the format: golden_ops.py)
 """
 
-import json
 import pathlib
-import struct
 import sys
 
 import torch
 import torch.nn.functional as F
 
-NAMES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64",
-         torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL"}
-F64 = torch.float64
-NAN, INF = float("nan"), float("inf")
-
-
-class Golden:
-    """The cases of one file."""
-
-    def __init__(self):
-        self.cases, self.tensors, self.known = [], [], {}
-
-    def store(self, tensor):
-        tensor = tensor.detach().contiguous()
-        data = tensor.reshape(-1).numpy().tobytes() if tensor.dtype != torch.bfloat16 else \
-            tensor.reshape(-1).view(torch.int16).numpy().tobytes()
-        key = (tensor.dtype, tuple(tensor.shape), data)
-        if key not in self.known:
-            self.known[key] = len(self.tensors)
-            self.tensors.append(key)
-        return self.known[key]
-
-    def tensor(self, t):
-        if t.is_contiguous() and t.storage_offset() == 0 and t.numel() == len(t.storage()):
-            form = {"t": self.store(t)}
-        else:
-            whole = torch.as_strided(t.detach(), (len(t.storage()),), (1,), 0)
-            form = {"t": self.store(whole), "size": list(t.shape), "stride": list(t.stride()), "offset": t.storage_offset()}
-        if t.requires_grad:
-            form["grad"] = True
-        return form
-
-    def value(self, x):
-        if x is None or isinstance(x, (bool, int, str)):
-            return x
-        if isinstance(x, float):
-            return {"f": x if x == x and abs(x) != INF else str(x)}
-        if isinstance(x, torch.dtype):
-            return {"dtype": str(x)[6:]}
-        if isinstance(x, torch.Tensor):
-            return self.tensor(x)
-        if any(isinstance(e, torch.Tensor) for e in x):
-            return {"ts": [None if e is None else self.tensor(e) for e in x]}
-        if x and isinstance(x[0], float):
-            return {"fs": list(x)}
-        if x and isinstance(x[0], bool):
-            return {"b": list(x)}
-        return list(x)
-
-    def add(self, op, args, ref=None, grad=True, some=False, **kw):
-        """One sample: PyTorch's result of ref, or of the ATen operation of that name."""
-        call = ref or getattr(torch.ops.aten, op.split(".")[0])
-        tensors = [e for a in args for e in (a if isinstance(a, (list, tuple)) else [a]) if isinstance(e, torch.Tensor)]
-        wants = [t for t in tensors if grad and t.dtype == F64]
-        for t in wants:
-            t.requires_grad_(True)
-        case = {"op": op, "args": [self.value(a) for a in args]}
-        if some:
-            case["some"] = True
-        if kw:
-            case["kw"] = {k: self.value(v) for k, v in kw.items()}
-        try:
-            result = call(*args, **kw)
-        except (RuntimeError, IndexError, TypeError, ValueError) as error:
-            if "not implemented for" in str(error):  # a dtype that PyTorch lacks: others may have it
-                return
-            case["error"] = True
-            result = None
-        if result is not None:
-            outs = list(result) if isinstance(result, (tuple, list)) else [result]
-            case["out"] = [self.store(o) for o in outs]
-            tracked = [o for o in outs if o.requires_grad]
-            if tracked and wants:
-                generator = torch.Generator().manual_seed(len(self.cases))
-                weights = [torch.randn(o.shape, generator=generator, dtype=o.dtype) for o in tracked]
-                left = iter(weights)
-                case["cotangent"] = [self.store(next(left)) if o.requires_grad else -1 for o in outs]
-                grads = torch.autograd.grad(tracked, wants, weights, allow_unused=True)
-                case["grad"] = [-1 if g is None else self.store(g) for g in grads]
-        for t in wants:
-            t.requires_grad_(False)
-        self.cases.append(case)
-
-    def save(self, path):
-        header, at, blobs = {"__metadata__": {"torch": torch.__version__.split("+")[0],
-                                              "cases": json.dumps(self.cases, separators=(",", ":"))}}, 0, []
-        width = [torch.empty((), dtype=dtype).element_size() for dtype, _, _ in self.tensors]
-        order = sorted(range(len(self.tensors)), key=lambda i: (-width[i], i))
-        for i in order:
-            dtype, shape, data = self.tensors[i]
-            header[str(i)] = {"dtype": NAMES[dtype], "shape": list(shape), "data_offsets": [at, at + len(data)]}
-            at += len(data)
-            blobs.append(data)
-        text = json.dumps(header, separators=(",", ":")).encode()
-        text += b" " * (-len(text) % 8)
-        path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
-        print(path.name, len(self.cases), "cases,", path.stat().st_size // 1024, "KiB")
-
-
-def r(*sizes):
-    return torch.randn(sizes, dtype=F64)
-
-
-def pos(*sizes):
-    return torch.rand(sizes, dtype=F64) + 0.2
-
-
-def unit(*sizes):
-    return torch.rand(sizes, dtype=F64) * 0.9
-
-
-def strided(*sizes, make=r):
-    """Every other element in every dimension."""
-    return make(*[2 * s for s in sizes])[tuple(slice(None, None, 2) for _ in sizes)]
-
-
-def ints(low, high, *sizes, dtype=torch.int64):
-    return torch.randint(low, high, sizes).to(dtype)
-
+from golden_ops import F64, INF, NAN, Golden, ints, pos, r, strided, unit
+from ops_linalg import factorisations, vectors
+from ops_rest import backwards, calculus, joins, order, plain, selecting_more
 
 EXTREME = [NAN, INF, -INF, 0.0, -0.0, 1e-310, 1e300, -1e300, 0.5, -2.5]
 
@@ -166,7 +41,9 @@ def unary():
         g.add(n, [torch.tensor([NAN, 1.0, -1.0, 2.0, 0.0])], grad=False)
     for n in ("digamma",):
         g.add(n, [pos(3, 4) + 1], grad=False)
-    g.add("bitwise_not", [ints(0, 99, 5)])
+    for x in (ints(0, 99, 5), ints(0, 99, 2, 3, dtype=torch.uint8), ints(-9, 9, 4, dtype=torch.int8), ints(-9, 9, 3, 3).t(), ints(0, 9, 0)):
+        g.add("bitwise_not", [x])
+        g.add("logical_not", [x])
     g.add("bitwise_not", [torch.rand(5) > 0.5])
     g.add("bitwise_not", [torch.rand(5)])
     g.add("logical_not", [ints(0, 2, 5)])
@@ -178,7 +55,9 @@ def unary():
     g.add("clamp", [ints(-9, 9, 7), -2.5, 3])
     g.add("clamp", [r(3), None, None])
     g.add("clamp_min", [r(5), 0.1])
+    g.add("clamp_min", [r(2, 6), 0.1])
     g.add("clamp_max", [r(5), 0.1])
+    g.add("clamp_max", [r(2, 6), 0.1])
     g.add("clamp.Tensor", [r(5), r(5) - 1, r(5) + 1])
     g.add("clamp.Tensor", [r(5), None, r(5)])
     g.add("clamp.Tensor", [r(3, 5), r(5) - 1, r(3, 1) + 1])
@@ -217,7 +96,11 @@ def binary():
         g.add(n, [torch.rand(5) > 0.5, torch.rand(5) > 0.5])
         g.add(n, [ints(0, 99, 2, 3, dtype=torch.uint8), ints(0, 99, 3, dtype=torch.int16)])
         g.add(n, [r(3), r(3)])
-    g.add("bitwise_left_shift", [torch.arange(6), torch.arange(6)])
+    for dtype in (torch.int64, torch.int32, torch.uint8):
+        for x, y in ((torch.arange(6), torch.arange(6)), (torch.arange(60, 120, 5), torch.arange(12) % 5), (ints(0, 9, 3, 4), ints(0, 3, 4)),
+                     (ints(0, 9, 0), ints(0, 3, 0)), (torch.tensor(5), torch.tensor(1))):
+            g.add("bitwise_left_shift", [x.to(dtype), y.to(dtype)])
+            g.add("bitwise_right_shift", [x.to(dtype), y.to(dtype)])
     g.add("bitwise_right_shift", [torch.arange(-60, 60, 10), torch.arange(12) % 5])
     for a in (r(3, 4), strided(3, 4), r(4, 3).t()):
         g.add("where.self", [a > 0, a, r(4)])
@@ -226,10 +109,16 @@ def binary():
     g.add("addcmul", [r(3, 4), r(4), r(3, 1)], value=0.5)
     g.add("addcdiv", [r(3, 4), r(4), pos(3, 1)], value=0.5)
     g.add("lerp.Scalar", [r(3), r(3), 0.3])
+    g.add("lerp.Scalar", [r(6), r(6), 0.3])
     g.add("lerp.Tensor", [r(3), r(3), unit(3)])
+    g.add("lerp.Tensor", [r(6), r(6), unit(6)])
     g.add("masked_fill.Scalar", [r(3, 4), r(4) > 0, 2.0])
     g.add("masked_fill.Tensor", [r(3, 4), r(4) > 0, r()])
-    g.add("isclose", [torch.tensor([1.0, 2, NAN, INF]), torch.tensor([1.0, 2.1, NAN, INF])], grad=False)
+    for x, y in ((torch.tensor([1.0, 2, NAN, INF]), torch.tensor([1.0, 2.1, NAN, INF])), (ints(0, 3, 5), ints(0, 3, 5)), (r(3, 1), r(4)), (r(0), r(0))):
+        g.add("isclose", [x, y], grad=False)
+        g.add("isclose", [x, y], grad=False, rtol=0.5, atol=0.1)
+        if x.shape == y.shape:
+            g.add("isclose", [x, y], grad=False, equal_nan=True)
     for alpha in (2, 0.5):
         g.add("add", [r(3, 4), r(4)], alpha=alpha)
         g.add("sub", [r(3, 4), r(4)], alpha=alpha)
@@ -323,8 +212,26 @@ def shape():
             g.add("split.Tensor", [y, 2, d])
             g.add("chunk", [y, 2, d])
     g.add("unflatten.int", [r(2, 12), 1, [3, -1]], lambda t, d, s: t.unflatten(d, s))
-    for args in ([5], [0], [-1]):
+    for args in ([5], [0], [-1], [2.5], [1], [1e-3], [17], [-0.5], [3.0000001], [64]):
         g.add("arange", args)
+        g.add("linspace", [float(args[0]), 4.0, 5])
+    for args in ([0, 10, 3], [10, 0, -3], [0.0, 1.0, 0.25], [1, 1, 1], [-2, 2, 0.5], [0, 1, 0], [3, 4, 7]):
+        g.add("arange.start_step", args)
+        g.add("arange.start", args[:2])
+    for size in ([], [0], [2], [3, 0, 2], [1, 2, 3], [5, 1], [7]):
+        for n in ("zeros", "ones"):
+            g.add(n, [size])
+            g.add(n, [size], dtype=torch.int32)
+        g.add("full", [size, 2])
+        g.add("full", [size, -INF])
+    for n in range(8):
+        g.add("eye", [n])
+        g.add("eye.m", [n, 3])
+        for k in (-2, 0, 3):
+            g.add("tril_indices", [n, 4, k], lambda a, b, c: torch.tril_indices(a, b, c))
+            g.add("triu_indices", [4, n, k], lambda a, b, c: torch.triu_indices(a, b, c))
+    for dtype in (torch.float32, torch.bfloat16, torch.int64, torch.bool):
+        g.add("eye", [3], dtype=dtype)
     g.add("arange.start_step", [1, 2, 0.3])
     g.add("arange.start_step", [5, 1, -2])
     g.add("arange.start_step", [1, 5, -1])
@@ -356,6 +263,7 @@ def indexing():
     g.add("scatter.src", [strided(4, 3), 0, torch.tensor([[0, 1, 2], [1, 2, 0]]), strided(2, 3)])
     g.add("scatter.src", [r(3, 4).t(), 1, torch.tensor([[2, 0], [1, 0], [0, 1], [2, 1]]), r(2, 4).t()])
     g.add("scatter.value", [r(4, 3), 0, i, 1.5])
+    g.add("scatter.value", [r(5, 6), 0, i, 1.5])
     g.add("scatter_add", [r(3, 4).t(), 0, i, strided(2, 3)])
     g.add("scatter_add", [r(4, 3), 0, i, r(2, 3)])
     g.add("scatter_add", [ints(0, 5, 4, 3), 0, i, ints(0, 5, 2, 3)])
@@ -367,6 +275,7 @@ def indexing():
     g.add("index_select", [strided(4, 3), 0, torch.tensor([3])])
     g.add("index_select", [r(4, 3), 0, torch.tensor([4])])
     g.add("index_add", [r(4, 3), 0, torch.tensor([0, 2, 2]), r(3, 3)], alpha=2)
+    g.add("index_add", [r(5, 6), 0, torch.tensor([0, 2, 2]), r(3, 6)], alpha=2)
     g.add("index.Tensor", [r(4, 5, 6), [torch.tensor([0, 2]), None, torch.tensor([1, 1])]])
     g.add("index.Tensor", [r(4, 5), [torch.tensor([[0, 2], [1, -1]])]])
     g.add("index.Tensor", [r(4, 5), [r(4, 5) > 0]], lambda a, j: a[j[0]])
@@ -383,8 +292,12 @@ def indexing():
     g.add("nonzero", [torch.zeros(2, 2)])
     g.add("nonzero", [torch.tensor(1)])
     g.add("masked_select", [r(3, 4), r(4) > 0])
+    g.add("masked_select", [r(2, 1, 3), r(5, 3) > 0])
     g.add("take", [r(3, 4), torch.tensor([0, -1, 5])])
-    g.add("one_hot", [torch.tensor([0, 2, 1])], lambda t: F.one_hot(t))
+    for t, n in ((torch.tensor([0, 2, 1]), -1), (torch.tensor([[0, 1], [3, 1]]), 5), (torch.tensor(2), 4), (torch.tensor([0]), -1),
+                 (torch.tensor([], dtype=torch.int64), 3), (ints(0, 6, 3, 2).t(), 6), (torch.tensor([4]), 3), (torch.tensor([-1]), 3),
+                 (torch.tensor([1.0]), 3), (ints(0, 2, 2, 1, 3), 2)):
+        g.add("one_hot", [t, n], lambda t, n: F.one_hot(t, n))
     g.add("embedding", [r(5, 3), torch.tensor([[0, 1], [4, 4]])])
     g.add("embedding", [r(5, 3), torch.tensor([0, 1, 4, 4]), 1, True])
     g.add("embedding", [r(5, 3), torch.tensor([0, 5])])
@@ -410,6 +323,7 @@ def product():
     g.add("baddbmm", [r(2, 3, 4), r(2, 3, 2), r(2, 2, 4)])
     g.add("mv", [r(3, 2), r(2)])
     g.add("outer", [r(3), r(2)])
+    g.add("outer", [r(7), r(1)])
     g.add("linear", [r(2, 3, 4), r(5, 4), r(5)])
     g.add("linear", [r(3, 4), r(5, 4), r(5)])
     g.add("linear", [r(3, 4), r(5, 4)])
@@ -429,7 +343,9 @@ def network():
     g.add("conv2d", [r(3, 7, 8), r(6, 3, 3, 2)])
     g.add("conv2d", [r(2, 3, 2, 2), r(6, 3, 3, 3)])
     g.add("conv2d", [r(2, 3, 7, 8), r(6, 2, 3, 3)])
+    g.add("conv2d", [r(0, 3, 7, 8), r(6, 3, 3, 3), r(6)])
     g.add("conv1d", [r(2, 3, 9), r(4, 3, 3), r(4)])
+    g.add("conv1d", [r(0, 3, 9), r(4, 3, 3), r(4)])
     g.add("conv3d", [r(1, 2, 5, 5, 5), r(3, 2, 2, 3, 2), r(3)])
     g.add("convolution", [r(2, 4, 5, 6), r(4, 3, 3, 3), r(6), [2, 2], [1, 1], [1, 1], True, [1, 1], 2])
     g.add("convolution", [r(2, 4, 5), r(4, 3, 3), None, [2], [0], [2], True, [0], 1])
@@ -589,9 +505,13 @@ def distance():
             g.add("cdist", [a, b, p], lambda x, y, q: torch.cdist(x, y, q, compute_mode="donot_use_mm_for_euclid_dist"), grad=p != 0)
     g.add("cdist", [r(3, 4), r(5, 3), 2.0])
     g.add("_cdist_forward", [torch.randn(3, 4), torch.randn(5, 4), 2.0, 2])
+    g.add("_cdist_forward", [torch.randn(2, 3, 4), torch.randn(2, 5, 4), 1.0, None])
     for p in (2.0, 1.0, 3.0, INF):
         g.add("pdist", [r(5, 3), p], lambda x, q: F.pdist(x, q))
+    for p in (0.0, 1.0, 3.0, INF):
+        g.add("_pdist_forward", [torch.randn(5, 3), p])
     g.add("_pdist_forward", [torch.randn(4, 3), 2.0])
+    g.add("_pdist_forward", [torch.randn(6, 2), 3.0])
     return g
 
 
@@ -646,6 +566,7 @@ def products():
     g.add("addmv", [r(3), r(3, 4), r(4)], beta=0.5, alpha=2.0)
     g.add("addr", [r(3, 4), r(3), r(4)], beta=0.5, alpha=2.0)
     g.add("addbmm", [r(3, 5), r(2, 3, 4), r(2, 4, 5)], beta=0.5, alpha=2.0)
+    g.add("addbmm", [r(3, 4), r(0, 3, 2), r(0, 2, 4)], beta=0.5)
     g.add("inner", [r(2, 3), r(4, 3)])
     g.add("inner", [r(), r(4, 3)])
     g.add("inner", [r(2, 3), r(4, 2)])
@@ -812,18 +733,25 @@ def aliases():
     for n in "arccos arcsin arctanh".split():
         g.add(n, [unit(3, 4)])
     g.add("arccosh", [pos(3) + 1])
+    g.add("arccosh", [pos(9) + 1])
     for n in "divide multiply subtract".split():
         g.add(n + ".Tensor", [r(3, 4), pos(4)])
         g.add(n + ".Tensor", [ints(1, 9, 3), ints(1, 9, 3)])
     for n in "greater greater_equal less less_equal not_equal".split():
-        g.add(n + ".Tensor", [ints(0, 3, 9), ints(0, 3, 9)])
+        for x, y in ((ints(0, 3, 9), ints(0, 3, 9)), (r(3, 4), r(4)), (r(0, 2), r(2)), (r(), r()), (strided(3, 2), r(2))):
+            g.add(n + ".Tensor", [x, y])
+            g.add(n + ".Tensor", [x.float(), y])
     g.add("arctan2", [r(3), r(3)], torch.arctan2)
+    g.add("arctan2", [r(6), r(6)], torch.arctan2)
     g.add("clip", [r(5), -0.5, 0.5])
+    g.add("clip", [r(2, 6), -0.5, 0.5])
     g.add("moveaxis.intlist", [r(2, 3, 4), [0], [2]])
     g.add("swapaxes", [r(2, 3, 4), 0, 2])
     g.add("swapdims", [r(2, 3, 4), 0, 2])
     g.add("ger", [r(3), r(2)])
+    g.add("ger", [r(7), r(1)])
     g.add("vdot", [r(3), r(3)])
+    g.add("vdot", [r(6), r(6)])
     g.add("concat", [[r(2, 3), r(1, 3)]], torch.concat)
     for x in (r(2, 3), strided(2, 3)):
         g.add("ravel", [x])
@@ -841,7 +769,10 @@ def aliases():
         g.add("float_power.Tensor_Tensor", [x.abs() + 1, r(3)], torch.float_power)
         g.add("ldexp.Tensor", [x, torch.tensor([1, 2, -1])], torch.ldexp, grad=False)
     for n in ("isposinf", "isneginf"):
-        g.add(n, [torch.tensor([INF, -INF, NAN, 1.0])])
+        for dtype in (torch.float32, F64, torch.bfloat16, torch.float16):
+            g.add(n, [torch.tensor([INF, -INF, NAN, 1.0]).to(dtype)])
+        g.add(n, [ints(0, 9, 3)])
+        g.add(n, [torch.tensor(INF)])
     for n in (0, 1, 2, 5):
         g.add("matrix_power", [r(3, 3), n], torch.matrix_power, grad=n > 0)
     g.add("matrix_power", [r(2, 3), 2], torch.matrix_power)
@@ -865,10 +796,19 @@ def transposed():
         x = r(*sizes)
         y, index = pool(x, 2, return_indices=True)
         g.add(f"max_unpool{n}d", [y, index, list(sizes[2:])], lambda a, i, s, f=(F.max_unpool1d, F.max_unpool2d, F.max_unpool3d)[n - 1]: f(a, i, 2, output_size=s))
+        for sizes in ((2, 1, 8), (1, 3, 2)):
+            shape = [*sizes[:2], *[sizes[2]] * n]
+            y, index = pool(r(*shape), 2, return_indices=True)
+            g.add(f"max_unpool{n}d", [y, index, shape[2:]], lambda a, i, s, f=(F.max_unpool1d, F.max_unpool2d, F.max_unpool3d)[n - 1]: f(a, i, 2, output_size=s))
     for x in (r(2, 3, 9, 8), strided(3, 7, 6)):
         u = torch.rand(x.shape[0] if x.dim() == 4 else 1, 3, 2, dtype=F64)
         g.add("fractional_max_pool2d", [x, [2, 3], [4, 3], u], lambda t, k, s, u: torch.ops.aten.fractional_max_pool2d(t, k, s, u.detach()), grad=False)
         g.add("fractional_max_pool2d", [x, [2, 2], [1, 5], u], lambda t, k, s, u: torch.ops.aten.fractional_max_pool2d(t, k, s, u.detach()), grad=False)
+        for sizes in ((1, 1, 8, 6, 7), (3, 2, 5, 5, 5)):
+            x = r(*sizes)
+            u3 = torch.rand(sizes[0], sizes[1], 3, dtype=F64)
+            for k, o in (([2, 2, 2], [2, 3, 3]), ([1, 2, 3], [3, 3, 2])):
+                g.add("fractional_max_pool3d", [x, k, o, u3], lambda t, k, s, u: torch.ops.aten.fractional_max_pool3d(t, k, s, u.detach()), grad=False)
     g.add("fractional_max_pool2d", [r(1, 3, 4, 4), [3, 3], [4, 4], torch.rand(1, 3, 2, dtype=F64)])
     x, u = r(1, 2, 6, 7, 5), torch.rand(1, 2, 3, dtype=F64)
     g.add("fractional_max_pool3d", [x, [2, 2, 2], [3, 4, 2], u], lambda t, k, s, u: torch.ops.aten.fractional_max_pool3d(t, k, s, u.detach()), grad=False)
@@ -907,7 +847,7 @@ def loss():
 def main(folder):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for family in (unary, binary, reduction, shape, indexing, product, network, pooling, resampling, activation, distance, norms, products, selecting, statistics, aliases, transposed, loss, more_losses):
+    for family in (unary, binary, reduction, shape, indexing, product, network, pooling, resampling, activation, distance, norms, products, selecting, statistics, aliases, transposed, loss, more_losses, factorisations, vectors, plain, backwards, order, joins, calculus, selecting_more):
         torch.manual_seed(0)
         family().save(folder / f"{family.__name__}.safetensors")
 

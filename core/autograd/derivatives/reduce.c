@@ -107,6 +107,11 @@ DERIVATIVE(min, "MinBackward1", .in_for = {FOR_ALL}, .out_for = {FOR_ALL})
     return share(c, NULL, false);
 }
 
+DERIVATIVE(median, "MedianBackward0", .in_for = {FOR_ALL}, .out_for = {FOR_ALL})
+{
+    return share(c, NULL, false);
+}
+
 /* The gradient goes to where the indices (output 1) point. */
 static int to_indices(cr_grad_context *c, int64_t dim, bool kept)
 {
@@ -146,6 +151,30 @@ DERIVATIVE(sort, "SortBackward1", .out_for = {0, FOR_ALL})
 
 /* ---- scans ---- */
 
+static cr_tensor *reversed_logcumsumexp(cr_tensor *x, int64_t dim)
+{
+    return cr_flip(cr_logcumsumexp(cr_flip(x, dim), dim), dim);
+}
+/* Σ over later y of g·exp(x - y), by the logarithm of |g|, its signs apart. */
+DERIVATIVE(logcumsumexp, "LogcumsumexpBackward0", .in_for = {FOR_ALL}, .out_for = {FOR_ALL})
+{
+    cr_tensor *x = self, *y = result, *g = cr_g(c, 0);
+    int64_t dim = int_arg(c, 1);
+    if (!cr_tensor_dim(x) || !cr_tensor_numel(x)) {
+        cr_set(c, 0, g);
+        return 0;
+    }
+    cr_tensor *log_g = cr_log(cr_abs(g)), *sum = NULL;
+    for (int sign = 0; sign < 2; sign++) {
+        cr_tensor *others = sign ? cr_ge_scalar(g, 0) : cr_le_scalar(g, 0);
+        cr_tensor *part = cr_masked_fill_scalar(cr_sub(log_g, y), others, -INFINITY);
+        part = cr_exp(cr_add(reversed_logcumsumexp(part, dim), x));
+        sum = sign ? cr_sub(sum, part) : part;
+    }
+    cr_set(c, 0, sum);
+    return 0;
+}
+
 static cr_tensor *reversed_cumsum(cr_tensor *x, int64_t dim)
 {
     return cr_tensor_dim(x) ? cr_flip(cr_cumsum(cr_flip(x, dim), dim), dim) : x;
@@ -176,5 +205,48 @@ DERIVATIVE(cumprod, "CumprodBackward0", SAVES_SELF)
     cr_tensor *without = cr_triu(cr_cumprod(m, -1)); /* products with j ≥ k contain element k */
     cr_tensor *sum = cr_sum_dim(cr_mul(without, cr_unsqueeze(gm, -2)), -1);
     cr_set(c, 0, cr_transpose(sum, dim, -1));
+    return 0;
+}
+
+/* Where the norm is 0 the gradient is, too; where several are the extreme they share it. */
+DERIVATIVE(vector_norm, "LinalgVectorNormBackward0", .in_for = {FOR_ALL}, .out_for = {FOR_ALL})
+{
+    const cr_value *dims = cr_argument(c, 2);
+    double p = float_arg(c, 1);
+    bool kept = int_arg(c, 3);
+    cr_tensor *x = self, *g = restored(c, cr_g(c, 0), dims, kept),
+              *y = restored(c, result, dims, kept), *scale;
+    if (!x || !g || !y)
+        return -1;
+    if (p == 0) {
+        cr_set(c, 0, cr_zeros_like(x));
+        return 0;
+    }
+    if (p == 1) {
+        cr_set(c, 0, cr_mul(cr_sign(x), g));
+        return 0;
+    }
+    cr_tensor *none = cr_eq_scalar(y, 0);
+    if (isinf(p)) {
+        cr_tensor *size = cr_abs(x),
+                  *is = cr_logical_or(cr_eq(size, y), cr_logical_and(cr_isnan(size), cr_isnan(y)));
+        is = cr_to_dtype(is, cr_tensor_dtype(g));
+        cr_tensor *count =
+            cr_sum_to_size(is, cr_make_ints(cr_tensor_sizes(y), (size_t)cr_tensor_dim(y)));
+        cr_set(c, 0, cr_mul(cr_sign(x), cr_mul(is, cr_div(g, count))));
+        return 0;
+    }
+    if (p == 2) {
+        cr_set(c, 0, cr_mul(x, cr_masked_fill_scalar(cr_div(g, y), none, 0)));
+        return 0;
+    }
+    cr_tensor *slope = cr_mul(cr_sign(x), cr_pow_scalar(cr_abs(x), p - 1));
+    if (p < 1) {
+        slope = cr_masked_fill_scalar(slope, cr_eq_scalar(x, 0), 0);
+        scale = cr_mul(g, cr_pow_scalar(y, 1 - p));
+    } else {
+        scale = cr_masked_fill_scalar(cr_mul(g, cr_pow_scalar(y, 1 - p)), none, 0);
+    }
+    cr_set(c, 0, cr_mul(slope, scale));
     return 0;
 }

@@ -68,20 +68,49 @@ static cr_tensor *numbered(cr_grad_context *c, cr_tensor *g)
     return cr_reshape(cr_arange(numel, .dtype = CR_I64, .device = cr_tensor_device(g)), sizes);
 }
 
-/* The input is taken as row-major, as its gradient is. */
+/* How many elements of the storage lie between `base` and the view's last one. */
+static int64_t reach(cr_ints sizes, const int64_t *strides, int64_t offset, int64_t base)
+{
+    int64_t last = offset - base;
+    for (int64_t d = 0; d < sizes.count; d++) {
+        if (!sizes.data[d])
+            return 0;
+        last += (sizes.data[d] - 1) * strides[d];
+    }
+    return last + 1;
+}
+
+/* Gradients are added at their places in a stretch of storage, and what the input sees of it is read; where several
+ * elements of the input are one number, each gets an equal part. */
 DERIVATIVE(as_strided, "AsStridedBackward0", SAVES_SELF, .layout_only = true)
 {
     const cr_tensor *x = cr_in_layout(c, 0);
     cr_tensor *g = cr_g(c, 0);
     if (!x)
         return -1;
-    int64_t offset = cr_argument(c, 3)->tag ? int_arg(c, 3) : cr_tensor_storage_offset(x);
-    if (!cr_is_contiguous(x) || cr_tensor_storage_offset(x))
-        return CR_FAIL_INT("as_strided: its derivative needs an input that is row-major from its "
-                           "storage's beginning");
-    cr_tensor *index = cr_as_strided(cr_contiguous(numbered(c, g)), ints_arg(c, 1), ints_arg(c, 2),
-                                     .storage_offset = CR_SOME(offset));
-    cr_set(c, 0, scatter_back(c, g, index));
+    cr_ints sizes = ints_arg(c, 1), strides = ints_arg(c, 2), own = cr_in_sizes(c, 0),
+            own_strides = cr_make_ints(cr_tensor_strides(x), (size_t)cr_tensor_dim(x));
+    int64_t own_offset = cr_tensor_storage_offset(x),
+            offset = cr_argument(c, 3)->tag ? int_arg(c, 3) : own_offset,
+            base = offset < own_offset ? offset : own_offset;
+    int64_t seen = reach(sizes, strides.data, offset, base),
+            had = reach(own, own_strides.data, own_offset, base), length = seen > had ? seen : had;
+    cr_tensor *places = cr_arange(length, .dtype = CR_I64, .device = cr_tensor_device(g));
+    cr_tensor *flat = cr_zeros(length, .dtype = cr_tensor_dtype(g), .device = cr_tensor_device(g));
+    cr_tensor *index =
+        cr_as_strided(places, sizes, strides, .storage_offset = CR_SOME(offset - base));
+    cr_tensor *sum =
+        cr_scatter_add(flat, 0, cr_reshape(index, CR_INTS(-1)), cr_reshape(g, CR_INTS(-1)));
+    if (cr_has_internal_overlap(x)) {
+        cr_tensor *mine =
+            cr_as_strided(places, own, own_strides, .storage_offset = CR_SOME(own_offset - base));
+        mine = cr_reshape(mine, CR_INTS(-1));
+        cr_tensor *count =
+            cr_scatter_add(flat, 0, mine, cr_ones_like(cr_index_select(flat, 0, mine)));
+        sum = cr_div(sum, cr_clamp_min(count, 1));
+    }
+    cr_set(c, 0,
+           cr_as_strided(sum, own, own_strides, .storage_offset = CR_SOME(own_offset - base)));
     return 0;
 }
 

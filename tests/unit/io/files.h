@@ -52,15 +52,13 @@ static inline const char *at(const char *name)
     return path;
 }
 
-/* A file of tests/golden/io, found from where this file lies. */
+/* A file of tests/golden/io. */
 static inline const char *golden(const char *name)
 {
     static char paths[4][512];
     static int next;
     char *path = paths[next++ % 4];
-    const char *here = strstr(__FILE__, "tests/unit");
-    snprintf(path, sizeof paths[0], "%.*stests/golden/io/%s", (int)(here - __FILE__), __FILE__,
-             name);
+    snprintf(path, sizeof paths[0], CR_TESTS_FOLDER "/golden/io/%s", name);
     return path;
 }
 

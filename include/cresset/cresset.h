@@ -2,6 +2,7 @@
 #ifndef CRESSET_H
 #define CRESSET_H
 
+#include <cresset/amp.h>
 #include <cresset/autocast.h>
 #include <cresset/autograd.h>
 #include <cresset/base.h>

@@ -9,10 +9,13 @@
 #include <cresset/call.h>
 #include <cresset/data.h>
 #include <cresset/dispatch.h>
+#include <cresset/dlpack.h>
+#include <cresset/einops.h>
 #include <cresset/io.h>
 #include <cresset/nn.h>
 #include <cresset/ops.h>
 #include <cresset/optim.h>
 #include <cresset/tensor.h>
+#include <cresset/transforms.h>
 
 #endif

@@ -15,6 +15,7 @@
 #include <cresset/nn.h>
 #include <cresset/ops.h>
 #include <cresset/optim.h>
+#include <cresset/swa.h>
 #include <cresset/tensor.h>
 #include <cresset/transforms.h>
 

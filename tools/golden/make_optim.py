@@ -15,7 +15,7 @@ from torch import nn, optim
 from torch.optim import lr_scheduler as schedules
 from torch.optim.swa_utils import SWALR
 
-from make_nn import save
+from safetensors_writer import save
 
 
 # The loss whose parameters are optimised: Σ (p - target)² · scale, over two parameters; the second one's gradient is missing

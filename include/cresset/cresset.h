@@ -2,6 +2,7 @@
 #ifndef CRESSET_H
 #define CRESSET_H
 
+#include <cresset/amp.h>
 #include <cresset/autocast.h>
 #include <cresset/autograd.h>
 #include <cresset/base.h>
@@ -14,6 +15,7 @@
 #include <cresset/nn.h>
 #include <cresset/ops.h>
 #include <cresset/optim.h>
+#include <cresset/swa.h>
 #include <cresset/tensor.h>
 #include <cresset/transforms.h>
 

@@ -8,6 +8,7 @@
 #include <cresset/data.h>
 #include <cresset/dispatch.h>
 #include <cresset/io.h>
+#include <cresset/metrics.h>
 #include <cresset/nn.h>
 #include <cresset/ops.h>
 #include <cresset/optim.h>

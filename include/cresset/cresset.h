@@ -13,6 +13,7 @@
 #include <cresset/ops.h>
 #include <cresset/optim.h>
 #include <cresset/tensor.h>
+#include <cresset/train.h>
 #include <cresset/transforms.h>
 
 #endif

@@ -2,11 +2,14 @@
 #ifndef CRESSET_H
 #define CRESSET_H
 
+#include <cresset/autocast.h>
 #include <cresset/autograd.h>
 #include <cresset/base.h>
 #include <cresset/call.h>
 #include <cresset/data.h>
 #include <cresset/dispatch.h>
+#include <cresset/dlpack.h>
+#include <cresset/einops.h>
 #include <cresset/io.h>
 #include <cresset/metrics.h>
 #include <cresset/nn.h>

@@ -142,6 +142,7 @@ typedef struct call {
     const char *device;
     cr_tensor *wants[MOST_LIST]; /* those that require grad, in order */
     int nwants;
+    cr_tensor *const *given; /* stand for those, if not null */
     int64_t elements;
     int64_t ints[MOST_ARGS][MOST_LIST];
     double floats[MOST_ARGS][MOST_LIST];
@@ -173,6 +174,8 @@ static cr_tensor *tensor_of(call *c, const cJSON *form)
     cr_tensor *t = stored(c->file, cJSON_GetObjectItem(form, "t"));
     if (!t)
         return NULL;
+    if (c->given && cJSON_IsTrue(cJSON_GetObjectItem(form, "grad")) && c->nwants < MOST_LIST)
+        return c->given[c->nwants++];
     /* A copy, since the stored one may be mapped memory that nobody may write. */
     t = cr_clone(cr_tensor_to(t, c->device));
     const cJSON *size = cJSON_GetObjectItem(form, "size");
@@ -356,6 +359,64 @@ verdict sample_run(const sample_file *file, const cJSON *sample, const char *dev
     if (cr_error()) {
         if (v.passed)
             fail(&v, "after the call", 0, cr_error());
+        cr_clear_error();
+    }
+    return v;
+}
+
+/* ---- the second derivative ---- */
+
+typedef struct differentiated {
+    call c;
+    const cJSON *sample;
+} differentiated;
+
+/* Σ output · cotangent of the sample's call with other inputs. */
+static cr_tensor *weighted_sum(void *context, cr_tensor *const *inputs, size_t n)
+{
+    differentiated *d = context;
+    cr_tensor *outs[MOST_OUTS], *sum = NULL;
+    (void)n;
+    d->c.given = inputs;
+    int count = forward(&d->c, d->sample, outs), i = 0;
+    const cJSON *e;
+    cJSON_ArrayForEach(e, cJSON_GetObjectItem(d->sample, "cotangent"))
+    {
+        cr_tensor *weight = stored(d->c.file, e);
+        if (weight && i < count) {
+            cr_tensor *part = cr_sum(cr_mul(outs[i], cr_tensor_to(weight, d->c.device)));
+            sum = sum ? cr_add(sum, part) : part;
+        }
+        i++;
+    }
+    return count < 0 ? NULL : sum;
+}
+
+verdict sample_run_second(const sample_file *file, const cJSON *sample, const char *device)
+{
+    verdict v = {.passed = true};
+    static differentiated d; /* large */
+    CR_SCOPE {
+        cr_tensor *outs[MOST_OUTS], *inputs[MOST_LIST];
+        d = (differentiated){.c = {.file = file, .device = device}, .sample = sample};
+        if (forward(&d.c, sample, outs) >= 0) {
+            const cJSON *g;
+            int i = 0, tracked = 0;
+            memcpy(inputs, d.c.wants, sizeof inputs);
+            cJSON_ArrayForEach(g, cJSON_GetObjectItem(sample, "grad"))
+            { /* those without a gradient in PyTorch are constants */
+                tracked += g->valuedouble >= 0;
+                if (g->valuedouble < 0)
+                    cr_requires_grad_(inputs[i], false);
+                i++;
+            }
+            v.size = d.c.elements;
+            const cr_gradcheck_options options = {.atol = 1e-4};
+            if (tracked)
+                cr_gradgradcheck(weighted_sum, &d, inputs, (size_t)d.c.nwants, &options);
+        }
+        if (cr_error())
+            fail(&v, "second derivative", 0, cr_error());
         cr_clear_error();
     }
     return v;

@@ -189,16 +189,31 @@ timed("train/gpt_4l_d256_b8_t128", "tokens/s", 1024, trainer(net, torch.optim.Ad
 
 
 class Rnn(nn.Module):
-    def __init__(self):
+    def __init__(self, layer):
         super().__init__()
-        self.r, self.h = nn.LSTM(64, 128, batch_first=True), nn.Linear(128, 10)
+        self.r, self.h = layer(64, 128, batch_first=True), nn.Linear(128, 10)
 
     def forward(self, x):
         return self.h(self.r(x)[0][:, -1])
 
 
-net = Rnn()
-timed("train/lstm_h128_b32_t64", "sequences/s", 32, trainer(net, torch.optim.Adam(net.parameters()), randn(32, 64, 64), torch.randint(10, (32,), device=dev)), repeats=5)
+for name, layer in (("lstm", nn.LSTM), ("gru", nn.GRU)):
+    net, x = Rnn(layer), randn(32, 64, 64)
+    timed(f"train/{name}_h128_b32_t64", "sequences/s", 32, trainer(net, torch.optim.Adam(net.parameters()), x, torch.randint(10, (32,), device=dev)), repeats=5)
+    with torch.no_grad():
+        timed(f"infer/{name}_h128_b32_t64", "sequences/s", 32, lambda: net(x), repeats=5)
+
+for b, t in ((8, 128), (1, 2048)):
+    net, x, g = nn.MultiheadAttention(256, 4, batch_first=True).to(dev), randn(b, t, 256), randn(b, t, 256)
+
+    def attend_back():
+        net.zero_grad()
+        net(x, x, x, need_weights=False)[0].backward(g)
+
+    timed(f"train/attention_d256_h4_b{b}_t{t}", "us", 1, attend_back, repeats=5)
+    net.eval()   # the fast path is for evaluation alone
+    with torch.no_grad():
+        timed(f"infer/attention_d256_h4_b{b}_t{t}", "us", 1, lambda: net(x, x, x, need_weights=False), repeats=5)
 
 
 def idx(name):

@@ -100,6 +100,77 @@ START_TEST(adam_and_adamw_follow_pytorch)
 }
 END_TEST
 
+START_TEST(the_kin_of_adam_follow_pytorch)
+{
+    check_trajectory("adamw_maximize", cr_adamw(fresh(), .lr = 0.01, .maximize = true), false);
+    check_trajectory("adamax", cr_adamax(fresh()), false);
+    check_trajectory(
+        "adamax_options",
+        cr_adamax(fresh(), .lr = 0.05, .betas = {0.8, 0.95}, .eps = 1e-4, .weight_decay = 0.1),
+        true);
+    check_trajectory("adamax_maximize", cr_adamax(fresh(), .lr = 0.01, .maximize = true), false);
+    check_trajectory("nadam", cr_nadam(fresh()), false);
+    check_trajectory("nadam_options",
+                     cr_nadam(fresh(), .lr = 0.05, .betas = {0.8, 0.95}, .eps = 1e-4,
+                              .weight_decay = 0.1, .momentum_decay = 0.02),
+                     true);
+    check_trajectory("radam", cr_radam(fresh(), .lr = 0.05), false);
+    check_trajectory(
+        "radam_options",
+        cr_radam(fresh(), .lr = 0.05, .betas = {0.8, 0.95}, .eps = 1e-4, .weight_decay = 0.1),
+        true);
+    check_trajectory("sparse_adam", cr_sparse_adam(fresh(), .lr = 0.05), false);
+    check_trajectory(
+        "sparse_adam_options",
+        cr_sparse_adam(fresh(), .lr = 0.05, .betas = {0.8, 0.95}, .eps = 1e-2, .maximize = true),
+        true);
+}
+END_TEST
+
+START_TEST(rmsprop_and_rprop_follow_pytorch)
+{
+    check_trajectory("rmsprop", cr_rmsprop(fresh()), false);
+    check_trajectory("rmsprop_momentum",
+                     cr_rmsprop(fresh(), .lr = 0.01, .alpha = 0.9, .momentum = 0.5, .eps = 1e-3,
+                                .weight_decay = 0.1),
+                     false);
+    check_trajectory("rmsprop_centered",
+                     cr_rmsprop(fresh(), .lr = 0.02, .alpha = 0.9, .eps = 1e-3, .centered = true),
+                     true);
+    check_trajectory("rmsprop_both",
+                     cr_rmsprop(fresh(), .lr = 0.01, .momentum = 0.5, .eps = 1e-3, .centered = true,
+                                .maximize = true),
+                     false);
+    check_trajectory("rprop", cr_rprop(fresh()), false);
+    check_trajectory("rprop_options",
+                     cr_rprop(fresh(), .lr = 0.1, .etas = {0.4, 1.3}, .step_sizes = {1e-3, 0.3}),
+                     true);
+    check_trajectory("rprop_maximize", cr_rprop(fresh(), .maximize = true), false);
+}
+END_TEST
+
+START_TEST(adagrad_adadelta_and_asgd_follow_pytorch)
+{
+    check_trajectory("adagrad", cr_adagrad(fresh(), .lr = 0.3), false);
+    check_trajectory("adagrad_options",
+                     cr_adagrad(fresh(), .lr = 0.3, .lr_decay = 0.05, .weight_decay = 0.1,
+                                .initial_accumulator_value = 0.2, .eps = 1e-4),
+                     true);
+    check_trajectory("adagrad_maximize", cr_adagrad(fresh(), .maximize = true), false);
+    check_trajectory("adadelta", cr_adadelta(fresh()), false);
+    check_trajectory("adadelta_options",
+                     cr_adadelta(fresh(), .lr = 0.5, .rho = 0.8, .eps = 1e-3, .weight_decay = 0.1),
+                     true);
+    check_trajectory("adadelta_maximize", cr_adadelta(fresh(), .maximize = true), false);
+    check_trajectory("asgd", cr_asgd(fresh()), false);
+    check_trajectory(
+        "asgd_options",
+        cr_asgd(fresh(), .lr = 0.05, .lambd = 0.01, .alpha = 0.6, .t0 = 10, .weight_decay = 0.1),
+        true);
+    check_trajectory("asgd_maximize", cr_asgd(fresh(), .lr = 0.001, .maximize = true), false);
+}
+END_TEST
+
 START_TEST(a_state_dict_resumes_where_it_was_taken)
 {
     for (int kind = 0; kind < 3; kind++) {
@@ -272,6 +343,9 @@ int main(void)
     tcase_add_checked_fixture(all, load, NULL);
     tcase_add_test(all, sgd_follows_pytorch);
     tcase_add_test(all, adam_and_adamw_follow_pytorch);
+    tcase_add_test(all, the_kin_of_adam_follow_pytorch);
+    tcase_add_test(all, rmsprop_and_rprop_follow_pytorch);
+    tcase_add_test(all, adagrad_adadelta_and_asgd_follow_pytorch);
     tcase_add_test(all, a_state_dict_resumes_where_it_was_taken);
     tcase_add_test(all, a_state_dict_has_pytorchs_names);
     tcase_add_test(all, groups_have_options_of_their_own);

@@ -1,0 +1,61 @@
+/* What the fuzzers share. */
+#ifndef CRESSET_TESTS_FUZZ_H
+#define CRESSET_TESTS_FUZZ_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cresset/cresset.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* A path whose file holds these bytes until the next call: readers map files, so the bytes go into one without a disk. */
+static inline const char *fuzz_file(const uint8_t *data, size_t size)
+{
+    static int file = -1;
+    static char path[64];
+    if (file >= 0)
+        close(file);
+    file = memfd_create("fuzz", 0);
+    if (file < 0 || write(file, data, size) != (ssize_t)size)
+        abort();
+    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    return path;
+}
+
+/* Reads every byte of a tensor, so that a map past its end or an overread shows. */
+static inline void fuzz_touch(const cr_tensor *tensor)
+{
+    int64_t count = cr_tensor_numel(tensor);
+    size_t bytes = count > 0 ? (size_t)count * cr_dtype_size(cr_tensor_dtype(tensor)) : 0;
+    if (!tensor || !bytes || bytes > (size_t)1 << 26)
+        return;
+    void *copy = malloc(bytes);
+    if (copy && cr_tensor_read(tensor, copy, bytes))
+        abort();
+    free(copy);
+}
+
+static inline void fuzz_touch_dict(const cr_state_dict *dict)
+{
+    for (size_t i = 0; dict && i < cr_state_dict_count(dict); i++)
+        fuzz_touch(cr_state_dict_get(dict, cr_state_dict_name(dict, i)));
+}
+
+/* A reader either gives something or says why not. */
+static inline void fuzz_finish(const void *result)
+{
+    if (!result && !cr_error())
+        abort();
+    cr_clear_error();
+}
+
+#endif

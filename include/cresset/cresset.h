@@ -10,6 +10,7 @@
 #include <cresset/dispatch.h>
 #include <cresset/dlpack.h>
 #include <cresset/einops.h>
+#include <cresset/events.h>
 #include <cresset/io.h>
 #include <cresset/metrics.h>
 #include <cresset/nn.h>

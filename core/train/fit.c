@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cresset/autocast.h>
 #include <cresset/ops.h>
 
 #include "core/base/error.h"
@@ -57,7 +58,7 @@ static int update_metrics(const cr_metrics *metrics, cr_tensor *prediction, cr_t
 }
 
 /* The loss, a scalar, or null with the error set. */
-static cr_tensor *run_batch(const cr_fit_options *o, const cr_batch *batch, cr_tensor **prediction)
+static cr_tensor *run_plain(const cr_fit_options *o, const cr_batch *batch, cr_tensor **prediction)
 {
     if (o->loss_function) {
         cr_tensor *loss = o->loss_function(o->loss_context, o->net, batch, prediction);
@@ -67,6 +68,19 @@ static cr_tensor *run_batch(const cr_fit_options *o, const cr_batch *batch, cr_t
     if (!batch->target)
         return cr_fail("cr_fit: samples have no target; give a loss_function");
     return *prediction ? cr_forward(o->loss, *prediction, batch->target) : NULL;
+}
+
+/* The same in the precision asked for; metrics see predictions as they come. */
+static cr_tensor *run_batch(const cr_fit_options *o, const cr_batch *batch, cr_tensor **prediction)
+{
+    if (!o->autocast)
+        return run_plain(o, batch, prediction);
+    int depth = cr_autocast_begin(NULL, &(const cr_autocast_options){.dtype = o->autocast});
+    if (!depth)
+        return NULL;
+    cr_tensor *loss = run_plain(o, batch, prediction);
+    cr_autocast_end(depth);
+    return loss;
 }
 
 static int evaluate(const cr_fit_options *o, cr_loader *loader, double *loss, int64_t *samples)

@@ -106,6 +106,8 @@ typedef struct cr_fit_options {
     bool record_grad_norm;                  /* also without clipping */
     int64_t accumulate;  /* batches a step, whose loss is divided by it: 1. An epoch's last step may
                            have fewer */
+    cr_dtype autocast;   /* CR_BF16, CR_F16: forward and loss run in mixed precision (autocast.h);
+                           missing: not. f16 needs a loss that doesn't vanish: scaling is not done */
     const char *monitor; /* the column that says what is best: "val_loss", or "loss" without
                             validation */
     double min_delta;    /* what counts as better */

@@ -246,6 +246,18 @@ START_TEST(accumulation_and_clipping)
 }
 END_TEST
 
+START_TEST(mixed_precision_learns_too)
+{
+    setup s = make();
+    cr_history *h = cr_fit(s.net, s.train, .optimizer = s.optimizer, .loss = s.loss, .epochs = 6,
+                           .validation = s.validation, .metrics = CR_METRICS(cr_accuracy()),
+                           .autocast = CR_BF16);
+    ck_assert_msg(h != NULL, "%s", cr_error());
+    ck_assert_double_gt(cr_history_last(h, "val_accuracy"), 0.8);
+    ck_assert_int_eq(cr_tensor_dtype(cr_get_parameter(s.net, "0.weight")), CR_F32);
+}
+END_TEST
+
 static void collect(void *context, const char *text, size_t bytes)
 {
     strncat(context, text, bytes);
@@ -313,6 +325,7 @@ int main(void)
     tcase_add_test(tests, a_state_of_something_else_is_refused_and_kept);
     tcase_add_test(tests, training_stops_early_and_the_best_is_loaded);
     tcase_add_test(tests, accumulation_and_clipping);
+    tcase_add_test(tests, mixed_precision_learns_too);
     tcase_add_test(tests, progress_goes_where_the_caller_says);
     tcase_add_test(tests, evaluation_leaves_modes_alone);
     tcase_add_test(tests, mistakes_are_named);

@@ -12,6 +12,7 @@
 #include <cresset/einops.h>
 #include <cresset/io.h>
 #include <cresset/nn.h>
+#include <cresset/onnx.h>
 #include <cresset/ops.h>
 #include <cresset/optim.h>
 #include <cresset/tensor.h>

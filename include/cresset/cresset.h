@@ -10,6 +10,7 @@
 #include <cresset/dispatch.h>
 #include <cresset/dlpack.h>
 #include <cresset/einops.h>
+#include <cresset/image.h>
 #include <cresset/io.h>
 #include <cresset/nn.h>
 #include <cresset/onnx.h>

@@ -20,9 +20,9 @@ static void load(void)
     values = cr_load("tests/golden/optim/trajectories.safetensors");
     ck_assert_msg(values != NULL, "%s", cr_error());
     for (int i = 0; i < 2; i++) {
-        start[i] = value("start", i);
-        target[i] = value("target", i);
-        scale[i] = value("scale", i);
+        start[i] = cr_tensor_to(value("start", i), cr_default_device());
+        target[i] = cr_tensor_to(value("target", i), cr_default_device());
+        scale[i] = cr_tensor_to(value("scale", i), cr_default_device());
     }
 }
 
@@ -409,7 +409,7 @@ END_TEST
 static cr_op_counts counts_of(const char *op)
 {
     cr_op_counts counts[512], none = {.op = op};
-    size_t n = cr_device_op_counts("cpu", counts, 512);
+    size_t n = cr_device_op_counts(NULL, counts, 512);
     for (size_t i = 0; i < n && i < 512; i++)
         if (!strcmp(counts[i].op, op))
             return counts[i];
@@ -454,7 +454,7 @@ START_TEST(clipping_bounds_gradients_as_pytorch_does)
     for (int i = 0; i < 2; i++)
         ck_assert(cr_item(cr_max(cr_abs(cr_grad(params[i])))) <= 0.125);
     assert_no_error();
-    cr_set_grad(params[0], cr_full(CR_INTS(3, 2), INFINITY));
+    cr_set_grad(params[0], cr_full_like(params[0], INFINITY));
     ck_assert_ptr_null(cr_clip_grad_norm_(both, 1.0, .error_if_nonfinite = true));
     assert_error_has("non-finite");
 }

@@ -7,16 +7,20 @@
 #include <cresset/autograd.h>
 #include <cresset/base.h>
 #include <cresset/call.h>
+#include <cresset/csv.h>
 #include <cresset/data.h>
 #include <cresset/dispatch.h>
 #include <cresset/dlpack.h>
 #include <cresset/einops.h>
+#include <cresset/events.h>
 #include <cresset/io.h>
+#include <cresset/metrics.h>
 #include <cresset/nn.h>
 #include <cresset/ops.h>
 #include <cresset/optim.h>
 #include <cresset/swa.h>
 #include <cresset/tensor.h>
+#include <cresset/train.h>
 #include <cresset/transforms.h>
 
 #endif

@@ -2,10 +2,12 @@
 #ifndef CRESSET_H
 #define CRESSET_H
 
+#include <cresset/amp.h>
 #include <cresset/autocast.h>
 #include <cresset/autograd.h>
 #include <cresset/base.h>
 #include <cresset/call.h>
+#include <cresset/csv.h>
 #include <cresset/data.h>
 #include <cresset/dispatch.h>
 #include <cresset/dlpack.h>
@@ -16,6 +18,7 @@
 #include <cresset/nn.h>
 #include <cresset/ops.h>
 #include <cresset/optim.h>
+#include <cresset/swa.h>
 #include <cresset/tensor.h>
 #include <cresset/train.h>
 #include <cresset/transforms.h>

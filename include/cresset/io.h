@@ -1,4 +1,4 @@
-/* Files: tensors saved and loaded as safetensors, NumPy's .npy and .npz, and idx.
+/* Files: tensors saved and loaded as safetensors and NumPy's .npy and .npz; loaded from PyTorch's checkpoints and idx.
  *
  * Readers trust nothing: every offset, size, shape and name is checked against what the file holds,
  * memory stays in proportion to the file's size, and a file that is cut short, lies or goes on too
@@ -99,6 +99,16 @@ CR_API int cr_save_npz_with(const cr_save_npz_options *options);
 #ifndef __cplusplus
 #define cr_save_npz(...) cr_save_npz_with(&(const cr_save_npz_options){__VA_ARGS__, .end_ = 0})
 #endif
+
+/* ---- PyTorch's checkpoints: what torch.save writes since 1.6 ---- */
+
+/* Reads the zip that torch.save(net.state_dict(), path) writes into a dict of the scope. Dicts and lists within dicts become names
+ * with dots, {"model": {"fc.weight": …}, "epoch": 3} the entries "model.fc.weight" and "epoch"; lists of numbers are one entry.
+ * Tensors are mapped, without reading them, and those that shared a storage share it again; parameters come as plain tensors. The
+ * pickle inside is never run: it may name OrderedDict, torch's storages, Size, dtypes and the two functions that rebuild tensors,
+ * and nothing else. Errors: anything else in it; the older format, which is no zip; a tensor that leaves its storage; complex,
+ * quantised and sparse tensors. */
+CR_API cr_state_dict *cr_load_torch(const char *path);
 
 /* ---- idx: http://yann.lecun.com/exdb/mnist (the format of MNIST and Fashion-MNIST) ---- */
 

@@ -79,11 +79,8 @@ CR_FORWARD(GptBlock, x)
         cr_view(cr_forward(self->qkv, cr_forward(self->n1, x)), CR_INTS(b, t, 3, HEADS, d / HEADS));
     qkv = cr_permute(qkv, CR_INTS(2, 0, 3, 1, 4));
     cr_tensor *q = cr_select(qkv, 0, 0), *k = cr_select(qkv, 0, 1), *v = cr_select(qkv, 0, 2);
-    cr_tensor *s = cr_mul_scalar(cr_matmul(q, cr_transpose(k, -1, -2)), 1 / 8.0);
-    cr_tensor *later = cr_triu(cr_ones(CR_INTS(t, t), .dtype = CR_B8), .diagonal = 1);
-    s = cr_masked_fill_scalar(s, later, -INFINITY);
-    cr_tensor *mixed =
-        cr_reshape(cr_transpose(cr_matmul(cr_softmax(s, -1), v), 1, 2), CR_INTS(b, t, d));
+    cr_tensor *heads = cr_scaled_dot_product_attention(q, k, v, .is_causal = true);
+    cr_tensor *mixed = cr_reshape(cr_transpose(heads, 1, 2), CR_INTS(b, t, d));
     x = cr_add(x, cr_forward(self->o, mixed));
     return cr_add(x, cr_forward(self->v, cr_gelu(cr_forward(self->u, cr_forward(self->n2, x)))));
 }

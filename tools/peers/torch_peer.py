@@ -141,9 +141,13 @@ class Block(nn.Module):
     def forward(self, x):
         b, t, d = x.shape
         q, k, v = self.qkv(self.n1(x)).view(b, t, 3, self.h, d // self.h).permute(2, 0, 3, 1, 4)
-        s = (q @ k.transpose(-1, -2)) * (d // self.h) ** -0.5
-        s = s.masked_fill(torch.ones(t, t, dtype=torch.bool, device=x.device).triu(1), float("-inf"))
-        x = x + self.o((s.softmax(-1) @ v).transpose(1, 2).reshape(b, t, d))
+        if hasattr(F, "scaled_dot_product_attention"):   # from PyTorch 2.0 on
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        else:
+            s = (q @ k.transpose(-1, -2)) * (d // self.h) ** -0.5
+            s = s.masked_fill(torch.ones(t, t, dtype=torch.bool, device=x.device).triu(1), float("-inf"))
+            y = s.softmax(-1) @ v
+        x = x + self.o(y.transpose(1, 2).reshape(b, t, d))
         return x + self.v(F.gelu(self.u(self.n2(x))))
 
 

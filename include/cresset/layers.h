@@ -17,6 +17,7 @@
 
 #include <cresset/module.h>
 #include <cresset/pooling.h>
+#include <cresset/resizing.h>
 
 #ifdef __cplusplus
 extern "C" {

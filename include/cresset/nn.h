@@ -8,6 +8,7 @@
 #include <cresset/losses.h>
 #include <cresset/module.h>
 #include <cresset/pooling.h>
+#include <cresset/resizing.h>
 #include <cresset/rnn.h>
 #include <cresset/state_dict.h>
 #include <cresset/transformer.h>

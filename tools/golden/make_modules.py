@@ -37,12 +37,14 @@ def record(out, name, module, inputs, training):
                 b.add_(0.1 * torch.rand_like(b))
     for key, value in module.state_dict().items():
         out[f"{name}.state.{key}"] = value.clone()
+    # channel_shuffle has no derivative, and ctc_loss one that holds only behind log_softmax; in place, a leaf can't change
+    flat_inputs = getattr(module, "inplace", False) or isinstance(module, (nn.ChannelShuffle, nn.CTCLoss))
     is_loss = type(module).__name__.endswith("Loss")
     differentiable = 3 if "Triplet" in type(module).__name__ else 1
     if type(module).__name__ in ("MarginRankingLoss", "CosineEmbeddingLoss"):
         differentiable = 2
     inputs = [x.clone().requires_grad_(x.is_floating_point() and (not is_loss or i < differentiable))
-              if not getattr(module, "inplace", False) and not isinstance(module, nn.ChannelShuffle) else x.clone() for i, x in enumerate(inputs)]
+              if not flat_inputs else x.clone() for i, x in enumerate(inputs)]
     for i, x in enumerate(inputs):
         out[f"{name}.input.{i}"] = x.detach().clone()
     outputs, loss = flat(module(*inputs)), 0

@@ -110,6 +110,118 @@ class Unpool(nn.Module):
         return repr(self.module)
 
 
+def resizing():
+    x = {1: lambda: [floats(2, 3, 5)], 2: lambda: [floats(2, 3, 4, 5)], 3: lambda: [floats(1, 2, 3, 4, 5)]}
+    for n in (1, 2, 3):
+        sides = tuple(range(1, 2 * n + 1)) if n < 3 else (1, 2, 0, 1, 2, 1)
+        pads = ", ".join(map(str, sides))
+        small = (1, 2, 0, 1, 2, 1)[:2 * n]
+        yield f"constant_pad{n}d", getattr(nn, f"ConstantPad{n}d")(sides, 3.5), x[n](), \
+            f"cr_constant_pad{n}d(CR_INTS({pads}), 3.5)", True
+        yield f"constant_pad{n}d_one", getattr(nn, f"ConstantPad{n}d")(1, 2), x[n](), f"cr_constant_pad{n}d(1, 2)", True
+        for kind in ("reflection", "replication"):
+            module = getattr(nn, f"{kind.title()}Pad{n}d")
+            yield f"{kind}_pad{n}d", module(1), x[n](), f"cr_{kind}_pad{n}d_layer(1)", True
+            yield f"{kind}_pad{n}d_sides", module(small), x[n](), \
+                f"cr_{kind}_pad{n}d_layer(CR_INTS({', '.join(map(str, small))}))", True
+    yield "zero_pad2d", nn.ZeroPad2d((1, 0, 2, -1)), x[2](), "cr_zero_pad2d(CR_INTS(1, 0, 2, -1))", True
+    for n, modes in ((1, ("nearest", "nearest-exact", "linear")), (2, ("nearest", "nearest-exact", "bilinear", "bicubic")),
+                     (3, ("nearest", "nearest-exact", "trilinear"))):
+        for mode in modes:
+            name = mode.replace("-", "_")
+            yield f"upsample{n}d_{name}", nn.Upsample(scale_factor=1.7, mode=mode), x[n](), \
+                f'cr_upsample(.scale_factor = 1.7, .mode = "{mode}")', True
+            yield f"upsample{n}d_{name}_size", nn.Upsample(size=7, mode=mode), x[n](), f'cr_upsample(7, .mode = "{mode}")', True
+    yield "upsample_pair", nn.Upsample((3, 9), mode="bilinear", align_corners=True), x[2](), \
+        'cr_upsample(.size_hw = {3, 9}, .mode = "bilinear", .align_corners = true)', True
+    yield "upsample_factors", nn.Upsample(scale_factor=(2.0, 1.5), mode="bilinear", recompute_scale_factor=True), x[2](), \
+        'cr_upsample(.scale_factor_hw = {2, 1.5}, .mode = "bilinear", .recompute_scale_factor = true)', True
+    yield "upsampling_nearest2d", nn.UpsamplingNearest2d(scale_factor=2), x[2](), \
+        "cr_upsampling_nearest2d(.scale_factor = 2)", True
+    yield "upsampling_bilinear2d", nn.UpsamplingBilinear2d(size=(6, 7)), x[2](), \
+        "cr_upsampling_bilinear2d(.size_hw = {6, 7})", True
+    yield "unfold", nn.Unfold(2), x[2](), "cr_unfold_layer(2)", True
+    yield "unfold_options", nn.Unfold((2, 3), dilation=2, padding=(1, 2), stride=2), x[2](), \
+        "cr_unfold_layer(.kernel_size_hw = {2, 3}, .dilation = 2, .padding_hw = {1, 2}, .stride = 2)", True
+    yield "fold", nn.Fold((4, 5), 2, padding=1, stride=2), [floats(2, 8, 9)], \
+        "cr_fold_layer(.output_size_hw = {4, 5}, .kernel_size = 2, .padding = 1, .stride = 2)", True
+    yield "fold_unbatched", nn.Fold(4, (2, 2)), [floats(8, 9)], "cr_fold_layer(4, .kernel_size_hw = {2, 2})", True
+
+
+def losses():
+    signs = lambda *shape: torch.randint(0, 2, shape) * 2.0 - 1
+    pair = lambda: [floats(3, 4), floats(3, 4)]
+    for word in ("mean", "sum", "none"):
+        r = f'.reduction = "{word}"'
+        for name, module, inputs, constructor in (
+                ("mse", nn.MSELoss(reduction=word), pair(), f"cr_mse_loss_layer({r})"),
+                ("l1", nn.L1Loss(reduction=word), pair(), f"cr_l1_loss_layer({r})"),
+                ("smooth_l1", nn.SmoothL1Loss(reduction=word, beta=0.7), pair(), f"cr_smooth_l1_loss_layer({r}, .beta = 0.7)"),
+                ("huber", nn.HuberLoss(reduction=word, delta=0.6), pair(), f"cr_huber_loss_layer({r}, .delta = 0.6)"),
+                ("kl_div", nn.KLDivLoss(reduction=word), [floats(3, 4).log_softmax(1), floats(3, 4).softmax(1)],
+                 f"cr_kl_div_loss({r})"),
+                ("kl_div_log", nn.KLDivLoss(reduction=word, log_target=True),
+                 [floats(3, 4).log_softmax(1), floats(3, 4).log_softmax(1)], f"cr_kl_div_loss({r}, .log_target = true)"),
+                ("poisson", nn.PoissonNLLLoss(reduction=word), [floats(3, 4), 3 * torch.rand(3, 4)],
+                 f"cr_poisson_nll_loss_layer({r})"),
+                ("poisson_options", nn.PoissonNLLLoss(False, True, eps=1e-4, reduction=word),
+                 [torch.rand(3, 4) + 0.1, 3 * torch.rand(3, 4)],
+                 f"cr_poisson_nll_loss_layer(.no_log_input = true, .full = true, .eps = 1e-4, {r})"),
+                ("gaussian", nn.GaussianNLLLoss(reduction=word, full=True), pair() + [torch.rand(3, 4) + 0.1],
+                 f"cr_gaussian_nll_loss_layer({r}, .full = true)"),
+                ("soft_margin", nn.SoftMarginLoss(reduction=word), [floats(3, 4), signs(3, 4)],
+                 f"cr_soft_margin_loss_layer({r})"),
+                ("multilabel_margin", nn.MultiLabelMarginLoss(reduction=word),
+                 [floats(2, 4), torch.tensor([[3, 0, -1, 1], [1, 2, 0, -1]])], f"cr_multilabel_margin_loss_layer({r})"),
+                ("multi_margin", nn.MultiMarginLoss(reduction=word), [floats(3, 4), classes(4, 3)],
+                 f"cr_multi_margin_loss_layer({r})"),
+                ("multi_margin_p2", nn.MultiMarginLoss(p=2, margin=0.5, weight=torch.rand(4), reduction=word),
+                 [floats(3, 4), classes(4, 3)],
+                 f"cr_multi_margin_loss_layer(2, 0.5, .weight = cr_zeros(4), {r})"),
+                ("multilabel_soft_margin", nn.MultiLabelSoftMarginLoss(weight=torch.rand(4), reduction=word),
+                 [floats(3, 4), torch.randint(0, 2, (3, 4)).float()],
+                 f"cr_multilabel_soft_margin_loss_layer(.weight = cr_zeros(4), {r})"),
+                ("hinge_embedding", nn.HingeEmbeddingLoss(margin=0.8, reduction=word), [floats(3, 4), signs(3, 4)],
+                 f"cr_hinge_embedding_loss_layer(0.8, {r})"),
+                ("margin_ranking", nn.MarginRankingLoss(margin=0.2, reduction=word), [floats(4), floats(4), signs(4)],
+                 f"cr_margin_ranking_loss_layer(0.2, {r})"),
+                ("cosine_embedding", nn.CosineEmbeddingLoss(margin=0.1, reduction=word), pair() + [signs(3)],
+                 f"cr_cosine_embedding_loss_layer(0.1, {r})"),
+                ("triplet_margin", nn.TripletMarginLoss(reduction=word), pair() + [floats(3, 4)],
+                 f"cr_triplet_margin_loss_layer({r})"),
+                ("triplet_margin_options", nn.TripletMarginLoss(0.5, p=3.0, eps=1e-5, swap=True, reduction=word),
+                 pair() + [floats(3, 4)], f"cr_triplet_margin_loss_layer(0.5, 3, 1e-5, true, {r})"),
+                ("triplet_distance", nn.TripletMarginWithDistanceLoss(reduction=word), pair() + [floats(3, 4)],
+                 f"cr_triplet_margin_with_distance_loss({r})"),
+                ("triplet_distance_options",
+                 nn.TripletMarginWithDistanceLoss(distance_function=nn.CosineSimilarity(), margin=0.3, swap=True, reduction=word),
+                 pair() + [floats(3, 4)],
+                 f"cr_triplet_margin_with_distance_loss(cr_cosine_similarity(), 0.3, .swap = true, {r})"),
+                ("bce", nn.BCELoss(weight=torch.rand(4), reduction=word), [torch.rand(3, 4), torch.rand(3, 4)],
+                 f"cr_bce_loss(.weight = cr_zeros(4), {r})"),
+                ("bce_with_logits", nn.BCEWithLogitsLoss(weight=torch.rand(4), pos_weight=torch.rand(4), reduction=word),
+                 [floats(3, 4), torch.rand(3, 4)],
+                 f"cr_bce_with_logits_loss(.weight = cr_zeros(4), .pos_weight = cr_zeros(4), {r})"),
+                ("nll", nn.NLLLoss(weight=torch.rand(4), ignore_index=1, reduction=word),
+                 [floats(5, 4).log_softmax(1), torch.tensor([0, 1, 3, 2, 1])],
+                 f"cr_nll_loss_layer(.weight = cr_zeros(4), .ignore_index = CR_SOME(1), {r})"),
+                ("cross_entropy", nn.CrossEntropyLoss(weight=torch.rand(4), ignore_index=2, reduction=word, label_smoothing=0.2),
+                 [floats(5, 4), torch.tensor([0, 1, 3, 2, 1])],
+                 f"cr_cross_entropy_loss(.weight = cr_zeros(4), .ignore_index = CR_SOME(2), .label_smoothing = 0.2, {r})"),
+                ("ctc", nn.CTCLoss(blank=1, reduction=word, zero_infinity=True),
+                 [floats(6, 2, 4).log_softmax(2), torch.tensor([[0, 2, 3], [3, 3, 2]]), torch.tensor([6, 5]), torch.tensor([3, 2])],
+                 f"cr_ctc_loss_layer(1, {r}, .zero_infinity = true)")):
+            yield f"{name}_loss_{word}", module, inputs, constructor, True
+    yield "kl_div_loss_batchmean", nn.KLDivLoss(reduction="batchmean"), [floats(3, 4).log_softmax(1), floats(3, 4).softmax(1)], \
+        'cr_kl_div_loss("batchmean")', True
+    yield "cosine_similarity", nn.CosineSimilarity(), pair(), "cr_cosine_similarity()", True
+    yield "cosine_similarity_dim", nn.CosineSimilarity(0, 1e-3), pair(), "cr_cosine_similarity(CR_SOME(0), 1e-3)", True
+    yield "pairwise_distance", nn.PairwiseDistance(), pair(), "cr_pairwise_distance_layer()", True
+    yield "pairwise_distance_options", nn.PairwiseDistance(3.0, 1e-4, True), pair(), "cr_pairwise_distance_layer(3, 1e-4, true)", True
+
+
 def cases():
     yield from activations()
     yield from pooling()
+    yield from resizing()
+    yield from losses()

@@ -68,11 +68,52 @@ typedef struct cr_conv_options {
     cr_dtype dtype;
     int64_t kernel_size_hw[2], stride_hw[2], padding_hw[2], dilation_hw[2];     /* conv2d */
     int64_t kernel_size_dhw[3], stride_dhw[3], padding_dhw[3], dilation_dhw[3]; /* conv3d */
+    const char *padding_mode; /* "zeros", "reflect", "replicate" or "circular" */
     int end_;
 } cr_conv_options;
 CR_API cr_module *cr_conv1d_with(const cr_conv_options *options);
 CR_API cr_module *cr_conv2d_with(const cr_conv_options *options);
 CR_API cr_module *cr_conv3d_with(const cr_conv_options *options);
+
+/* Transposed convolution: the gradient of a convolution with respect to its input. weight (in_channels, out_channels / groups,
+ * kH, kW); H_out = (H - 1) stride - 2 padding + dilation (kH - 1) + output_padding + 1. A second input gives the output's size
+ * (its last 1 to 3 sizes, int64) instead of output_padding. Initial values as above, of the weight's second size. Errors: as
+ * above, output_padding that is below neither stride nor dilation, a padding_mode other than "zeros"; a size out of reach. */
+typedef struct cr_conv_transpose_options {
+    int64_t in_channels, out_channels, kernel_size, stride, padding, output_padding, groups;
+    bool no_bias;
+    int64_t dilation;
+    const char *padding_mode;
+    const char *device;
+    cr_dtype dtype;
+    int64_t kernel_size_hw[2], stride_hw[2], padding_hw[2], output_padding_hw[2], dilation_hw[2];
+    int64_t kernel_size_dhw[3], stride_dhw[3], padding_dhw[3], output_padding_dhw[3],
+        dilation_dhw[3];
+    int end_;
+} cr_conv_transpose_options;
+CR_API cr_module *cr_conv_transpose1d_with(const cr_conv_transpose_options *options);
+CR_API cr_module *cr_conv_transpose2d_with(const cr_conv_transpose_options *options);
+CR_API cr_module *cr_conv_transpose3d_with(const cr_conv_transpose_options *options);
+
+/* The same with in_channels taken from the first input. Until then such a layer has no parameters: it can't be given to an
+ * optimiser or load a state; with the first call it becomes an ordinary Conv or ConvTranspose. */
+typedef struct cr_lazy_conv_options {
+    int64_t out_channels, kernel_size, stride, padding, output_padding, dilation, groups;
+    bool no_bias, padding_same;
+    const char *padding_mode;
+    const char *device;
+    cr_dtype dtype;
+    int64_t kernel_size_hw[2], stride_hw[2], padding_hw[2], output_padding_hw[2], dilation_hw[2];
+    int64_t kernel_size_dhw[3], stride_dhw[3], padding_dhw[3], output_padding_dhw[3],
+        dilation_dhw[3];
+    int end_;
+} cr_lazy_conv_options;
+CR_API cr_module *cr_lazy_conv1d_with(const cr_lazy_conv_options *options);
+CR_API cr_module *cr_lazy_conv2d_with(const cr_lazy_conv_options *options);
+CR_API cr_module *cr_lazy_conv3d_with(const cr_lazy_conv_options *options);
+CR_API cr_module *cr_lazy_conv_transpose1d_with(const cr_lazy_conv_options *options);
+CR_API cr_module *cr_lazy_conv_transpose2d_with(const cr_lazy_conv_options *options);
+CR_API cr_module *cr_lazy_conv_transpose3d_with(const cr_lazy_conv_options *options);
 
 /* ---- dropout: Srivastava et al., 2014, and Tompson et al., 2015 ---- */
 
@@ -287,6 +328,24 @@ CR_API cr_module *cr_embedding_with(const cr_embedding_options *options);
 #define cr_conv1d(...)   cr_conv1d_with(&(const cr_conv_options){__VA_ARGS__, .end_ = 0})
 #define cr_conv2d(...)   cr_conv2d_with(&(const cr_conv_options){__VA_ARGS__, .end_ = 0})
 #define cr_conv3d(...)   cr_conv3d_with(&(const cr_conv_options){__VA_ARGS__, .end_ = 0})
+#define cr_conv_transpose1d(...) \
+    cr_conv_transpose1d_with(&(const cr_conv_transpose_options){__VA_ARGS__, .end_ = 0})
+#define cr_lazy_conv1d(...) \
+    cr_lazy_conv1d_with(&(const cr_lazy_conv_options){__VA_ARGS__, .end_ = 0})
+#define cr_lazy_conv_transpose1d(...) \
+    cr_lazy_conv_transpose1d_with(&(const cr_lazy_conv_options){__VA_ARGS__, .end_ = 0})
+#define cr_conv_transpose2d(...) \
+    cr_conv_transpose2d_with(&(const cr_conv_transpose_options){__VA_ARGS__, .end_ = 0})
+#define cr_lazy_conv2d(...) \
+    cr_lazy_conv2d_with(&(const cr_lazy_conv_options){__VA_ARGS__, .end_ = 0})
+#define cr_lazy_conv_transpose2d(...) \
+    cr_lazy_conv_transpose2d_with(&(const cr_lazy_conv_options){__VA_ARGS__, .end_ = 0})
+#define cr_conv_transpose3d(...) \
+    cr_conv_transpose3d_with(&(const cr_conv_transpose_options){__VA_ARGS__, .end_ = 0})
+#define cr_lazy_conv3d(...) \
+    cr_lazy_conv3d_with(&(const cr_lazy_conv_options){__VA_ARGS__, .end_ = 0})
+#define cr_lazy_conv_transpose3d(...) \
+    cr_lazy_conv_transpose3d_with(&(const cr_lazy_conv_options){__VA_ARGS__, .end_ = 0})
 #define cr_dropout(...)                        \
     cr_dropout_with(CR_FIRST_(__VA_ARGS__, 0), \
                     &(const cr_dropout_options){CR_REST_(__VA_ARGS__, .end_ = 0)})

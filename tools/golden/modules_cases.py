@@ -220,8 +220,30 @@ def losses():
     yield "pairwise_distance_options", nn.PairwiseDistance(3.0, 1e-4, True), pair(), "cr_pairwise_distance_layer(3, 1e-4, true)", True
 
 
+def convolutions():
+    x = {1: lambda c: [floats(2, c, 9)], 2: lambda c: [floats(2, c, 6, 5)], 3: lambda c: [floats(1, c, 4, 5, 4)]}
+    for n in (1, 2, 3):
+        conv, transposed = getattr(nn, f"Conv{n}d"), getattr(nn, f"ConvTranspose{n}d")
+        yield f"conv{n}d", conv(2, 3, 3), x[n](2), f"cr_conv{n}d(2, 3, 3)", True
+        yield f"conv{n}d_options", conv(4, 6, 2, 2, 1, 2, 2, False), x[n](4), f"cr_conv{n}d(4, 6, 2, 2, 1, 2, 2, true)", True
+        yield f"conv{n}d_same", conv(2, 2, 2, padding="same"), x[n](2), f"cr_conv{n}d(2, 2, 2, .padding_same = true)", True
+        for mode in ("reflect", "replicate", "circular"):
+            yield f"conv{n}d_{mode}", conv(1, 2, 3, padding=1, padding_mode=mode), x[n](1), \
+                f'cr_conv{n}d(1, 2, 3, .padding = 1, .padding_mode = "{mode}")', True
+        yield f"conv{n}d_same_circular", conv(1, 2, 2, padding="same", padding_mode="circular"), x[n](1), \
+            f'cr_conv{n}d(1, 2, 2, .padding_same = true, .padding_mode = "circular")', True
+        yield f"conv_transpose{n}d", transposed(2, 3, 3), x[n](2), f"cr_conv_transpose{n}d(2, 3, 3)", True
+        yield f"conv_transpose{n}d_options", transposed(4, 6, 2, 3, 1, 2, 2, False, 2), x[n](4), \
+            f"cr_conv_transpose{n}d(4, 6, 2, 3, 1, 2, 2, true, 2)", True
+        yield f"conv_transpose{n}d_unbatched", transposed(2, 3, 2), [x[n](2)[0][0]], f"cr_conv_transpose{n}d(2, 3, 2)", True
+    yield "conv_transpose2d_pairs", nn.ConvTranspose2d(1, 2, (2, 3), (2, 1), (1, 0), (1, 0)), x[2](1), \
+        "cr_conv_transpose2d(1, 2, .kernel_size_hw = {2, 3}, .stride_hw = {2, 1}, .padding_hw = {1, 0}, " \
+        ".output_padding_hw = {1, 0})", True
+
+
 def cases():
     yield from activations()
     yield from pooling()
     yield from resizing()
     yield from losses()
+    yield from convolutions()

@@ -12,7 +12,7 @@ typedef struct batch_norm {
     cr_tensor *weight, *bias, *running_mean, *running_var, *num_batches_tracked;
     int64_t num_features;
     double eps, momentum;
-    int dims; /* spatial */
+    int dims; /* spatial; 0: any number */
     bool no_momentum;
     bool averages; /* for a while, as if there were no momentum: update_bn */
 } batch_norm;
@@ -21,7 +21,11 @@ static bool check_input(const batch_norm *self, const cr_tensor *x)
 {
     int rank = cr_tensor_dim(x);
     const char *type = self->module.type->name;
-    if (rank != self->dims + 2 && !(self->dims == 1 && rank == 2)) {
+    if (!self->dims && rank < 2) {
+        cr_fail("%s: expected at least 2D input (got %dD input)", type, rank);
+        return false;
+    }
+    if (self->dims && rank != self->dims + 2 && !(self->dims == 1 && rank == 2)) {
         cr_fail("%s: expected %s%dD input (got %dD input)", type, self->dims == 1 ? "2D or " : "",
                 self->dims + 2, rank);
         return false;
@@ -88,6 +92,10 @@ static const cr_module_type batch_norm_types[] = {
      .size = sizeof(batch_norm),
      .forward = forward_batch_norm,
      .extra_repr = batch_norm_repr},
+    {.name = "SyncBatchNorm",
+     .size = sizeof(batch_norm),
+     .forward = forward_batch_norm,
+     .extra_repr = batch_norm_repr},
 };
 
 /* A vector of ones or zeros, as a parameter or buffer. */
@@ -112,7 +120,7 @@ static bool add_running_stats(batch_norm *self, const cr_batch_norm_options *o)
 
 static cr_module *new_batch_norm(int dims, const cr_batch_norm_options *o)
 {
-    const cr_module_type *type = &batch_norm_types[dims - 1];
+    const cr_module_type *type = &batch_norm_types[dims ? dims - 1 : 3];
     if (!o || o->num_features <= 0)
         return cr_fail("%s: num_features must be positive, got %lld", type->name,
                        (long long)CR_OPTION(o, num_features));
@@ -153,7 +161,7 @@ cr_module *cr_batch_norm3d_with(const cr_batch_norm_options *options)
 /* The batch norm that a module is; null if it is something else. */
 static batch_norm *as_batch_norm(cr_module *module)
 {
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         if (module->type == &batch_norm_types[i])
             return (batch_norm *)(void *)module;
     return NULL;
@@ -162,7 +170,8 @@ static batch_norm *as_batch_norm(cr_module *module)
 size_t cr_batch_norm_averages_begin(cr_module *module)
 {
     size_t count = 0;
-    CR_FOREACH_MODULE (m, module) {
+    CR_FOREACH_MODULE(m, module)
+    {
         batch_norm *norm = as_batch_norm(m.module);
         if (!norm || !norm->running_mean)
             continue;
@@ -179,11 +188,17 @@ size_t cr_batch_norm_averages_begin(cr_module *module)
 
 void cr_batch_norm_averages_end(cr_module *module)
 {
-    CR_FOREACH_MODULE (m, module) {
+    CR_FOREACH_MODULE(m, module)
+    {
         batch_norm *norm = as_batch_norm(m.module);
         if (norm)
             norm->averages = false;
     }
+}
+
+cr_module *cr_sync_batch_norm_with(const cr_batch_norm_options *options)
+{
+    return new_batch_norm(0, options);
 }
 
 /* ---- layer norm ---- */

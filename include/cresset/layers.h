@@ -295,6 +295,45 @@ CR_API cr_module *cr_batch_norm1d_with(const cr_batch_norm_options *options);
 CR_API cr_module *cr_batch_norm2d_with(const cr_batch_norm_options *options);
 CR_API cr_module *cr_batch_norm3d_with(const cr_batch_norm_options *options);
 
+/* SyncBatchNorm: x (N, C, +). There is one process, so it is batch norm of any rank. */
+CR_API cr_module *cr_sync_batch_norm_with(const cr_batch_norm_options *options);
+
+/* The same formula for each channel of each sample, in evaluation too unless running statistics are tracked. 1d: (N, C, L) or
+ * (C, L); 2d, 3d alike. Ulyanov et al., 2016. Errors: another rank or, with weights or statistics, number of channels. */
+typedef struct cr_instance_norm_options {
+    int64_t num_features;
+    double eps, momentum; /* 1e-5, 0.1 */
+    bool affine, track_running_stats, no_momentum;
+    const char *device;
+    cr_dtype dtype;
+    int end_;
+} cr_instance_norm_options;
+CR_API cr_module *cr_instance_norm1d_with(const cr_instance_norm_options *options);
+CR_API cr_module *cr_instance_norm2d_with(const cr_instance_norm_options *options);
+CR_API cr_module *cr_instance_norm3d_with(const cr_instance_norm_options *options);
+
+/* The same formula for each group of channels of each sample; weight and bias: (num_channels). (N, C, *). Wu and He, 2018.
+ * Errors: channels that groups don't divide. */
+typedef struct cr_group_norm_options {
+    int64_t num_groups, num_channels;
+    double eps; /* 1e-5 */
+    bool no_affine;
+    const char *device;
+    cr_dtype dtype;
+    int end_;
+} cr_group_norm_options;
+CR_API cr_module *cr_group_norm_with(const cr_group_norm_options *options);
+
+/* x / (k + alpha / size · Σ x²)^beta, the sum over size channels around. Krizhevsky et al., 2012. (N, C, *);
+ * cr_cross_map_lrn2d: (N, C, H, W), by windows of ⌊(size - 1) / 2⌋ channels to both sides. */
+typedef struct cr_local_response_norm_options {
+    int64_t size;
+    double alpha, beta, k; /* 1e-4, 0.75, 1 */
+    int end_;
+} cr_local_response_norm_options;
+CR_API cr_module *cr_local_response_norm_with(const cr_local_response_norm_options *options);
+CR_API cr_module *cr_cross_map_lrn2d_with(const cr_local_response_norm_options *options);
+
 typedef struct cr_layer_norm_options {
     double eps; /* 1e-5 */
     bool no_elementwise_affine;
@@ -406,6 +445,20 @@ CR_API cr_module *cr_embedding_with(const cr_embedding_options *options);
     cr_batch_norm2d_with(&(const cr_batch_norm_options){__VA_ARGS__, .end_ = 0})
 #define cr_batch_norm3d(...) \
     cr_batch_norm3d_with(&(const cr_batch_norm_options){__VA_ARGS__, .end_ = 0})
+#define cr_sync_batch_norm(...) \
+    cr_sync_batch_norm_with(&(const cr_batch_norm_options){__VA_ARGS__, .end_ = 0})
+#define cr_instance_norm1d(...) \
+    cr_instance_norm1d_with(&(const cr_instance_norm_options){__VA_ARGS__, .end_ = 0})
+#define cr_instance_norm2d(...) \
+    cr_instance_norm2d_with(&(const cr_instance_norm_options){__VA_ARGS__, .end_ = 0})
+#define cr_instance_norm3d(...) \
+    cr_instance_norm3d_with(&(const cr_instance_norm_options){__VA_ARGS__, .end_ = 0})
+#define cr_group_norm(...) \
+    cr_group_norm_with(&(const cr_group_norm_options){__VA_ARGS__, .end_ = 0})
+#define cr_local_response_norm(...) \
+    cr_local_response_norm_with(&(const cr_local_response_norm_options){__VA_ARGS__, .end_ = 0})
+#define cr_cross_map_lrn2d(...) \
+    cr_cross_map_lrn2d_with(&(const cr_local_response_norm_options){__VA_ARGS__, .end_ = 0})
 #define cr_layer_norm(...)                              \
     cr_layer_norm_with(CR_I(CR_FIRST_(__VA_ARGS__, 0)), \
                        &(const cr_layer_norm_options){CR_REST_(__VA_ARGS__, .end_ = 0)})

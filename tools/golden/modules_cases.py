@@ -96,6 +96,10 @@ def pooling():
                 f"cr_fractional_max_pool{n}d({options}, .random_samples = cr_zeros(CR_INTS({shape[0]}, {shape[1]}, {n})))", True
 
 
+class SyncBatchNorm(nn.BatchNorm2d):
+    """PyTorch's own runs on GPUs only; in one process it is this."""
+
+
 class Unpool(nn.Module):
     """An unpooling module called with its output's size as a tensor, as ours is."""
 
@@ -241,9 +245,36 @@ def convolutions():
         ".output_padding_hw = {1, 0})", True
 
 
+def normalisation():
+    x = {1: lambda: [floats(3, 4, 5)], 2: lambda: [floats(2, 4, 3, 2)], 3: lambda: [floats(2, 4, 2, 3, 2)]}
+    for n in (1, 2, 3):
+        norm, instance = getattr(nn, f"BatchNorm{n}d"), getattr(nn, f"InstanceNorm{n}d")
+        for training in (True, False):
+            mode = "" if training else "_eval"
+            yield f"batch_norm{n}d{mode}", norm(4), x[n](), f"cr_batch_norm{n}d(4)", training
+            yield f"batch_norm{n}d_plain{mode}", norm(4, 1e-3, None, False), x[n](), \
+                f"cr_batch_norm{n}d(4, 1e-3, .no_momentum = true, .no_affine = true)", training
+            yield f"batch_norm{n}d_untracked{mode}", norm(4, momentum=0.3, track_running_stats=False), x[n](), \
+                f"cr_batch_norm{n}d(4, .momentum = 0.3, .no_track_running_stats = true)", training
+            yield f"instance_norm{n}d{mode}", instance(4), x[n](), f"cr_instance_norm{n}d(4)", training
+            yield f"instance_norm{n}d_options{mode}", instance(4, 1e-3, 0.2, True, True), x[n](), \
+                f"cr_instance_norm{n}d(4, 1e-3, 0.2, true, true)", training
+        yield f"instance_norm{n}d_unbatched", instance(4, affine=True), [x[n]()[0][0]], \
+            f"cr_instance_norm{n}d(4, .affine = true)", True
+    yield "sync_batch_norm", SyncBatchNorm(4), x[2](), "cr_sync_batch_norm(4)", True
+    yield "group_norm", nn.GroupNorm(2, 4), x[2](), "cr_group_norm(2, 4)", True
+    yield "group_norm_plain", nn.GroupNorm(4, 4, 1e-2, False), x[1](), "cr_group_norm(4, 4, 1e-2, true)", True
+    yield "layer_norm", nn.LayerNorm((3, 2)), x[2](), "cr_layer_norm(CR_INTS(3, 2))", True
+    yield "layer_norm_plain", nn.LayerNorm(5, 1e-3, False), x[1](), "cr_layer_norm(5, 1e-3, true)", True
+    yield "local_response_norm", nn.LocalResponseNorm(3, 0.1, 0.5, 2.0), x[2](), "cr_local_response_norm(3, 0.1, 0.5, 2)", True
+    yield "local_response_norm_even", nn.LocalResponseNorm(2), x[1](), "cr_local_response_norm(2)", True
+    yield "cross_map_lrn2d", nn.CrossMapLRN2d(3, 0.1), x[2](), "cr_cross_map_lrn2d(3, 0.1)", True
+
+
 def cases():
     yield from activations()
     yield from pooling()
     yield from resizing()
     yield from losses()
     yield from convolutions()
+    yield from normalisation()

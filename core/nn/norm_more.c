@@ -203,6 +203,12 @@ static size_t forward_cross_map(cr_module *module, cr_tensor *const *inputs, siz
     cr_tensor *sums = cr_narrow(squares, 1, 0, channels);
     for (int64_t i = 1; i <= 2 * before && sums; i++)
         sums = cr_add(sums, cr_narrow(squares, 1, i, channels));
+    /* PyTorch never takes the first channel out of the sum again; neither is it done here, so that numbers agree. */
+    int64_t later = channels - before - 1;
+    if (later > 0)
+        sums = cr_add(sums, cr_constant_pad_nd(cr_expand(cr_square(cr_narrow(x, 1, 0, 1)),
+                                                         CR_INTS(-1, later, -1, -1)),
+                                               CR_INTS(0, 0, 0, 0, before + 1, 0)));
     cr_tensor *scale =
         cr_add_scalar(cr_mul_scalar(sums, self->alpha / (double)self->size), self->k);
     outputs[0] = cr_mul(x, cr_pow_scalar(scale, -self->beta));

@@ -37,8 +37,9 @@ def record(out, name, module, inputs, training):
                 b.add_(0.1 * torch.rand_like(b))
     for key, value in module.state_dict().items():
         out[f"{name}.state.{key}"] = value.clone()
-    # channel_shuffle has no derivative, and ctc_loss one that holds only behind log_softmax; in place, a leaf can't change
-    flat_inputs = getattr(module, "inplace", False) or isinstance(module, (nn.ChannelShuffle, nn.CTCLoss))
+    # channel_shuffle has no derivative, ctc_loss one that holds only behind log_softmax, CrossMapLRN2d that of another window;
+    # in place, a leaf can't change
+    flat_inputs = getattr(module, "inplace", False) or isinstance(module, (nn.ChannelShuffle, nn.CTCLoss, nn.CrossMapLRN2d))
     is_loss = type(module).__name__.endswith("Loss")
     differentiable = 3 if "Triplet" in type(module).__name__ else 1
     if type(module).__name__ in ("MarginRankingLoss", "CosineEmbeddingLoss"):

@@ -1,22 +1,105 @@
-/* Embedding. */
+/* Embedding and EmbeddingBag. */
+#include <string.h>
+
 #include "core/nn/layer.h"
 
 typedef struct embedding {
     cr_module module;
     cr_tensor *weight;
     int64_t num_embeddings, embedding_dim, padding_idx; /* -1: none */
+    double max_norm, norm_type;                         /* max_norm 0: none */
     bool scale_grad_by_freq;
+    int mode; /* EmbeddingBag's: 0 sum, 1 mean, 2 max */
+    bool include_last_offset;
 } embedding;
+
+static const char *const modes[] = {"sum", "mean", "max"};
+
+/* Scales the rows that are looked up, in place, so that their norm is at most max_norm. */
+static bool renorm(const embedding *self, cr_tensor *indices)
+{
+    bool good = true;
+    if (self->max_norm > 0)
+        CR_SCOPE
+            CR_NO_GRAD {
+                cr_tensor *flat = cr_reshape(indices, CR_INTS(-1));
+                cr_tensor *rows = cr_renorm(cr_index_select(self->weight, 0, flat), self->norm_type,
+                                            0, self->max_norm);
+                good = cr_index_copy_(self->weight, 0, flat, rows) != NULL;
+            }
+    return good;
+}
 
 static size_t forward_embedding(cr_module *module, cr_tensor *const *inputs, size_t n,
                                 cr_tensor **outputs)
 {
     const embedding *self = (const embedding *)(const void *)module;
-    if (!cr_module_check_inputs(module, 1, n))
+    if (!cr_module_check_inputs(module, 1, n) || !renorm(self, inputs[0]))
         return 0;
     outputs[0] = cr_f_embedding(self->weight, inputs[0], .padding_idx = CR_SOME(self->padding_idx),
                                 .scale_grad_by_freq = self->scale_grad_by_freq);
     return outputs[0] != NULL;
+}
+
+/* Called with indices (B, N), or (N) with offsets, and the weights of a sum. */
+static size_t forward_bag(cr_module *module, cr_tensor *const *inputs, size_t n,
+                          cr_tensor **outputs)
+{
+    const embedding *self = (const embedding *)(const void *)module;
+    if (n > 3)
+        return cr_module_check_inputs(module, 3, n);
+    cr_tensor *indices = inputs[0], *offsets = n > 1 ? inputs[1] : NULL,
+              *weights = n > 2 ? inputs[2] : NULL;
+    int rank = cr_tensor_dim(indices);
+    if (rank < 1 || rank > 2 || (rank == 2) == (offsets != NULL))
+        return cr_fail("EmbeddingBag: the input is 2D, or 1D with offsets; got %s %s offsets",
+                       cr_shape_text(indices), offsets ? "with" : "without"),
+               0;
+    if (weights && self->mode != 0)
+        return cr_fail("EmbeddingBag: per_sample_weights are for mode 'sum', not '%s'",
+                       modes[self->mode]),
+               0;
+    if (rank == 2) {
+        int64_t bags = cr_tensor_sizes(indices)[0], each = cr_tensor_sizes(indices)[1];
+        offsets = cr_mul_scalar(
+            cr_arange(bags, .dtype = CR_I64, .device = cr_tensor_device(indices)), each);
+        indices = cr_reshape(indices, CR_INTS(-1));
+        weights = weights ? cr_reshape(weights, CR_INTS(-1)) : NULL;
+    }
+    if (!renorm(self, indices))
+        return 0;
+    cr_embedding_bag_result all = cr_embedding_bag(
+        self->weight, indices, offsets, .scale_grad_by_freq = self->scale_grad_by_freq,
+        .mode = self->mode, .per_sample_weights = weights,
+        .include_last_offset = rank == 1 && self->include_last_offset,
+        .padding_idx = CR_SOME(self->padding_idx));
+    outputs[0] = all.output0;
+    return outputs[0] != NULL;
+}
+
+static void norm_repr(cr_text *text, const embedding *self)
+{
+    if (self->max_norm > 0)
+        cr_text_add(text, ", max_norm=");
+    if (self->max_norm > 0)
+        cr_repr_float(text, self->max_norm);
+    if (self->norm_type != 2)
+        cr_text_add(text, ", norm_type=%g", self->norm_type);
+}
+
+static int bag_repr(const cr_module *module, char *to, size_t bytes)
+{
+    const embedding *self = (const embedding *)(const void *)module;
+    cr_text text = {0};
+    cr_text_add(&text, "%lld, %lld", (long long)self->num_embeddings,
+                (long long)self->embedding_dim);
+    norm_repr(&text, self);
+    if (self->scale_grad_by_freq)
+        cr_text_add(&text, ", scale_grad_by_freq=True");
+    cr_text_add(&text, ", mode=%s", modes[self->mode]);
+    if (self->padding_idx >= 0)
+        cr_text_add(&text, ", padding_idx=%lld", (long long)self->padding_idx);
+    return cr_repr_finish(&text, to, bytes);
 }
 
 static int embedding_repr(const cr_module *module, char *to, size_t bytes)
@@ -27,6 +110,7 @@ static int embedding_repr(const cr_module *module, char *to, size_t bytes)
                 (long long)self->embedding_dim);
     if (self->padding_idx >= 0)
         cr_text_add(&text, ", padding_idx=%lld", (long long)self->padding_idx);
+    norm_repr(&text, self);
     if (self->scale_grad_by_freq)
         cr_text_add(&text, ", scale_grad_by_freq=True");
     return cr_repr_finish(&text, to, bytes);
@@ -37,24 +121,31 @@ static const cr_module_type embedding_type = {.name = "Embedding",
                                               .forward = forward_embedding,
                                               .extra_repr = embedding_repr};
 
-cr_module *cr_embedding_with(const cr_embedding_options *o)
+static const cr_module_type bag_type = {.name = "EmbeddingBag",
+                                        .size = sizeof(embedding),
+                                        .forward = forward_bag,
+                                        .extra_repr = bag_repr};
+
+static cr_module *new_embedding(const cr_module_type *type, const cr_embedding_options *o)
 {
     if (!o || o->num_embeddings < 1 || o->embedding_dim < 0)
-        return cr_fail("Embedding: num_embeddings must be positive, embedding_dim not negative, "
+        return cr_fail("%s: num_embeddings must be positive, embedding_dim not negative, "
                        "got %lld and %lld",
-                       (long long)CR_OPTION(o, num_embeddings),
+                       type->name, (long long)CR_OPTION(o, num_embeddings),
                        (long long)CR_OPTION(o, embedding_dim));
     int64_t padding = o->padding_idx.given ? o->padding_idx.value : -1;
     if (o->padding_idx.given && (padding < -o->num_embeddings || padding >= o->num_embeddings))
         return cr_fail("Embedding: Padding_idx must be within num_embeddings, got %lld of %lld",
                        (long long)padding, (long long)o->num_embeddings);
-    embedding *self = cr_module_new(&embedding_type, NULL);
+    embedding *self = cr_module_new(type, NULL);
     if (!self)
         return NULL;
     self->num_embeddings = o->num_embeddings;
     self->embedding_dim = o->embedding_dim;
     self->padding_idx = o->padding_idx.given && padding < 0 ? padding + o->num_embeddings : padding;
     self->scale_grad_by_freq = o->scale_grad_by_freq;
+    self->max_norm = o->max_norm;
+    self->norm_type = cr_or_default(o->norm_type, 2);
     bool good = false;
     CR_SCOPE
         CR_NO_GRAD {
@@ -65,4 +156,34 @@ cr_module *cr_embedding_with(const cr_embedding_options *o)
                    (self->padding_idx < 0 || cr_zero_(cr_select(weight, 0, self->padding_idx)));
         }
     return good ? &self->module : NULL;
+}
+
+cr_module *cr_embedding_with(const cr_embedding_options *options)
+{
+    return new_embedding(&embedding_type, options);
+}
+
+cr_module *cr_embedding_bag_layer_with(const cr_embedding_bag_layer_options *o)
+{
+    int mode = -1;
+    const char *word = o && o->mode ? o->mode : "mean";
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(word, modes[i]))
+            mode = i;
+    if (!o || mode < 0)
+        return cr_fail("EmbeddingBag: mode has to be one of sum, mean or max, got %s", word);
+    embedding *self = (embedding *)(void *)new_embedding(
+        &bag_type, &(const cr_embedding_options){.num_embeddings = o->num_embeddings,
+                                                 .embedding_dim = o->embedding_dim,
+                                                 .padding_idx = o->padding_idx,
+                                                 .scale_grad_by_freq = o->scale_grad_by_freq,
+                                                 .max_norm = o->max_norm,
+                                                 .norm_type = o->norm_type,
+                                                 .device = o->device,
+                                                 .dtype = o->dtype});
+    if (!self)
+        return NULL;
+    self->mode = mode;
+    self->include_last_offset = o->include_last_offset;
+    return &self->module;
 }

@@ -355,11 +355,29 @@ typedef struct cr_embedding_options {
     int64_t num_embeddings, embedding_dim;
     cr_opt_int padding_idx;
     bool scale_grad_by_freq; /* divide gradients by how often each row was used in the batch */
+    double max_norm,
+        norm_type; /* rows used are scaled, in place, to this norm_type-norm (2) at most; 0: not */
     const char *device;
     cr_dtype dtype;
     int end_;
 } cr_embedding_options;
 CR_API cr_module *cr_embedding_with(const cr_embedding_options *options);
+
+/* The sum, mean or maximum of the rows of each bag, padding_idx left out. Called with indices (B, N), a bag in each row; or with
+ * (N) and offsets (B), where bags begin (with include_last_offset and where the last one ends). A third input weighs the rows of
+ * mode "sum". (B, embedding_dim). Errors: another rank, weights for another mode. */
+typedef struct cr_embedding_bag_layer_options {
+    int64_t num_embeddings, embedding_dim;
+    double max_norm, norm_type;
+    bool scale_grad_by_freq;
+    const char *mode; /* "mean", "sum" or "max" */
+    bool include_last_offset;
+    cr_opt_int padding_idx;
+    const char *device;
+    cr_dtype dtype;
+    int end_;
+} cr_embedding_bag_layer_options;
+CR_API cr_module *cr_embedding_bag_layer_with(const cr_embedding_bag_layer_options *options);
 
 #ifndef __cplusplus
 #define cr_linear(...)   cr_linear_with(&(const cr_linear_options){__VA_ARGS__, .end_ = 0})
@@ -462,6 +480,8 @@ CR_API cr_module *cr_embedding_with(const cr_embedding_options *options);
 #define cr_layer_norm(...)                              \
     cr_layer_norm_with(CR_I(CR_FIRST_(__VA_ARGS__, 0)), \
                        &(const cr_layer_norm_options){CR_REST_(__VA_ARGS__, .end_ = 0)})
+#define cr_embedding_bag_layer(...) \
+    cr_embedding_bag_layer_with(&(const cr_embedding_bag_layer_options){__VA_ARGS__, .end_ = 0})
 #define cr_embedding(...) cr_embedding_with(&(const cr_embedding_options){__VA_ARGS__, .end_ = 0})
 #endif
 

@@ -271,6 +271,25 @@ def normalisation():
     yield "cross_map_lrn2d", nn.CrossMapLRN2d(3, 0.1), x[2](), "cr_cross_map_lrn2d(3, 0.1)", True
 
 
+def embeddings():
+    yield "embedding", nn.Embedding(6, 3), [classes(6, 2, 4)], "cr_embedding(6, 3)", True
+    yield "embedding_padding", nn.Embedding(6, 3, padding_idx=-2, scale_grad_by_freq=True), [classes(6, 2, 4)], \
+        "cr_embedding(6, 3, .padding_idx = CR_SOME(-2), .scale_grad_by_freq = true)", True
+    yield "embedding_max_norm", nn.Embedding(6, 3, max_norm=1.0, norm_type=3), [torch.tensor([0, 2, 2, 5])], \
+        "cr_embedding(6, 3, .max_norm = 1, .norm_type = 3)", True
+    for mode in ("sum", "mean", "max"):
+        yield f"embedding_bag_{mode}", nn.EmbeddingBag(6, 3, mode=mode), [classes(6, 2, 4)], \
+            f'cr_embedding_bag_layer(6, 3, .mode = "{mode}")', True
+        yield f"embedding_bag_{mode}_offsets", nn.EmbeddingBag(6, 3, mode=mode, padding_idx=1), \
+            [torch.tensor([0, 1, 2, 4, 5, 4]), torch.tensor([0, 2, 3])], \
+            f'cr_embedding_bag_layer(6, 3, .mode = "{mode}", .padding_idx = CR_SOME(1))', True
+    yield "embedding_bag_last", nn.EmbeddingBag(6, 3, max_norm=0.5, include_last_offset=True), \
+        [torch.tensor([0, 1, 2, 4]), torch.tensor([0, 2, 4])], \
+        "cr_embedding_bag_layer(6, 3, 0.5, .include_last_offset = true)", True
+    yield "embedding_bag_weights", nn.EmbeddingBag(6, 3, mode="sum"), \
+        [torch.tensor([0, 1, 2, 4]), torch.tensor([0, 2]), floats(4)], 'cr_embedding_bag_layer(6, 3, .mode = "sum")', True
+
+
 def cases():
     yield from activations()
     yield from pooling()
@@ -278,3 +297,4 @@ def cases():
     yield from losses()
     yield from convolutions()
     yield from normalisation()
+    yield from embeddings()

@@ -1,4 +1,6 @@
 /* Linear, Bilinear and Identity; and how layers with a weight and a bias begin. */
+#include <string.h>
+
 #include "core/nn/layer.h"
 
 bool cr_layer_reset(cr_tensor *weight, cr_tensor *bias)
@@ -17,13 +19,18 @@ typedef struct linear {
     cr_module module;
     cr_tensor *weight, *bias;
     int64_t in_features, out_features;
+    bool lazy, no_bias;
+    char device[32];
+    cr_dtype dtype;
 } linear;
+
+static bool materialise(cr_module *module, const cr_tensor *x);
 
 static size_t forward_linear(cr_module *module, cr_tensor *const *inputs, size_t n,
                              cr_tensor **outputs)
 {
     const linear *self = (const linear *)(const void *)module;
-    if (!cr_module_check_inputs(module, 1, n))
+    if (!cr_module_check_inputs(module, 1, n) || (self->lazy && !materialise(module, inputs[0])))
         return 0;
     outputs[0] = cr_f_linear(inputs[0], self->weight, .bias = self->bias);
     return outputs[0] != NULL;
@@ -34,14 +41,45 @@ static int linear_repr(const cr_module *module, char *to, size_t bytes)
     const linear *self = (const linear *)(const void *)module;
     cr_text text = {0};
     cr_text_add(&text, "in_features=%lld, out_features=%lld, bias=%s", (long long)self->in_features,
-                (long long)self->out_features, cr_repr_bool(self->bias));
+                (long long)self->out_features, cr_repr_bool(!self->no_bias));
     return cr_repr_finish(&text, to, bytes);
 }
 
 static const cr_module_type linear_type = {
     .name = "Linear", .size = sizeof(linear), .forward = forward_linear, .extra_repr = linear_repr};
 
-static cr_module *new_linear(const cr_module_type *type, const cr_linear_options *o)
+static bool make_parameters(linear *self)
+{
+    const char *device = *self->device ? self->device : NULL;
+    bool good = false;
+    CR_SCOPE {
+        cr_layer_parameter(self, "weight", &self->weight,
+                           CR_INTS(self->out_features, self->in_features), device, self->dtype);
+        if (!self->no_bias)
+            cr_layer_parameter(self, "bias", &self->bias, CR_INTS(self->out_features), device,
+                               self->dtype);
+        good = (self->no_bias || self->bias) && cr_layer_reset(self->weight, self->bias);
+    }
+    return good;
+}
+
+static bool materialise(cr_module *module, const cr_tensor *x)
+{
+    linear *self = (linear *)(void *)module;
+    int rank = cr_tensor_dim(x);
+    if (rank < 1) {
+        cr_fail("LazyLinear: the first input must have a last dimension, got %s", cr_shape_text(x));
+        return false;
+    }
+    self->in_features = cr_tensor_sizes(x)[rank - 1];
+    if (!make_parameters(self))
+        return false;
+    module->type = &linear_type;
+    self->lazy = false;
+    return true;
+}
+
+static cr_module *new_linear(const cr_module_type *type, const cr_linear_options *o, bool lazy)
 {
     if (!o || o->in_features < 0 || o->out_features < 0)
         return cr_fail("Linear: in_features and out_features can't be negative, got %lld and %lld",
@@ -49,23 +87,35 @@ static cr_module *new_linear(const cr_module_type *type, const cr_linear_options
     linear *self = cr_module_new(type, NULL);
     if (!self)
         return NULL;
+    if (o->device && strlen(o->device) >= sizeof self->device)
+        return cr_fail("%s: there is no device %s", type->name, o->device);
+    strcpy(self->device, o->device ? o->device : "");
     self->in_features = o->in_features;
     self->out_features = o->out_features;
-    bool good = false;
-    CR_SCOPE {
-        cr_layer_parameter(self, "weight", &self->weight, CR_INTS(o->out_features, o->in_features),
-                           o->device, o->dtype);
-        if (!o->no_bias)
-            cr_layer_parameter(self, "bias", &self->bias, CR_INTS(o->out_features), o->device,
-                               o->dtype);
-        good = (o->no_bias || self->bias) && cr_layer_reset(self->weight, self->bias);
-    }
-    return good ? &self->module : NULL;
+    self->no_bias = o->no_bias;
+    self->dtype = o->dtype;
+    self->lazy = lazy;
+    return lazy || make_parameters(self) ? &self->module : NULL;
+}
+
+cr_module *cr_lazy_linear_with(const cr_lazy_linear_options *o)
+{
+    static const cr_module_type type = {.name = "LazyLinear",
+                                        .size = sizeof(linear),
+                                        .forward = forward_linear,
+                                        .extra_repr = linear_repr};
+    return new_linear(&type,
+                      o ? &(const cr_linear_options){.out_features = o->out_features,
+                                                     .no_bias = o->no_bias,
+                                                     .device = o->device,
+                                                     .dtype = o->dtype}
+                        : NULL,
+                      true);
 }
 
 cr_module *cr_linear_with(const cr_linear_options *options)
 {
-    return new_linear(&linear_type, options);
+    return new_linear(&linear_type, options, false);
 }
 
 static const cr_module_type non_quantizable_type = {.name = "NonDynamicallyQuantizableLinear",
@@ -75,7 +125,7 @@ static const cr_module_type non_quantizable_type = {.name = "NonDynamicallyQuant
 
 cr_module *cr_linear_non_quantizable(const cr_linear_options *options)
 {
-    return new_linear(&non_quantizable_type, options);
+    return new_linear(&non_quantizable_type, options, false);
 }
 
 /* ---- Bilinear ---- */

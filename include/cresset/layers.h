@@ -38,6 +38,15 @@ typedef struct cr_linear_options {
     int end_;
 } cr_linear_options;
 CR_API cr_module *cr_linear_with(const cr_linear_options *options);
+/* The same with in_features taken from the first input: without parameters until then, and an ordinary Linear from then on. */
+typedef struct cr_lazy_linear_options {
+    int64_t out_features;
+    bool no_bias;
+    const char *device;
+    cr_dtype dtype;
+    int end_;
+} cr_lazy_linear_options;
+CR_API cr_module *cr_lazy_linear_with(const cr_lazy_linear_options *options);
 
 /* y = x1ᵀ A x2 + b. x1: (*, in1_features), x2: (*, in2_features), y: (*, out_features), weight:
  * (out_features, in1_features, in2_features), bias: (out_features), all uniform in
@@ -380,7 +389,9 @@ typedef struct cr_embedding_bag_layer_options {
 CR_API cr_module *cr_embedding_bag_layer_with(const cr_embedding_bag_layer_options *options);
 
 #ifndef __cplusplus
-#define cr_linear(...)   cr_linear_with(&(const cr_linear_options){__VA_ARGS__, .end_ = 0})
+#define cr_linear(...) cr_linear_with(&(const cr_linear_options){__VA_ARGS__, .end_ = 0})
+#define cr_lazy_linear(...) \
+    cr_lazy_linear_with(&(const cr_lazy_linear_options){__VA_ARGS__, .end_ = 0})
 #define cr_bilinear(...) cr_bilinear_with(&(const cr_bilinear_options){__VA_ARGS__, .end_ = 0})
 #define cr_conv1d(...)   cr_conv1d_with(&(const cr_conv_options){__VA_ARGS__, .end_ = 0})
 #define cr_conv2d(...)   cr_conv2d_with(&(const cr_conv_options){__VA_ARGS__, .end_ = 0})

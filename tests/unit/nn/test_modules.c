@@ -135,6 +135,57 @@ static void load(void)
 #include "tests/golden/nn/modules.def"
 #undef MODULE
 
+START_TEST(lazy_layers_take_their_sizes_from_the_first_input)
+{
+    cr_module *lazy[] = {cr_lazy_linear(4), cr_lazy_conv2d(4, 3),
+                         cr_lazy_conv_transpose1d(4, 3, .groups = 2)};
+    cr_tensor *inputs[] = {cr_rand(CR_INTS(2, 5)), cr_rand(CR_INTS(2, 5, 6, 6)),
+                           cr_rand(CR_INTS(2, 6, 7))};
+    static const char *const before[] = {
+        "LazyLinear(in_features=0, out_features=4, bias=True)",
+        "LazyConv2d(0, 4, kernel_size=(3, 3), stride=(1, 1))",
+        "LazyConvTranspose1d(0, 4, kernel_size=(3,), stride=(1,), groups=2)"};
+    static const char *const after[] = {
+        "Linear(in_features=5, out_features=4, bias=True)",
+        "Conv2d(5, 4, kernel_size=(3, 3), stride=(1, 1))",
+        "ConvTranspose1d(6, 4, kernel_size=(3,), stride=(1,), groups=2)"};
+    for (int i = 0; i < 3; i++) {
+        char *text = cr_module_to_string(lazy[i]);
+        ck_assert_str_eq(text, before[i]);
+        cr_free(text);
+        ck_assert_int_eq(cr_parameter_count(lazy[i]), 0);
+        ck_assert_msg(cr_forward(lazy[i], inputs[i]) != NULL, "%s", cr_error());
+        text = cr_module_to_string(lazy[i]);
+        ck_assert_str_eq(text, after[i]);
+        cr_free(text);
+        ck_assert_int_gt(cr_parameter_count(lazy[i]), 0);
+    }
+    ck_assert_ptr_null(cr_forward(cr_lazy_conv1d(4, 3, .groups = 2), cr_rand(CR_INTS(2, 5, 6))));
+    assert_error_has("in_channels must be divisible by groups");
+}
+END_TEST
+
+START_TEST(wrong_inputs_are_refused)
+{
+    ck_assert_ptr_null(cr_forward(cr_avg_pool2d(2), cr_rand(CR_INTS(2, 3))));
+    assert_error_has("AvgPool2d: Expected 3D or 4D (batch mode) tensor");
+    ck_assert_ptr_null(cr_max_pool1d(3, .padding = 2));
+    assert_error_has("pad should be at most half of kernel size");
+    ck_assert_ptr_null(cr_forward(cr_group_norm(2, 4), cr_rand(CR_INTS(2, 6, 3))));
+    assert_error_has("GroupNorm: expected input with 4 channels");
+    ck_assert_ptr_null(cr_conv2d(2, 2, 3, .padding_mode = "mirror"));
+    assert_error_has("padding_mode must be one of");
+    ck_assert_ptr_null(cr_upsample(2, .scale_factor = 2));
+    assert_error_has("only one of size or scale_factor");
+    ck_assert_ptr_null(cr_huber_loss_layer("average"));
+    assert_error_has("not a valid value for reduction");
+    ck_assert_ptr_null(cr_embedding_bag_layer(5, 3, .mode = "product"));
+    assert_error_has("mode has to be one of");
+    ck_assert_ptr_null(cr_constant_pad2d(CR_INTS(1, 2, 3), 0));
+    assert_error_has("padding is one number or 4, got 3");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("modules");
@@ -144,6 +195,8 @@ int main(void)
 #define MODULE(name, ...) tcase_add_test(tests, name##_agrees_with_pytorch);
 #include "tests/golden/nn/modules.def"
 #undef MODULE
+    tcase_add_test(tests, lazy_layers_take_their_sizes_from_the_first_input);
+    tcase_add_test(tests, wrong_inputs_are_refused);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }

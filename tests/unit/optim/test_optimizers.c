@@ -416,6 +416,11 @@ static cr_op_counts counts_of(const char *op)
     return none;
 }
 
+static uint64_t runs_of(cr_op_counts c)
+{
+    return c.native + c.decomposed + c.fallback;
+}
+
 START_TEST(many_parameters_step_in_one_operation)
 {
     enum { MANY = 300 };
@@ -428,8 +433,8 @@ START_TEST(many_parameters_step_in_one_operation)
     cr_op_counts before = counts_of("_fused_adam_");
     ck_assert_msg(!cr_step(adam), "%s", cr_error());
     cr_op_counts after = counts_of("_fused_adam_");
-    ck_assert_uint_eq(after.native + after.decomposed, before.native + before.decomposed + 1);
-    if (!getenv("CRESSET_ONLY_PRIMITIVES"))
+    ck_assert_uint_eq(runs_of(after), runs_of(before) + 1);
+    if (!strcmp(cr_default_device(), "cpu") && !getenv("CRESSET_ONLY_PRIMITIVES"))
         ck_assert_uint_eq(after.native, before.native + 1);
     for (int i = 0; i < MANY; i++) /* the first step is lr, whatever the gradient */
         ck_assert_double_eq_tol(cr_item(cr_max(cr_detach(many[i]))), 0.5, 1e-5);

@@ -26,7 +26,7 @@ typedef struct cr_proto_field {
 
 static inline cr_proto cr_proto_of(const unsigned char *bytes, size_t size)
 {
-    return (cr_proto){bytes, bytes + size, false};
+    return (cr_proto){bytes, bytes ? bytes + size : bytes, false};
 }
 
 /* Reads the next field. False at the end, and where the message is damaged, which it then says. */

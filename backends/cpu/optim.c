@@ -1,4 +1,4 @@
-/* The optimisers' fused steps, _fused_sgd_, _fused_adam_ and _fused_adamw_: all parameters in one operation, one pass over
+/* The optimisers' fused steps, _fused_sgd_ … _fused_asgd_: all parameters in one operation, one pass over
  * memory, in place. Elements of all tensors are counted through, so that threads share them evenly. */
 #include "staged.h"
 #include "variant.h"
@@ -16,42 +16,57 @@ typedef struct optim_tensor {
     cr_meta meta[VALUES];
 } optim_tensor;
 
+/* The numbers that change from step to step, and the flags that don't, by their names in the operations' schemas. */
+#define OPTIM_NUMBERS(X)                                                                      \
+    X(lr)                                                                                     \
+    X(weight_decay) X(momentum) X(dampening) X(beta1) X(beta2) X(eps) X(step) X(alpha) X(rho) \
+        X(lr_decay) X(momentum_decay) X(mu_product) X(etaminus) X(etaplus) X(step_size_min)   \
+            X(step_size_max) X(lambd) X(eta) X(mu)
+#define OPTIM_FLAGS(X) \
+    X(amsgrad) X(has_momentum) X(nesterov) X(centered) X(maximize) X(is_first_step)
+
+typedef struct optim_job optim_job;
+typedef void optim_formula(const optim_job *job, void *const *value, int64_t n);
+
 typedef struct optim_plan {
     struct cr_plan base;
-    bool adam, decoupled, amsgrad, has_momentum, nesterov, maximize, is_first_step;
+    optim_formula *formula;
+    double cost;   /* of an element */
     int values;    /* of each parameter */
     int32_t dtype; /* computed in */
     int64_t count, total;
-    int lr_at, decay_at, momentum_at, dampening_at, beta1_at, beta2_at, eps_at, step_at;
+#define X(name) bool name;
+    OPTIM_FLAGS(X)
+#undef X
+#define X(name) int name##_at; /* in cr_run.numbers, or -1 */
+    OPTIM_NUMBERS(X)
+#undef X
     optim_tensor *tensor;
 } optim_plan;
 
-typedef struct optim_job {
+struct optim_job {
     const optim_plan *plan;
     const cr_run *run;
-    double lr, weight_decay, momentum, dampening, beta1, beta2, eps, step;
-} optim_job;
+#define X(name) double name;
+    OPTIM_NUMBERS(X)
+#undef X
+};
 
 #define REAL    float
 #define SQRT    sqrtf
+#define FABS    fabsf
 #define NAME(x) f32_##x
 #include "optim_real.h"
 #undef REAL
 #undef SQRT
+#undef FABS
 #undef NAME
 
 #define REAL    double
 #define SQRT    sqrt
+#define FABS    fabs
 #define NAME(x) f64_##x
 #include "optim_real.h"
-
-static void step_of(const optim_job *job, void *const *value, int64_t n)
-{
-    if (job->plan->dtype == CR_F64)
-        (job->plan->adam ? f64_adam : f64_sgd)(job, value, n);
-    else
-        (job->plan->adam ? f32_adam : f32_sgd)(job, value, n);
-}
 
 /* Elements [from, to) of one tensor. */
 static void step_tensor(const optim_job *job, const optim_tensor *t, int64_t from, int64_t to)
@@ -62,7 +77,7 @@ static void step_tensor(const optim_job *job, const optim_tensor *t, int64_t fro
         for (int v = 0; v < p->values; v++)
             value[v] =
                 (char *)cpu_at(job->run, t->at[v]) + from * (int64_t)cpu_dtype_size(p->dtype);
-        step_of(job, value, to - from);
+        p->formula(job, value, to - from);
         return;
     }
     double buffer[VALUES][BLOCK];
@@ -72,7 +87,7 @@ static void step_tensor(const optim_job *job, const optim_tensor *t, int64_t fro
             value[v] = buffer[v];
             cpu_gather(&t->meta[v], cpu_at(job->run, t->at[v]), from, n, buffer[v]);
         }
-        step_of(job, value, n);
+        p->formula(job, value, n);
         for (int v = 0; v < p->values; v++)
             if (v != 1)
                 cpu_scatter(&t->meta[v], cpu_at(job->run, t->at[v]), from, n, buffer[v]);
@@ -104,17 +119,10 @@ static cr_status optim_run(cr_plan *plan, const cr_run *run)
 {
     const optim_plan *p = (const optim_plan *)plan;
     optim_job job = {.plan = p, .run = run};
-#define NUMBER(name, at) job.name = p->at >= 0 ? run->numbers[p->at].f : 0
-    NUMBER(lr, lr_at);
-    NUMBER(weight_decay, decay_at);
-    NUMBER(momentum, momentum_at);
-    NUMBER(dampening, dampening_at);
-    NUMBER(beta1, beta1_at);
-    NUMBER(beta2, beta2_at);
-    NUMBER(eps, eps_at);
-    NUMBER(step, step_at);
-#undef NUMBER
-    cpu_parallel(p->total, 64, p->adam ? 1.0 : 0.4, step_range, &job);
+#define X(name) job.name = p->name##_at >= 0 ? run->numbers[p->name##_at].f : 0;
+    OPTIM_NUMBERS(X)
+#undef X
+    cpu_parallel(p->total, 64, p->cost, step_range, &job);
     return CR_OK;
 }
 
@@ -157,30 +165,24 @@ static bool read_tensor(const cpu_call *call, const optim_plan *p, int64_t i, op
     return true;
 }
 
-static cr_status plan_step(const cpu_call *call, bool adam, bool decoupled, cr_plan **plan)
+/* `values`: what every parameter has, itself and its gradient among it; flags add to them. */
+static cr_status plan_step(const cpu_call *call, optim_formula *f32, optim_formula *f64, int values,
+                           cr_plan **plan)
 {
     const cr_graph_node *node = call->node;
     optim_plan *p = cpu_plan_new(sizeof *p, optim_run, optim_destroy);
     if (!p)
         return CR_OUT_OF_MEMORY;
-    p->adam = adam;
-    p->decoupled = decoupled;
-    p->amsgrad = adam && cpu_attr_int(node, "amsgrad", 0);
-    p->has_momentum = !adam && cpu_attr_int(node, "has_momentum", 0);
-    p->nesterov = cpu_attr_int(node, "nesterov", 0) != 0;
-    p->maximize = cpu_attr_int(node, "maximize", 0) != 0;
-    p->is_first_step = cpu_attr_int(node, "is_first_step", 0) != 0;
-    p->values = adam ? 4 + p->amsgrad : 2 + p->has_momentum;
+#define X(name) p->name = cpu_attr_int(node, #name, 0) != 0;
+    OPTIM_FLAGS(X)
+#undef X
+#define X(name) p->name##_at = cpu_number_at(node, #name);
+    OPTIM_NUMBERS(X)
+#undef X
+    p->values = values + p->amsgrad + p->has_momentum + p->centered;
+    p->cost = p->values > 3 ? 1.0 : 0.4;
     p->count = call->nin / (uint32_t)p->values;
-    p->lr_at = cpu_number_at(node, "lr");
-    p->decay_at = cpu_number_at(node, "weight_decay");
-    p->momentum_at = cpu_number_at(node, "momentum");
-    p->dampening_at = cpu_number_at(node, "dampening");
-    p->beta1_at = cpu_number_at(node, "beta1");
-    p->beta2_at = cpu_number_at(node, "beta2");
-    p->eps_at = cpu_number_at(node, "eps");
-    p->step_at = cpu_number_at(node, "step");
-    bool fits = p->count > 0 && call->nin == p->count * p->values &&
+    bool fits = p->values <= VALUES && p->count > 0 && call->nin == p->count * p->values &&
                 call->nout == p->count * (p->values - 1) && call->in[0];
     p->tensor = fits ? calloc((size_t)p->count, sizeof *p->tensor) : NULL;
     if (!p->tensor) {
@@ -189,6 +191,7 @@ static cr_status plan_step(const cpu_call *call, bool adam, bool decoupled, cr_p
                     : CR_UNSUPPORTED;
     }
     p->dtype = cpu_compute_dtype(call->in[0]->dtype);
+    p->formula = p->dtype == CR_F64 ? f64 : f32;
     for (int64_t i = 0; i < p->count && fits; i++) {
         p->tensor[i].first = p->total;
         fits = call->in[i] && read_tensor(call, p, i, &p->tensor[i]);
@@ -203,24 +206,23 @@ static cr_status plan_step(const cpu_call *call, bool adam, bool decoupled, cr_p
     return CR_OK;
 }
 
-static cr_status plan_sgd(const cpu_call *call, cr_plan **plan)
-{
-    return plan_step(call, false, false, plan);
-}
+/* Every step with how many values a parameter has without flags. */
+#define OPTIM_STEPS(X)                                                                    \
+    X(sgd, 2)                                                                             \
+    X(adam, 4) X(adamw, 4) X(adamax, 4) X(nadam, 4) X(radam, 4) X(rmsprop, 3) X(rprop, 4) \
+        X(adagrad, 3) X(adadelta, 4) X(asgd, 3)
 
-static cr_status plan_adam(const cpu_call *call, cr_plan **plan)
-{
-    return plan_step(call, true, false, plan);
-}
-
-static cr_status plan_adamw(const cpu_call *call, cr_plan **plan)
-{
-    return plan_step(call, true, true, plan);
-}
+#define X(name, values)                                                \
+    static cr_status plan_##name(const cpu_call *call, cr_plan **plan) \
+    {                                                                  \
+        return plan_step(call, f32_##name, f64_##name, values, plan);  \
+    }
+OPTIM_STEPS(X)
+#undef X
 
 const cpu_op CPU_NAME(cpu_family_optim)[] = {
-    {"_fused_sgd_", plan_sgd},
-    {"_fused_adam_", plan_adam},
-    {"_fused_adamw_", plan_adamw},
-    {NULL, NULL},
+#define X(name, values) {"_fused_" #name "_", plan_##name},
+    OPTIM_STEPS(X)
+#undef X
+        {NULL, NULL},
 };

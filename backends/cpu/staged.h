@@ -6,7 +6,7 @@
 
 #include "cpu.h"
 
-enum { CPU_STAGED_INPUTS = 8, CPU_STAGED_OUTPUTS = 5 };
+enum { CPU_STAGED_INPUTS = 12, CPU_STAGED_OUTPUTS = 5 };
 
 typedef struct cpu_stage {
     int at;        /* in cr_run.values, -1 when absent */

@@ -57,17 +57,11 @@ static cr_status plan_copy(const vk_call *call, cr_plan **plan)
     p->to_at = call->out_at[0];
     p->empty = !space.numel;
     bool flat = is_flat(&space), moves = values[0]->dtype == values[1]->dtype;
-    uint32_t size = (uint32_t)vk_dtype_size(values[0]->dtype);
     cr_status status = CR_OK;
-    if (moves && flat) {
-        p->bytes = (size_t)space.numel * size;
-    } else if (!p->empty) {
-        uint32_t special[] = {flat ? 0u : (uint32_t)space.rank, (uint32_t)values[1]->dtype,
-                              (uint32_t)values[0]->dtype, moves ? size : 0u};
-        vk_grid grid = vk_grid_of(&space);
-        status = vk_plan_step(&p->base, d->profile->f64 ? VK_SHADER_copy : VK_SHADER_copy_narrow, 0,
-                              special, 4, &grid, sizeof grid, vk_groups(d, space.numel), 1, 1);
-    }
+    if (moves && flat)
+        p->bytes = (size_t)space.numel * vk_dtype_size(values[0]->dtype);
+    else if (!p->empty)
+        status = vk_cast_step(&p->base, values[1], values[0]);
     return vk_plan_done(&p->base, status, plan);
 }
 

@@ -131,7 +131,10 @@ cr_status vk_device_open(int index, cr_device **device)
     if (!d)
         return vk_host->fail(vk_host, CR_OUT_OF_MEMORY, "a device needs %zu bytes", sizeof *d);
     d->profile = &all[index];
-    d->is_cpu = d->profile->type == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    /* Tests look at a GPU's choice of kernels on a software device. */
+    const char *as_gpu = vk_env("CRESSET_VULKAN_AS_GPU");
+    d->is_cpu = d->profile->type == VK_PHYSICAL_DEVICE_TYPE_CPU && !(as_gpu && *as_gpu == '1');
+    d->direct_products = d->is_cpu && d->profile->subgroup_ops && d->profile->subgroup == 8;
     d->group = d->is_cpu ? 64 : 128;
     status = vk_instance_acquire(index, &d->physical);
     if (status != CR_OK) {

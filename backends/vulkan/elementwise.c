@@ -20,8 +20,20 @@ enum {
 };
 #undef OP
 
+/* Those that have a shader of their own for each class, in f64 inside. */
+#define OP(name) SPECIAL_##name,
+enum {
+#include "shaders/special_ops.def"
+};
+#undef OP
+#define OP(name) {VK_SHADER_##name##_f32, VK_SHADER_##name##_f64},
+static const vk_shader specials[][2] = {
+#include "shaders/special_ops.def"
+};
+#undef OP
+
 enum { FLOATS = 1, INTS = 2, BOOL = 4, NUMBERS = FLOATS | INTS, ANY = NUMBERS | BOOL };
-enum { TO_BOOL = 1, WIDE = 2 /* numbers aren't rounded to a half */, RAW = 4 };
+enum { TO_BOOL = 1, WIDE = 2 /* numbers aren't rounded to a half */, RAW = 4, SPECIAL = 8 };
 enum { IN = 3, P = 3, NUMBER = 16 /* shaders/pointwise.glsl */ };
 
 /* in: "0", "1", "2" are the node's inputs; other names are numbers in an input's place. p: the
@@ -38,6 +50,10 @@ typedef struct row {
         name, 1, UNARY_##op, dtypes, 0, {"0"}, {__VA_ARGS__}, 0, 0 \
     }
 #define UNARY_OF(op, dtypes) UNARY(#op, op, dtypes, 0)
+#define SPECIAL_OF(op)                                            \
+    {                                                             \
+#op, 1, SPECIAL_##op, FLOATS, SPECIAL, {"0" }, {0 }, 0, 0 \
+    }
 #define BINARY(name, op, dtypes, flags, a, b, ...)                       \
     {                                                                    \
         name, 2, BINARY_##op, dtypes, flags, {a, b}, {__VA_ARGS__}, 0, 0 \
@@ -74,26 +90,26 @@ static const row rows[] = {
     UNARY_OF(tanh, FLOATS),
     UNARY_OF(sigmoid, FLOATS),
     UNARY_OF(erf, FLOATS),
-    UNARY_OF(exp2, FLOATS),
-    UNARY_OF(expm1, FLOATS),
-    UNARY_OF(log2, FLOATS),
-    UNARY_OF(log10, FLOATS),
-    UNARY_OF(log1p, FLOATS),
-    UNARY_OF(sin, FLOATS),
-    UNARY_OF(cos, FLOATS),
-    UNARY_OF(tan, FLOATS),
-    UNARY_OF(asin, FLOATS),
-    UNARY_OF(acos, FLOATS),
-    UNARY_OF(atan, FLOATS),
-    UNARY_OF(sinh, FLOATS),
-    UNARY_OF(cosh, FLOATS),
-    UNARY_OF(asinh, FLOATS),
-    UNARY_OF(acosh, FLOATS),
-    UNARY_OF(atanh, FLOATS),
-    UNARY_OF(erfc, FLOATS),
-    UNARY_OF(erfinv, FLOATS),
-    UNARY_OF(lgamma, FLOATS),
-    UNARY_OF(digamma, FLOATS),
+    SPECIAL_OF(exp2),
+    SPECIAL_OF(expm1),
+    SPECIAL_OF(log2),
+    SPECIAL_OF(log10),
+    SPECIAL_OF(log1p),
+    SPECIAL_OF(sin),
+    SPECIAL_OF(cos),
+    SPECIAL_OF(tan),
+    SPECIAL_OF(asin),
+    SPECIAL_OF(acos),
+    SPECIAL_OF(atan),
+    SPECIAL_OF(sinh),
+    SPECIAL_OF(cosh),
+    SPECIAL_OF(asinh),
+    SPECIAL_OF(acosh),
+    SPECIAL_OF(atanh),
+    SPECIAL_OF(erfc),
+    SPECIAL_OF(erfinv),
+    SPECIAL_OF(lgamma),
+    SPECIAL_OF(digamma),
     UNARY_OF(bitwise_not, INTS),
     UNARY("bitwise_not", logical_not, BOOL, 0),
     {"logical_not", 1, UNARY_logical_not, ANY, TO_BOOL, {"0"}, {0}, 0, 0},
@@ -162,28 +178,27 @@ static const row rows[] = {
 
 /* ---- which shader ---- */
 
-enum { FIRST_SPECIAL = 40 }; /* of the operations in *_special.comp */
+enum { FIRST_SPECIAL = 40 }; /* of the operations in binary_special.comp */
 
 static bool find_shader(const cr_device *d, const row *r, vk_class class, vk_shader *shader)
 {
-    static const vk_shader shaders[5][4] = {
+    static const vk_shader shaders[4][4] = {
         {VK_SHADER_unary_f32, VK_SHADER_unary_f64, VK_SHADER_unary_i32, VK_SHADER_unary_i64},
         {VK_SHADER_binary_f32, VK_SHADER_binary_f64, VK_SHADER_binary_i32, VK_SHADER_binary_i64},
         {VK_SHADER_ternary_f32, VK_SHADER_ternary_f64, VK_SHADER_ternary_i32,
          VK_SHADER_ternary_i64},
-        {VK_SHADER_unary_special_f32, VK_SHADER_unary_special_f64},
         {VK_SHADER_binary_special_f32, VK_SHADER_binary_special_f64, VK_SHADER_binary_special_i32,
          VK_SHADER_binary_special_i64}};
-    bool special = r->kernel >= FIRST_SPECIAL;
-    if (!special) {
-        *shader = shaders[r->nin - 1][class];
-        return true;
+    if (r->flags & SPECIAL) {
+        *shader = specials[r->kernel][class == VK_DOUBLE];
+        return d->profile->f64;
     }
-    *shader = shaders[2 + r->nin][class];
-    if (class != VK_FLOAT || d->profile->f64)
+    bool loops = r->nin == 2 && r->kernel >= FIRST_SPECIAL;
+    *shader = shaders[loops ? 3 : r->nin - 1][class];
+    if (!loops || class != VK_FLOAT || d->profile->f64)
         return true;
     *shader = VK_SHADER_binary_special_narrow;
-    return r->nin == 2 && r->kernel != BINARY_pow && r->kernel != BINARY_atan2;
+    return r->kernel != BINARY_pow && r->kernel != BINARY_atan2;
 }
 
 /* ---- plans ---- */

@@ -60,6 +60,9 @@ void *vk_plan_new(cr_device *d, size_t bytes, cr_status (*run)(cr_plan *, const 
 cr_status vk_plan_step(cr_plan *plan, vk_shader shader, uint32_t group, const uint32_t *special,
                        int nspecial, const void *constants, size_t bytes, uint64_t x, uint64_t y,
                        uint64_t z);
+/* A step that copies, casting on the way (cast.c): its launch wants `to` at 0 and `from` at 1. The
+ * values are not empty. */
+cr_status vk_cast_step(cr_plan *plan, const cr_meta *from, const cr_meta *to);
 /* Frees the plan unless status is CR_OK, and hands it over if it is. */
 cr_status vk_plan_done(cr_plan *plan, cr_status status, cr_plan **out);
 /* A launch of step i, to be bound and recorded. */
@@ -120,6 +123,16 @@ typedef struct vk_grid {
 
 vk_dim vk_dim_of(uint32_t size);
 vk_grid vk_grid_of(const vk_space *space);
+/* Values with one dimension taken out: the space of what is left, and the dimension's length and
+ * strides. The first value tells the sizes, the others may be larger. */
+typedef struct vk_lanes {
+    vk_space space;
+    int64_t terms;
+    uint32_t step[VK_SPACE_VALUES];
+} vk_lanes;
+
+vk_lanes vk_lanes_of(int nvalues, const cr_meta *const *values, int dim);
+void vk_lane_dims(vk_dim *dims, const vk_lanes *lanes);
 /* Groups for n invocations of one element each; kernels go on in strides of the whole grid. */
 uint64_t vk_groups(const cr_device *d, int64_t n);
 

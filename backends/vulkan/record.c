@@ -133,10 +133,8 @@ cr_status vk_check_report(cr_device *d)
         return CR_OK;
     report->set = 0;
     return vk_host->fail(vk_host, CR_INVALID,
-                         "index %lld is out of bounds for dimension %u with size %lld (met by an "
-                         "operation on %s before this one)",
-                         (long long)report->index, report->dim, (long long)report->size,
-                         d->profile->name);
+                         "index %lld is out of bounds for dimension %u with size %lld",
+                         (long long)report->index, report->dim, (long long)report->size);
 }
 
 /* ---- command buffers ---- */

@@ -258,8 +258,9 @@ struct cr_device {
     VkDevice handle;
     VkQueue queue;
     uint32_t family;
-    uint32_t group; /* the usual size of a group */
-    bool is_cpu;    /* the "device" is this machine's processor */
+    uint32_t group;       /* the usual size of a group */
+    bool is_cpu;          /* the "device" is this machine's processor */
+    bool direct_products; /* shaders/product_direct.comp suits it */
     bool lost;
     char lost_words[512];
     vk_memory memory;

@@ -20,9 +20,11 @@ struct cr_batches {
     int64_t *order;  /* the epoch's indices */
     int64_t *starts; /* [nbatches + 1]: where each batch begins in order */
     int64_t nbatches;
-    int64_t next; /* the batch to be handed out next */
-    int depth;    /* of the scopes where the loop stands */
-    bool open;    /* a batch's scope is */
+    uint64_t epoch;
+    void *iterator; /* of an iterable data set, used by whoever makes batches */
+    int64_t next;   /* the batch to be handed out next */
+    int depth;      /* of the scopes where the loop stands */
+    bool open;      /* a batch's scope is */
 
     pthread_mutex_t lock; /* over what follows */
     pthread_cond_t made, taken;
@@ -38,7 +40,12 @@ struct cr_batches {
 
 static void make(cr_batches *b, int64_t k, cr_made_batch *made)
 {
-    cr_make_batch(b->loader, b->order + b->starts[k], b->starts[k + 1] - b->starts[k], made);
+    cr_set_current_epoch(b->epoch);
+    if (b->iterator)
+        cr_make_stream_batch(b->loader, b->iterator, made);
+    else
+        cr_make_batch(b->loader, b->order + b->starts[k], b->starts[k + 1] - b->starts[k], made);
+    cr_set_current_epoch(0);
 }
 
 /* The next batch to make, or -1 when there is nothing left to do. Under the lock. */
@@ -61,7 +68,8 @@ static void *work(void *argument)
         slot *s = &b->slots[k % b->loader->nslots];
         s->made = made;
         s->ready = true;
-        if (made.failed) /* the loop will end there; what was begun before is still wanted */
+        if (made.failed ||
+            !made.count) /* the loop will end there; what was begun before is still wanted */
             b->claimed = b->nbatches;
         pthread_cond_signal(&b->made);
     }
@@ -128,9 +136,40 @@ static int read_batch_sizes(cr_batches *b, uint64_t epoch, int64_t samples)
     return 0;
 }
 
+/* The iterator of an iterable data set, past the batches that are not wanted again. */
+static int begin_stream(cr_batches *b, int64_t start)
+{
+    cr_loader *loader = b->loader;
+    b->nbatches = INT64_MAX;
+    if (!(b->iterator = loader->dataset->iterable->begin(loader->dataset->data, b->epoch)))
+        return cr_error()
+                   ? -1
+                   : CR_FAIL_INT("%s: begin failed and said nothing", loader->dataset->kind->name);
+    for (int64_t i = 0; i < start; i++) {
+        cr_made_batch made;
+        make(b, i, &made);
+        bool failed = made.failed;
+        int64_t count = made.count;
+        if (failed)
+            cr_fail("%s", made.error ? made.error : "out of memory: a batch");
+        cr_made_batch_free(&made);
+        if (failed)
+            return -1;
+        if (!count)
+            break;
+    }
+    return 0;
+}
+
 static int draw_order(cr_batches *b, uint64_t epoch)
 {
     cr_loader *loader = b->loader;
+    int64_t start = loader->start;
+    loader->start = 0;
+    b->epoch = epoch;
+    b->next = b->claimed = b->out = start;
+    if (loader->dataset->iterable)
+        return begin_stream(b, start);
     int64_t samples = cr_sampler_length(loader->sampler);
     int64_t length = cr_dataset_length(loader->dataset);
     b->nbatches = cr_loader_length(loader);
@@ -141,6 +180,8 @@ static int draw_order(cr_batches *b, uint64_t epoch)
     b->starts = malloc(((size_t)b->nbatches + 1) * sizeof *b->starts);
     if (!b->order || !b->starts)
         return cr_fail_memory("an epoch's order", (size_t)samples * sizeof *b->order), -1;
+    if (start > b->nbatches)
+        b->next = b->claimed = b->out = b->nbatches;
     if (cr_sampler_draw(loader->sampler, epoch, b->order))
         return -1;
     for (int64_t i = 0; i < samples; i++)
@@ -171,6 +212,8 @@ static void destroy(void *destroyed)
     free(b->threads);
     free(b->order);
     free(b->starts);
+    if (b->iterator && b->loader->dataset->iterable->end)
+        b->loader->dataset->iterable->end(b->iterator);
     cr_loader_release(b->loader);
     free(b);
 }
@@ -229,6 +272,10 @@ bool cr_batches_next(cr_batches *b, cr_batch *batch)
         wait_for(b, k, &made);
     else
         make(b, k, &made);
+    if (!made.failed && !made.count) { /* an iterable data set's end */
+        b->next = b->nbatches;
+        return false;
+    }
     cr_scope_begin();
     b->open = true;
     batch->index = k;

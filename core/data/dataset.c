@@ -28,6 +28,31 @@ cr_dataset *cr_dataset_new(const cr_dataset_class *kind, void *data)
     return cr_scope_add(dataset, release);
 }
 
+static int64_t no_length(void *data)
+{
+    (void)data;
+    return -1;
+}
+
+cr_dataset *cr_iterable_dataset_new(const cr_iterable_class *kind, void *data)
+{
+    bool whole = kind && kind->begin && kind->next;
+    cr_dataset *dataset = whole ? malloc(sizeof *dataset) : NULL;
+    if (!dataset) {
+        if (kind && kind->destroy)
+            kind->destroy(data);
+        return whole ? cr_fail_memory("a data set", sizeof *dataset)
+                     : cr_fail("cr_iterable_dataset_new: a data set needs begin and next");
+    }
+    *dataset =
+        (cr_dataset){.refs = 1,
+                     .data = data,
+                     .iterable = kind,
+                     .own = {.name = kind->name, .length = no_length, .destroy = kind->destroy}};
+    dataset->kind = &dataset->own;
+    return cr_scope_add(dataset, release);
+}
+
 int64_t cr_dataset_length(const cr_dataset *dataset)
 {
     return dataset ? dataset->kind->length(dataset->data) : -1;
@@ -132,6 +157,8 @@ int cr_dataset_get(cr_dataset *dataset, int64_t index, cr_sample *sample)
     *sample = (cr_sample){.count = 0};
     if (!dataset)
         return CR_FAIL_INT("cr_dataset_get: the data set is null");
+    if (dataset->iterable)
+        return CR_FAIL_INT("%s: an iterable data set can't be indexed", dataset->kind->name);
     int64_t length = cr_dataset_length(dataset), at = index < 0 ? index + length : index;
     if (at < 0 || at >= length)
         return CR_FAIL_INT("%s: index %" PRId64 " is out of range for %" PRId64 " samples",

@@ -10,6 +10,8 @@ struct cr_dataset {
     atomic_int refs;
     const cr_dataset_class *kind;
     void *data;
+    const cr_iterable_class *iterable; /* or null; then kind is &own */
+    cr_dataset_class own;
 };
 
 /* The fields of all samples and their number; 0 if there is only get_item; -1 with the error set.

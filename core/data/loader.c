@@ -26,6 +26,9 @@ static int check(const cr_data_loader_options *o)
     if (o->prefetch < 0 || o->prefetch > 1024)
         return CR_FAIL_INT("%s: prefetch %d is not between 0 (the default, 2) and 1024", name,
                            o->prefetch);
+    if (o->dataset->iterable && (o->shuffle || o->sampler || o->batch_sampler))
+        return CR_FAIL_INT("%s: %s is iterable: it can't be shuffled or sampled", name,
+                           o->dataset->kind->name);
     if (o->sampler && o->shuffle)
         return CR_FAIL_INT("%s: shuffle and sampler exclude each other", name);
     if (o->batch_sampler && (o->batch_size || o->shuffle || o->sampler || o->drop_last))
@@ -43,7 +46,7 @@ static cr_sampler *choose_sampler(const cr_data_loader_options *o)
     cr_sampler *given = o->batch_sampler ? o->batch_sampler : o->sampler;
     if (given)
         return cr_sampler_retain(given);
-    int64_t length = cr_dataset_length(o->dataset);
+    int64_t length = o->dataset->iterable ? 0 : cr_dataset_length(o->dataset);
     cr_random_sampler_options random = {.length = length, .seed = o->seed};
     return cr_sampler_retain(o->shuffle ? cr_random_sampler_with(&random)
                                         : cr_sequential_sampler(length));
@@ -55,6 +58,8 @@ static int fill(cr_loader *loader, const cr_data_loader_options *o)
     loader->batch_size = o->batch_sampler ? 0 : o->batch_size ? o->batch_size : 1;
     loader->drop_last = o->drop_last;
     loader->nworkers = o->num_workers == CR_NO_WORKERS ? 0 : o->num_workers ? o->num_workers : 1;
+    if (o->dataset->iterable && loader->nworkers > 1)
+        loader->nworkers = 1; /* its samples come one after the other */
     loader->nslots = (loader->nworkers ? loader->nworkers : 1) * (o->prefetch ? o->prefetch : 2);
     loader->collate = o->collate;
     loader->collate_context = o->collate_context;
@@ -92,7 +97,7 @@ cr_loader *cr_data_loader_with(const cr_data_loader_options *options)
 
 int64_t cr_loader_length(const cr_loader *loader)
 {
-    if (!loader)
+    if (!loader || loader->dataset->iterable)
         return -1;
     if (!loader->batch_size)
         return loader->sampler->kind->batch_count(loader->sampler->data);
@@ -102,7 +107,7 @@ int64_t cr_loader_length(const cr_loader *loader)
 
 int64_t cr_loader_sample_count(const cr_loader *loader)
 {
-    if (!loader)
+    if (!loader || loader->dataset->iterable)
         return -1;
     int64_t samples = cr_sampler_length(loader->sampler);
     return loader->drop_last ? samples - samples % loader->batch_size : samples;
@@ -122,6 +127,12 @@ void cr_loader_set_epoch(cr_loader *loader, uint64_t epoch)
 {
     if (loader)
         loader->epoch = epoch;
+}
+
+void cr_loader_start_at(cr_loader *loader, int64_t batch)
+{
+    if (loader)
+        loader->start = batch < 0 ? 0 : batch;
 }
 
 cr_loader *cr_loader_retain(cr_loader *loader)

@@ -21,7 +21,8 @@ struct cr_loader {
     void *collate_context;
     char *device; /* null: the host's own */
     uint64_t epoch;
-    int nfields; /* of the batch path; 0: samples are taken one by one */
+    int64_t start; /* the batch that the next epoch begins with */
+    int nfields;   /* of the batch path; 0: samples are taken one by one */
     cr_field fields[CR_MAX_FIELDS];
     cr_pool *pool;
 };
@@ -42,6 +43,10 @@ typedef struct cr_made_batch {
 /* Makes the batch of samples indices[0…count). Leaves the thread's error clear: it is moved into
  * made->error. */
 void cr_make_batch(cr_loader *loader, const int64_t *indices, int64_t count, cr_made_batch *made);
+/* Makes the next batch of an iterable data set from its iterator; made->count is 0 at the end. */
+void cr_make_stream_batch(cr_loader *loader, void *iterator, cr_made_batch *made);
+/* What cr_current_epoch says in this thread from now on. */
+void cr_set_current_epoch(uint64_t epoch);
 /* Dresses it as tensors of the innermost scope, on the loader's device, and empties it. Returns 0,
  * or -1 with the error set, the batch's own included. */
 int cr_hand_out_batch(cr_loader *loader, cr_made_batch *made, cr_batch *batch);

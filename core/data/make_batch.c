@@ -8,6 +8,7 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/base/thread.h"
 #include "core/data/loader.h"
 #include "core/io/memory.h"
 
@@ -126,6 +127,24 @@ static int keep_outputs(const cr_sample *outputs, cr_made_batch *made)
     return 0;
 }
 
+/* Of samples at hand, which belong to the innermost scope: through collate, or stacked. */
+static int join(cr_loader *loader, const cr_sample *samples, int64_t count, cr_made_batch *made)
+{
+    if (loader->collate) {
+        cr_sample outputs = {.count = 0};
+        if (loader->collate(loader->collate_context, samples, count, &outputs))
+            return cr_error() ? -1 : CR_FAIL_INT("collate failed and said nothing");
+        return keep_outputs(&outputs, made);
+    }
+    void *to[CR_MAX_FIELDS];
+    if (take_form(&samples[0], made) || take_buffer(loader, count, made, to))
+        return -1;
+    for (int64_t i = 0; i < count; i++)
+        if (stack(&samples[i], i, i, made, to))
+            return -1;
+    return 0;
+}
+
 static int make_by_collate(cr_loader *loader, const int64_t *indices, int64_t count,
                            cr_made_batch *made)
 {
@@ -136,24 +155,16 @@ static int make_by_collate(cr_loader *loader, const int64_t *indices, int64_t co
     CR_SCOPE {
         for (int64_t i = 0; i < count && !status; i++)
             status = cr_dataset_get(loader->dataset, indices[i], &samples[i]);
-        cr_sample outputs = {.count = 0};
-        if (!status && loader->collate(loader->collate_context, samples, count, &outputs))
-            status = cr_error() ? -1 : CR_FAIL_INT("collate failed and said nothing");
         if (!status)
-            status = keep_outputs(&outputs, made);
+            status = join(loader, samples, count, made);
     }
     free(samples);
     return status;
 }
 
-void cr_make_batch(cr_loader *loader, const int64_t *indices, int64_t count, cr_made_batch *made)
+/* What was made, or why not: the thread's error is moved into the batch. */
+static void finish(cr_loader *loader, int status, int64_t count, cr_made_batch *made)
 {
-    *made = (cr_made_batch){.count = count};
-    bool recorded = cr_set_grad_enabled(false); /* data are no function of parameters */
-    int status = loader->collate   ? make_by_collate(loader, indices, count, made)
-                 : loader->nfields ? make_by_batch(loader, indices, count, made)
-                                   : make_by_item(loader, indices, count, made);
-    cr_set_grad_enabled(recorded);
     if (!status && !cr_error())
         return;
     cr_made_batch_free(made);
@@ -165,6 +176,61 @@ void cr_make_batch(cr_loader *loader, const int64_t *indices, int64_t count, cr_
     cr_clear_error();
     made->error = cr_text_take(&text);
     cr_clear_error();
+}
+
+void cr_make_batch(cr_loader *loader, const int64_t *indices, int64_t count, cr_made_batch *made)
+{
+    *made = (cr_made_batch){.count = count};
+    bool recorded = cr_set_grad_enabled(false); /* data are no function of parameters */
+    int status = loader->collate   ? make_by_collate(loader, indices, count, made)
+                 : loader->nfields ? make_by_batch(loader, indices, count, made)
+                                   : make_by_item(loader, indices, count, made);
+    cr_set_grad_enabled(recorded);
+    finish(loader, status, count, made);
+}
+
+void cr_make_stream_batch(cr_loader *loader, void *iterator, cr_made_batch *made)
+{
+    *made = (cr_made_batch){.count = 0};
+    int64_t wanted = loader->batch_size, count = 0, capacity = wanted < 64 ? wanted : 64;
+    cr_sample *samples = malloc((size_t)capacity * sizeof *samples);
+    int status = samples ? 1 : (cr_fail_memory("a batch's samples", sizeof *samples), -1);
+    bool recorded = cr_set_grad_enabled(false);
+    CR_SCOPE {
+        while (status == 1 && count < wanted) {
+            if (count == capacity) {
+                cr_sample *more = realloc(samples, 2 * (size_t)capacity * sizeof *samples);
+                if (!more) {
+                    status = (cr_fail_memory("a batch's samples", sizeof *samples), -1);
+                    break;
+                }
+                samples = more;
+                capacity *= 2;
+            }
+            samples[count] = (cr_sample){.count = 0};
+            status = loader->dataset->iterable->next(iterator, &samples[count]);
+            count += status == 1;
+        }
+        if (status >= 0 && count && !(loader->drop_last && count < wanted)) {
+            status = join(loader, samples, count, made);
+            made->count = count;
+        }
+    }
+    cr_set_grad_enabled(recorded);
+    free(samples);
+    finish(loader, status < 0, count, made);
+}
+
+static CR_TLS uint64_t current_epoch;
+
+void cr_set_current_epoch(uint64_t epoch)
+{
+    current_epoch = epoch;
+}
+
+uint64_t cr_current_epoch(void)
+{
+    return current_epoch;
 }
 
 void cr_made_batch_free(cr_made_batch *made)

@@ -14,9 +14,18 @@ bool cr_module_check_inputs(const cr_module *module, size_t expected, size_t giv
     return false;
 }
 
-/* How many outputs forward wrote; 0, with the error set, if it failed. */
-static size_t run(cr_module *module, cr_tensor *const *inputs, size_t n, cr_tensor **outputs)
+static _Thread_local size_t wanted_outputs;
+
+size_t cr_outputs_wanted(void)
 {
+    return wanted_outputs;
+}
+
+/* How many outputs forward wrote; 0, with the error set, if it failed. */
+static size_t run(cr_module *module, cr_tensor *const *inputs, size_t n, cr_tensor **outputs,
+                  size_t wanted)
+{
+    wanted_outputs = wanted;
     size_t count = module->type->forward(module, inputs, n, outputs);
     if (count > CR_MODULE_OUTPUTS)
         cr_fail("%s: forward says that it wrote %zu outputs; at most %d fit", module->type->name,
@@ -29,7 +38,7 @@ static size_t run(cr_module *module, cr_tensor *const *inputs, size_t n, cr_tens
 }
 
 static size_t run_with_hooks(cr_module *module, cr_tensor *const *given, size_t n,
-                             cr_tensor **outputs)
+                             cr_tensor **outputs, size_t wanted)
 {
     const struct cr_module_state *state = module->state_;
     cr_tensor *inputs[INPUTS];
@@ -44,7 +53,7 @@ static size_t run_with_hooks(cr_module *module, cr_tensor *const *given, size_t 
     if (state->nhooks_of[CR_HOOK_BACKWARD] && cr_grad_enabled() &&
         !(watch = cr_watch_inputs(module, inputs, n)))
         return 0;
-    size_t count = run(module, inputs, n, outputs);
+    size_t count = run(module, inputs, n, outputs, wanted);
     if (count && state->nhooks_of[CR_HOOK_FORWARD] &&
         cr_run_forward_hooks(module, inputs, n, outputs, count))
         count = 0;
@@ -54,7 +63,8 @@ static size_t run_with_hooks(cr_module *module, cr_tensor *const *given, size_t 
     return count;
 }
 
-static size_t call(cr_module *module, cr_tensor *const *inputs, size_t n, cr_tensor **outputs)
+static size_t call(cr_module *module, cr_tensor *const *inputs, size_t n, cr_tensor **outputs,
+                   size_t wanted)
 {
     if (!cr_is_module(module, "cr_forward"))
         return 0;
@@ -67,14 +77,14 @@ static size_t call(cr_module *module, cr_tensor *const *inputs, size_t n, cr_ten
                        module->type->name),
                0;
     if (module->state_->nhooks)
-        return run_with_hooks(module, inputs, n, outputs);
-    return run(module, inputs, n, outputs);
+        return run_with_hooks(module, inputs, n, outputs, wanted);
+    return run(module, inputs, n, outputs, wanted);
 }
 
 cr_tensor *cr_forward_with(cr_module *module, cr_tensor *const *inputs, size_t n)
 {
     cr_tensor *outputs[CR_MODULE_OUTPUTS] = {NULL};
-    return call(module, inputs, n, outputs) ? outputs[0] : NULL;
+    return call(module, inputs, n, outputs, 1) ? outputs[0] : NULL;
 }
 
 int cr_forward_many_with(cr_module *module, cr_tensor *const *inputs, size_t n, cr_tensor **outputs,
@@ -82,7 +92,7 @@ int cr_forward_many_with(cr_module *module, cr_tensor *const *inputs, size_t n, 
 {
     cr_tensor *all[CR_MODULE_OUTPUTS] = {NULL};
     memset(outputs, 0, noutputs * sizeof *outputs);
-    size_t count = call(module, inputs, n, all);
+    size_t count = call(module, inputs, n, all, noutputs);
     if (!count)
         return -1;
     if (count < noutputs)

@@ -40,4 +40,7 @@ static inline cr_tensor *cr_layer_parameter(void *self, const char *name, cr_ten
  * null) in the same. Returns whether it worked. */
 bool cr_layer_reset(cr_tensor *weight, cr_tensor *bias);
 
+/* A Linear that prints as NonDynamicallyQuantizableLinear, as attention's out_proj does. */
+cr_module *cr_linear_non_quantizable(const cr_linear_options *options);
+
 #endif

@@ -41,12 +41,12 @@ static int linear_repr(const cr_module *module, char *to, size_t bytes)
 static const cr_module_type linear_type = {
     .name = "Linear", .size = sizeof(linear), .forward = forward_linear, .extra_repr = linear_repr};
 
-cr_module *cr_linear_with(const cr_linear_options *o)
+static cr_module *new_linear(const cr_module_type *type, const cr_linear_options *o)
 {
     if (!o || o->in_features < 0 || o->out_features < 0)
         return cr_fail("Linear: in_features and out_features can't be negative, got %lld and %lld",
                        (long long)CR_OPTION(o, in_features), (long long)CR_OPTION(o, out_features));
-    linear *self = cr_module_new(&linear_type, NULL);
+    linear *self = cr_module_new(type, NULL);
     if (!self)
         return NULL;
     self->in_features = o->in_features;
@@ -61,6 +61,21 @@ cr_module *cr_linear_with(const cr_linear_options *o)
         good = (o->no_bias || self->bias) && cr_layer_reset(self->weight, self->bias);
     }
     return good ? &self->module : NULL;
+}
+
+cr_module *cr_linear_with(const cr_linear_options *options)
+{
+    return new_linear(&linear_type, options);
+}
+
+static const cr_module_type non_quantizable_type = {.name = "NonDynamicallyQuantizableLinear",
+                                                    .size = sizeof(linear),
+                                                    .forward = forward_linear,
+                                                    .extra_repr = linear_repr};
+
+cr_module *cr_linear_non_quantizable(const cr_linear_options *options)
+{
+    return new_linear(&non_quantizable_type, options);
 }
 
 /* ---- Bilinear ---- */

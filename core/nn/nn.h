@@ -83,6 +83,10 @@ void cr_watch_release(cr_backward_watch *watch);
 extern const cr_module_type cr_sequential_type, cr_module_list_type, cr_module_dict_type,
     cr_parameter_list_type, cr_parameter_dict_type;
 
+/* How many outputs the caller of the module that is being called wants: 1 for cr_forward. For modules that would compute more
+ * than they are asked for. */
+size_t cr_outputs_wanted(void);
+
 /* "[2, 3]", for messages. */
 static inline const char *cr_shape_text(const cr_tensor *t)
 {

@@ -146,28 +146,44 @@ static cr_tensor *sample(cr_module *net, cr_ints shape)
                    .device = first.tensor ? cr_tensor_device(first.tensor) : NULL);
 }
 
-static bool run(cr_module *net, cr_ints shape)
+/* Exactly one of shape and inputs is used: inputs where there are any. */
+static bool run(cr_module *net, cr_ints shape, cr_tensors inputs)
 {
     bool good = false;
     uint64_t state[2];
     cr_get_rng_state(state);
     CR_SCOPE
         CR_NO_GRAD {
-            cr_tensor *x = sample(net, shape);
-            good = x && cr_forward(net, x);
+            cr_tensor *x = inputs.count ? NULL : sample(net, shape);
+            good = inputs.count ? cr_forward_with(net, inputs.data, (size_t)inputs.count) != NULL
+                                : x && cr_forward(net, x);
         }
     cr_set_rng_state(state);
     return good;
 }
 
-static void add_totals(summary *s, cr_module *net, cr_ints shape)
+/* Elements of one sample of all inputs together. */
+static double input_elements(cr_ints shape, cr_tensors inputs)
+{
+    double all = 0, one = 1;
+    for (int64_t i = 0; i < inputs.count; i++) {
+        const int64_t *sizes = cr_tensor_sizes(inputs.data[i]);
+        double elements = 1;
+        for (int d = 1; d < cr_tensor_dim(inputs.data[i]); d++)
+            elements *= (double)sizes[d];
+        all += elements;
+    }
+    for (int64_t i = 0; i < shape.count; i++)
+        one *= (double)(shape.data ? shape.data[i] : shape.one);
+    return inputs.count ? all : one;
+}
+
+static void add_totals(summary *s, cr_module *net, double input_count)
 {
     const double mega = 1024.0 * 1024.0;
     int64_t total = cr_parameter_count(net), trainable = cr_trainable_parameter_count(net);
-    double input = 4 / mega, output = 2 * s->outputs * 4 / mega,
+    double input = input_count * 4 / mega, output = 2 * s->outputs * 4 / mega,
            parameters = (double)total * 4 / mega;
-    for (int64_t i = 0; i < shape.count; i++)
-        input *= (double)(shape.data ? shape.data[i] : shape.one);
     char text[32];
     add_line(&s->text, '=');
     cr_text_add(&s->text, "Total params: %s\n", with_commas(total, text, sizeof text));
@@ -182,7 +198,7 @@ static void add_totals(summary *s, cr_module *net, cr_ints shape)
     add_line(&s->text, '-');
 }
 
-char *cr_summary_to_string(cr_module *net, cr_ints input_shape)
+static char *summarise(cr_module *net, cr_ints shape, cr_tensors inputs)
 {
     if (!cr_is_module(net, "cr_summary"))
         return NULL;
@@ -190,22 +206,43 @@ char *cr_summary_to_string(cr_module *net, cr_ints input_shape)
     add_line(&s.text, '-');
     cr_text_add(&s.text, "%-20s %31s %20s\n", "Layer (type)", "Output Shape", "Param #");
     add_line(&s.text, '=');
-    bool good = watch(&s, net) && run(net, input_shape);
+    bool good = watch(&s, net) && run(net, shape, inputs);
     unwatch(&s);
     if (!good) {
         cr_text_free(&s.text);
         return NULL;
     }
-    add_totals(&s, net, input_shape);
+    add_totals(&s, net, input_elements(shape, inputs));
     return cr_text_take(&s.text);
 }
 
-int cr_summary_with(cr_module *net, cr_ints input_shape)
+static int print(char *text)
 {
-    char *text = cr_summary_to_string(net, input_shape);
     if (!text)
         return -1;
     int failed = fputs(text, stdout) < 0;
     cr_free(text);
     return failed ? CR_FAIL_INT("cr_summary: standard output can't be written to") : 0;
+}
+
+char *cr_summary_to_string(cr_module *net, cr_ints input_shape)
+{
+    return summarise(net, input_shape, (cr_tensors){NULL, 0});
+}
+
+char *cr_summary_inputs_to_string(cr_module *net, cr_tensors inputs)
+{
+    if (inputs.count < 1)
+        return cr_fail("cr_summary_inputs: no inputs are given");
+    return summarise(net, (cr_ints){NULL, 0, 0}, inputs);
+}
+
+int cr_summary_with(cr_module *net, cr_ints input_shape)
+{
+    return print(cr_summary_to_string(net, input_shape));
+}
+
+int cr_summary_inputs(cr_module *net, cr_tensors inputs)
+{
+    return print(cr_summary_inputs_to_string(net, inputs));
 }

@@ -83,6 +83,8 @@ static inline int cr_give_three(cr_results *r, cr_tensor *a, cr_tensor *b, cr_te
     r->t[2] = c;
     return all && !(a && b && c) ? -1 : 0;
 }
+/* Makes r a list of n tensors, to be filled in: r->list. 0, or an error. */
+int cr_list_of(cr_results *r, int64_t n);
 /* The factory arguments dtype, layout, device, … that begin at place i. */
 #define FACTORY_DTYPE(i)  cr_value_dtype(&args[i])
 #define FACTORY_DEVICE(i) cr_value_device(&args[(i) + 2])

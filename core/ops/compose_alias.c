@@ -28,6 +28,7 @@ static const char *const same[][2] = {
     {"ger", "outer"},
     {"vdot", "dot"},
     {"concat", "cat"},
+    {"concatenate", "cat"},
     {"native_channel_shuffle", "channel_shuffle"},
 };
 

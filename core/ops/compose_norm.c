@@ -1,6 +1,4 @@
-/* Softmax, normalisation and optimiser steps said with other operations. */
-#include <math.h>
-
+/* Softmax and normalisation said with other operations. */
 #include "core/ops/compose.h"
 
 /* ---- softmax ---- */
@@ -179,70 +177,3 @@ DECOMPOSE(native_layer_norm_backward)
 }
 COMPOSITE(layer_norm)
 GIVE(cr_native_layer_norm(T(0), L(1), T(2), T(3), F(4)).output0)
-
-/* ---- optimiser steps ---- */
-
-/* One gradient, with its sign and weight decay. */
-static cr_tensor *descent(cr_tensor *p, cr_tensor *g, double weight_decay, bool maximize)
-{
-    if (maximize)
-        g = cr_neg(g);
-    return weight_decay != 0 ? cr_add(g, p, .alpha = CR_S(weight_decay)) : g;
-}
-
-DECOMPOSE(fused_sgd_)
-{
-    (void)op;
-    double weight_decay = F(3), momentum = F(4), lr = F(5), dampening = F(6);
-    bool nesterov = INT(7), maximize = INT(8), first = INT(9);
-    r->count = 0;
-    for (int64_t i = 0; i < args[0].count; i++) {
-        int well = 0;
-        CR_SCOPE {
-            cr_tensor *p = args[0].as.tensors[i],
-                      *g = descent(p, args[1].as.tensors[i], weight_decay, maximize);
-            if (args[2].count) {
-                cr_tensor *buffer = args[2].as.tensors[i];
-                buffer = first ? cr_copy_(buffer, g)
-                               : cr_add_(cr_mul_scalar_(buffer, momentum), g,
-                                         .alpha = CR_S(1 - dampening));
-                g = nesterov ? cr_add(g, buffer, .alpha = CR_S(momentum)) : buffer;
-            }
-            well = cr_add_(p, g, .alpha = CR_S(-lr)) != NULL;
-        }
-        if (!well)
-            return -1;
-    }
-    return 0;
-}
-
-/* Adam and, where the name says so, AdamW, whose decay acts on the parameter alone. */
-DECOMPOSE(fused_adam_)
-{
-    bool decoupled = strstr(op->name, "adamw") != NULL, amsgrad = INT(11), maximize = INT(12);
-    double lr = F(5), beta1 = F(6), beta2 = F(7), decay = F(8), eps = F(9), step = F(10);
-    double fix1 = 1 - pow(beta1, step), fix2 = sqrt(1 - pow(beta2, step));
-    r->count = 0;
-    for (int64_t i = 0; i < args[0].count; i++) {
-        int well = 0;
-        CR_SCOPE {
-            cr_tensor *p = args[0].as.tensors[i], *m = args[2].as.tensors[i],
-                      *v = args[3].as.tensors[i];
-            cr_tensor *g = descent(p, args[1].as.tensors[i], decoupled ? 0 : decay, maximize);
-            if (decoupled && decay != 0)
-                cr_mul_scalar_(p, 1 - lr * decay);
-            cr_add_(cr_mul_scalar_(m, beta1), g, .alpha = CR_S(1 - beta1));
-            cr_addcmul_(cr_mul_scalar_(v, beta2), g, g, .value = CR_S(1 - beta2));
-            cr_tensor *spread = v;
-            if (amsgrad) {
-                cr_tensor *top = args[4].as.tensors[i];
-                spread = cr_copy_(top, cr_maximum(top, v));
-            }
-            cr_tensor *under = cr_add_scalar(cr_div_scalar(cr_sqrt(spread), fix2), eps);
-            well = cr_addcdiv_(p, m, under, .value = CR_S(-lr / fix1)) != NULL;
-        }
-        if (!well)
-            return -1;
-    }
-    return 0;
-}

@@ -372,35 +372,3 @@ COMPOSITE(einsum)
     }
     return cr_give(r, y);
 }
-
-/* ---- attention: Vaswani et al., 2017 ---- */
-
-COMPOSITE(scaled_dot_product_attention)
-{
-    (void)op;
-    cr_tensor *q = T(0), *k = T(1), *v = T(2), *mask = T(3);
-    double p = F(4);
-    if (q->dim < 2 || k->dim < 2 || v->dim < 2)
-        return CR_FAIL_INT("scaled_dot_product_attention: query, key and value need at least 2 "
-                           "dimensions, got %s, %s and %s",
-                           cr_sizes_text(q->dim, q->size), cr_sizes_text(k->dim, k->size),
-                           cr_sizes_text(v->dim, v->size));
-    if (mask && INT(5))
-        return CR_FAIL_INT("scaled_dot_product_attention: Explicit attn_mask should not be set "
-                           "when is_causal=True");
-    double scale = args[6].tag == CR_NONE ? 1 / sqrt((double)q->size[q->dim - 1]) : F(6);
-    cr_tensor *score = cr_matmul(cr_mul_scalar(q, scale), cr_transpose(k, -1, -2));
-    if (INT(5)) {
-        cr_tensor *ones = cr_ones(CR_INTS(q->size[q->dim - 2], k->size[k->dim - 2]), .dtype = CR_B8,
-                                  .device = cr_tensor_device(q));
-        score = cr_masked_fill_scalar(score, cr_triu(ones, .diagonal = 1), -INFINITY);
-    } else if (mask) {
-        score = dtype_of(mask) == CR_B8
-                    ? cr_masked_fill_scalar(score, cr_logical_not(mask), -INFINITY)
-                    : cr_add(score, mask);
-    }
-    cr_tensor *weight = cr_softmax(score, -1);
-    if (p > 0)
-        weight = cr_f_dropout(weight, p, true);
-    return cr_give(r, cr_matmul(weight, v));
-}

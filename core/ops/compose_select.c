@@ -267,3 +267,96 @@ COMPOSITE(diff)
     }
     return cr_give(r, x);
 }
+
+/* index of dim as index of every element of source. */
+static cr_tensor *index_along(cr_tensor *index, int dim, cr_tensor *source)
+{
+    int64_t shape[CR_MAX_RANK];
+    for (int d = 0; d < source->dim; d++)
+        shape[d] = d == dim ? index->numel : 1;
+    return cr_expand_as(cr_reshape(index, cr_make_ints(shape, source->dim)), source);
+}
+COMPOSITE(index_reduce)
+{
+    (void)op;
+    cr_tensor *x = T(0), *index = T(2), *source = T(3);
+    int dim = cr_wrap_dim("index_reduce", INT(1), x->dim);
+    if (dim < 0)
+        return -1;
+    if (!strcmp(args[4].as.s, "sum"))
+        return CR_FAIL_INT(
+            "index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got sum.");
+    if (index->dim > 1 || source->dim != x->dim || (x->dim && index->numel != source->size[dim]))
+        return CR_FAIL_INT("index_reduce: index %s and source %s don't fit %s", cr_describe(index),
+                           cr_describe(source), cr_describe(x));
+    return cr_give(r, cr_scatter_reduce(x, dim, index_along(index, dim, source), source,
+                                        args[4].as.s, .no_include_self = !INT(5)));
+}
+/* Places as of the flattened tensor. */
+COMPOSITE(put)
+{
+    (void)op;
+    cr_tensor *x = T(0), *index = T(1), *source = T(2);
+    if (index->numel != source->numel)
+        return CR_FAIL_INT("put_(): Expected source and index to have the same number of elements, "
+                           "but got source %s and index %s",
+                           cr_describe(source), cr_describe(index));
+    cr_tensor *flat = cr_reshape(x, CR_INTS(x->numel)),
+              *at = cr_reshape(index, CR_INTS(index->numel));
+    cr_tensor *y = cr_index_put(flat, CR_TENSORS(at), cr_reshape(source, CR_INTS(source->numel)),
+                                .accumulate = INT(3));
+    return cr_give(r, cr_reshape(y, sizes_of_tensor(x)));
+}
+/* The main diagonal of all dims together; of a tall matrix again after each gap row with wrap. */
+COMPOSITE(fill_diagonal_)
+{
+    (void)op;
+    cr_tensor *x = T(0);
+    if (x->dim < 2)
+        return CR_FAIL_INT("fill_diagonal_: dimensions must larger than 1, got %s", cr_describe(x));
+    int64_t n = x->size[0], stride = 0;
+    for (int d = 0; d < x->dim; d++) {
+        if (x->dim > 2 && x->size[d] != x->size[0])
+            return CR_FAIL_INT(
+                "fill_diagonal_: all dimensions of input must be of equal length, got %s",
+                cr_describe(x));
+        n = x->size[d] < n ? x->size[d] : n;
+        stride += x->stride[d];
+    }
+    if (!cr_fill_scalar_(
+            cr_as_strided(x, CR_INTS(n), CR_INTS(stride), .storage_offset = CR_SOME(x->offset)),
+            S(1)))
+        return -1;
+    int64_t rows = x->size[0], columns = x->size[1];
+    for (int64_t top = columns + 1; INT(2) && x->dim == 2 && top < rows; top += columns + 1) {
+        int64_t left = rows - top < columns ? rows - top : columns;
+        cr_tensor *again = cr_as_strided(x, CR_INTS(left), CR_INTS(stride),
+                                         .storage_offset = CR_SOME(x->offset + top * x->stride[0]));
+        if (!cr_fill_scalar_(again, S(1)))
+            return -1;
+    }
+    return cr_give(r, x);
+}
+COMPOSITE(narrow_copy)
+GIVE(cr_clone(cr_narrow(T(0), INT(1), INT(2), INT(3))))
+COMPOSITE(as_strided_scatter)
+{
+    (void)op;
+    cr_tensor *x = T(0), *y = cr_contiguous(cr_clone(x));
+    const cr_value *offset = &args[4];
+    cr_tensor *view =
+        y ? cr_as_strided(y, L(2), L(3),
+                          .storage_offset = CR_SOME(offset->tag == CR_NONE ? 0 : offset->as.i))
+          : NULL;
+    return cr_give(r, cr_copy_(view, T(1)) ? y : NULL);
+}
+COMPOSITE(new_empty)
+{
+    (void)op;
+    cr_dtype dtype = FACTORY_DTYPE(2);
+    const char *device = FACTORY_DEVICE(2);
+    return cr_give(r, cr_empty(L(1), .dtype = dtype ? dtype : dtype_of(T(0)),
+                               .device = device ? device : cr_tensor_device(T(0))));
+}
+COMPOSITE(resize_as_)
+GIVE(cr_resize_(T(0), sizes_of_tensor(T(1))))

@@ -428,7 +428,7 @@ COMPOSITE(view_as)
 GIVE(cr_view(T(0), sizes_of_tensor(T(1))))
 
 /* A list of results, in memory that the scope frees. */
-static int list_of(cr_results *r, int64_t n)
+int cr_list_of(cr_results *r, int64_t n)
 {
     r->list = calloc(n ? (size_t)n : 1, sizeof *r->list);
     if (!r->list)
@@ -439,7 +439,7 @@ static int list_of(cr_results *r, int64_t n)
 static int split_at(cr_tensor *t, int64_t dim, const int64_t *sizes, int64_t n, cr_results *r)
 {
     int64_t at = 0;
-    if (list_of(r, n))
+    if (cr_list_of(r, n))
         return -1;
     for (int64_t i = 0; i < n; at += sizes[i++])
         if (!(r->list[i] = cr_narrow(t, dim, at, sizes[i])))
@@ -459,7 +459,7 @@ static int split_by(cr_tensor *t, int64_t dim, int64_t size, cr_results *r)
     int64_t n = size ? (t->size[d] + size - 1) / size : 1;
     if (!n)
         n = 1;
-    if (list_of(r, n))
+    if (cr_list_of(r, n))
         return -1;
     for (int64_t i = 0; i < n; i++) {
         int64_t left = t->size[d] - i * size;
@@ -511,7 +511,7 @@ COMPOSITE(chunk)
         return -1;
     int64_t size = (t->size[d] + chunks - 1) / chunks;
     if (!t->size[d]) { /* as many empty pieces */
-        if (list_of(r, chunks))
+        if (cr_list_of(r, chunks))
             return -1;
         for (int64_t i = 0; i < chunks; i++)
             if (!(r->list[i] = cr_narrow(t, d, 0, 0)))
@@ -528,7 +528,7 @@ COMPOSITE(unbind)
     if (!t->dim)
         return CR_FAIL_INT("unbind: Dimension specified as %lld but tensor has no dimensions",
                            (long long)INT(1));
-    if (d < 0 || list_of(r, t->size[d]))
+    if (d < 0 || cr_list_of(r, t->size[d]))
         return -1;
     for (int64_t i = 0; i < r->nlist; i++)
         if (!(r->list[i] = cr_select(t, d, i)))

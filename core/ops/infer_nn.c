@@ -371,8 +371,9 @@ bool cr_infer_fused(cr_frame *f)
             return cr_frame_fail(f, "tensor %u (%s) does not match its parameter (%s)", i,
                                  cr_describe(t), cr_describe(like));
     }
-    if (!strcmp(f->op->name, "_fused_sgd_"))
-        cr_frame_attr_int(f, "has_momentum", f->args[2].count > 0);
+    if (!strcmp(f->op->name, "_fused_sgd_") || !strcmp(f->op->name, "_fused_rmsprop_"))
+        cr_frame_attr_int(f, "has_momentum",
+                          f->args[s->args[4].type == CR_ARG_TENSORS ? 4 : 2].count > 0);
     f->all_in_place = true;
     return true;
 }

@@ -1,7 +1,7 @@
 /* The way a number travels: an operation's arguments become a key, the key finds the plan, outputs
  * get their memory, the backend runs, autograd takes note. What happens the first time is in
  * plan.c, the detours are in variants.c. */
-#include "core/ops/invoke.h"
+#include "core/ops/autocast.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -474,6 +474,8 @@ int cr_invoke(const cr_op *op, const cr_value *args, cr_results *results)
     results->count = 0;
     results->list = NULL;
     results->nlist = 0;
+    if (CR_UNLIKELY(op->autocast) && cr_this_thread.autocast)
+        return cr_invoke_autocast(op, args, results);
     switch (op->how) {
     case CR_HOW_COMPOSITE: return cr_invoke_composite(op, args, results);
     case CR_HOW_VIEW: return cr_invoke_view(op, args, results);

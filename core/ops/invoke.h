@@ -45,6 +45,9 @@ int cr_run_plain(cr_op_run *run, cr_results *results);
 int cr_invoke_composite(const cr_op *op, const cr_value *args, cr_results *results);
 int cr_invoke_view(const cr_op *op, const cr_value *args, cr_results *results);
 
+/* Closes a scope, moving the results one out. */
+void cr_end_keeping(cr_results *results, int failed);
+
 /* Brings a tensor's storage from a private layout to layout 0. Returns 0, or -1 with the error set.
  */
 int cr_make_plain(cr_tensor *t);

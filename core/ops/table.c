@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/dispatch/device.h"
+#include "core/ops/autocast.h"
 #include "core/ops/functions.h"
 
 typedef struct row {
@@ -102,6 +103,7 @@ static bool add(cr_op *ops, size_t r, cr_variant variant, const char *text)
                   .how = (uint8_t)rows[r].how,
                   .variant = (uint8_t)variant,
                   .nargs = (uint8_t)(schema->nargs - (variant == CR_OUT)),
+                  .autocast = variant == CR_FUNCTIONAL ? cr_autocast_list(schema->name) : 0,
                   .infer = rows[r].infer,
                   .function = rows[r].function};
     /* What inference makes of these depends on the numbers' values, not on their kinds alone. */

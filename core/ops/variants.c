@@ -9,8 +9,7 @@
 
 /* ---- scopes around what makes temporaries ---- */
 
-/* Closes a scope, moving the results one out. */
-static void end_keeping(cr_results *r, int failed)
+void cr_end_keeping(cr_results *r, int failed)
 {
     if (!failed) {
         for (int i = 0; i < r->count; i++)
@@ -74,7 +73,7 @@ int cr_invoke_composite(const cr_op *op, const cr_value *args, cr_results *resul
     if (!failed && op->variant != CR_FUNCTIONAL)
         failed = copy_over(op, args[op->variant == CR_OUT ? op->nargs : 0].as.tensor, results->t[0],
                            results);
-    end_keeping(results, failed);
+    cr_end_keeping(results, failed);
     return failed;
 }
 
@@ -112,12 +111,14 @@ static int own_memory(const cr_op_run *run, cr_results *results)
 
 int cr_run_decomposed(cr_op_run *run, cr_results *results)
 {
-    bool was = set_grad_disabled(true);
+    bool was = set_grad_disabled(true), autocast = cr_this_thread.autocast;
+    cr_this_thread.autocast = false; /* the operation itself had its arguments cast */
     cr_scope_begin();
     int failed = run->op->functional->function(run->op->functional, run->args, results);
     if (!failed && !run->op->own_inplace)
         failed = own_memory(run, results);
-    end_keeping(results, failed);
+    cr_end_keeping(results, failed);
+    cr_this_thread.autocast = autocast;
     set_grad_disabled(was);
     return failed;
 }
@@ -163,7 +164,7 @@ int cr_run_recast(cr_op_run *run, const uint8_t *casts, cr_results *results)
     bool was = set_grad_disabled(true);
     cr_scope_begin();
     int failed = again(run, results, cast, (void *)(uintptr_t)casts);
-    end_keeping(results, failed);
+    cr_end_keeping(results, failed);
     set_grad_disabled(was);
     return failed;
 }
@@ -261,7 +262,7 @@ int cr_run_on_one_device(cr_op_run *run, cr_results *results)
         cr_scope_begin();
         args[1].as.tensor = cr_tensor_to(run->in[1], run->in[0]->storage->dev->name);
         int failed = args[1].as.tensor ? cr_invoke(run->op, args, results) : -1;
-        end_keeping(results, failed);
+        cr_end_keeping(results, failed);
         return failed;
     }
     cr_dev *dev = run->in[0] ? run->in[0]->storage->dev : run->dev;
@@ -272,7 +273,7 @@ int cr_run_on_one_device(cr_op_run *run, cr_results *results)
         }
     cr_scope_begin();
     int failed = again(run, results, to_device, dev);
-    end_keeping(results, failed);
+    cr_end_keeping(results, failed);
     return failed;
 }
 
@@ -317,7 +318,7 @@ int cr_run_fallback(cr_op_run *run, cr_results *results)
     for (int i = 0; i < results->count && !failed; i++)
         failed =
             results->t[i] && !(results->t[i] = cr_tensor_to(results->t[i], dev->name)) ? -1 : 0;
-    end_keeping(results, failed);
+    cr_end_keeping(results, failed);
     set_grad_disabled(was);
     free(moved);
     return failed ? -1 : 0;

@@ -1,5 +1,8 @@
-/* Optimisers: making them, their groups, and the step, which is one operation for a whole group. */
+/* Optimisers: making them, their groups, and the step, which is one operation for a whole group. What the kinds differ in
+ * stands in kinds.c. */
 #include "core/optim/optimizer.h"
+
+#include "core/optim/lbfgs.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -33,6 +36,7 @@ void cr_optimizer_release(cr_optimizer *optimizer)
     for (size_t i = 0; i < optimizer->count; i++)
         group_free(&optimizer->groups[i]);
     free(optimizer->groups);
+    cr_lbfgs_free(optimizer->lbfgs);
     free(optimizer);
 }
 
@@ -53,32 +57,9 @@ double *cr_group_number(cr_group_numbers *numbers, const char *name)
     return NULL;
 }
 
-/* A negative zero is a zero that was meant; a zero is the default. */
-static double given(double value, double fallback)
+double cr_given(double value, double fallback)
 {
     return value == 0 && !signbit(value) ? fallback : value == 0 ? 0 : value;
-}
-
-static bool check(cr_optimizer_kind kind, const cr_group_numbers *n)
-{
-    if (!(n->lr >= 0))
-        return cr_fail("Invalid learning rate: %g", n->lr), false;
-    if (!(n->weight_decay >= 0))
-        return cr_fail("Invalid weight_decay value: %g", n->weight_decay), false;
-    if (kind == CR_SGD) {
-        if (!(n->momentum >= 0))
-            return cr_fail("Invalid momentum value: %g", n->momentum), false;
-        if (n->nesterov && (n->momentum <= 0 || n->dampening != 0))
-            return cr_fail("Nesterov momentum requires a momentum and zero dampening"), false;
-        return true;
-    }
-    if (!(n->eps >= 0))
-        return cr_fail("Invalid epsilon value: %g", n->eps), false;
-    if (!(n->beta1 >= 0 && n->beta1 < 1))
-        return cr_fail("Invalid beta parameter at index 0: %g", n->beta1), false;
-    if (!(n->beta2 >= 0 && n->beta2 < 1))
-        return cr_fail("Invalid beta parameter at index 1: %g", n->beta2), false;
-    return true;
 }
 
 /* ---- groups ---- */
@@ -119,7 +100,7 @@ static int add_group(cr_optimizer *o, cr_params params, const cr_group_numbers *
 {
     cr_param_group g = {.numbers = *numbers};
     size_t capacity = 0;
-    bool well = check(o->kind, numbers);
+    bool well = o->kind->check(numbers);
     g.numbers.initial_lr = NAN;
     if (well && params.module) {
         CR_FOREACH_PARAMETER (p, params.module)
@@ -146,11 +127,21 @@ static int add_group(cr_optimizer *o, cr_params params, const cr_group_numbers *
         group_free(&g);
         return -1;
     }
+    for (size_t i = 0; i < g.count; i++)
+        if (o->kind->begin)
+            o->kind->begin(&g.numbers, g.states[i].tally);
+    for (size_t i = 0; i < g.count && o->kind->begins_at_once; i++)
+        for (int s = 0; s < CR_STATES && o->kind->states[s]; s++)
+            if (!cr_state_make(o, &g, i, s)) {
+                group_free(&g);
+                return -1;
+            }
     o->groups[o->count++] = g;
     return 0;
 }
 
-static cr_optimizer *make(cr_optimizer_kind kind, cr_params params, const cr_group_numbers *numbers)
+cr_optimizer *cr_optimizer_make(const cr_optimizer_kind *kind, cr_params params,
+                                const cr_group_numbers *numbers)
 {
     if (!params.module && !params.list.count)
         return cr_error() ? NULL : cr_fail("optimizer got an empty parameter list");
@@ -167,64 +158,32 @@ static cr_optimizer *make(cr_optimizer_kind kind, cr_params params, const cr_gro
     return cr_scope_add(o, release);
 }
 
-cr_optimizer *cr_sgd_with(cr_params params, const cr_sgd_options *options)
-{
-    static const cr_sgd_options none = {.end_ = 0};
-    const cr_sgd_options *o = options ? options : &none;
-    if (o->lr == 0 && !signbit(o->lr))
-        return cr_fail("cr_sgd: .lr is required (CR_ZERO for a rate of zero)");
-    const cr_group_numbers numbers = {.lr = given(o->lr, 0),
-                                      .momentum = given(o->momentum, 0),
-                                      .dampening = given(o->dampening, 0),
-                                      .weight_decay = given(o->weight_decay, 0),
-                                      .nesterov = o->nesterov,
-                                      .maximize = o->maximize};
-    return make(CR_SGD, params, &numbers);
-}
-
-static cr_optimizer *adam(cr_optimizer_kind kind, cr_params params, const cr_adam_options *options)
-{
-    static const cr_adam_options none = {.end_ = 0};
-    const cr_adam_options *o = options ? options : &none;
-    bool betas =
-        o->betas[0] != 0 || o->betas[1] != 0 || signbit(o->betas[0]) || signbit(o->betas[1]);
-    const cr_group_numbers numbers = {.lr = given(o->lr, 1e-3),
-                                      .beta1 = betas ? o->betas[0] : 0.9,
-                                      .beta2 = betas ? o->betas[1] : 0.999,
-                                      .eps = given(o->eps, 1e-8),
-                                      .weight_decay =
-                                          given(o->weight_decay, kind == CR_ADAMW ? 0.01 : 0),
-                                      .amsgrad = o->amsgrad,
-                                      .maximize = o->maximize};
-    return make(kind, params, &numbers);
-}
-
-cr_optimizer *cr_adam_with(cr_params params, const cr_adam_options *options)
-{
-    return adam(CR_ADAM, params, options);
-}
-
-cr_optimizer *cr_adamw_with(cr_params params, const cr_adam_options *options)
-{
-    return adam(CR_ADAMW, params, options);
-}
-
 int cr_add_param_group_with(cr_optimizer *optimizer, cr_params params,
                             const cr_param_group_options *options)
 {
     if (!optimizer)
         return cr_error() ? -1 : CR_FAIL_INT("cr_add_param_group: optimizer is null");
+    if (optimizer->lbfgs)
+        return CR_FAIL_INT("LBFGS doesn't support per-parameter options (parameter groups)");
     cr_group_numbers n = optimizer->defaults;
     if (options) {
-        n.lr = given(options->lr, n.lr);
-        n.momentum = given(options->momentum, n.momentum);
-        n.dampening = given(options->dampening, n.dampening);
-        n.weight_decay = given(options->weight_decay, n.weight_decay);
-        n.eps = given(options->eps, n.eps);
-        n.beta1 = given(options->betas[0], n.beta1);
-        n.beta2 = given(options->betas[1], n.beta2);
+#define X(name) n.name = cr_given(options->name, n.name);
+        X(lr)
+        X(momentum)
+        X(dampening)
+        X(weight_decay)
+        X(eps) X(alpha) X(rho) X(lr_decay) X(initial_accumulator_value) X(momentum_decay) X(lambd)
+            X(t0)
+#undef X
+                n.beta1 = cr_given(options->betas[0], n.beta1);
+        n.beta2 = cr_given(options->betas[1], n.beta2);
+        n.etaminus = cr_given(options->etas[0], n.etaminus);
+        n.etaplus = cr_given(options->etas[1], n.etaplus);
+        n.step_size_min = cr_given(options->step_sizes[0], n.step_size_min);
+        n.step_size_max = cr_given(options->step_sizes[1], n.step_size_max);
         n.nesterov |= options->nesterov;
         n.amsgrad |= options->amsgrad;
+        n.centered |= options->centered;
         n.maximize |= options->maximize;
     }
     return add_group(optimizer, params, &n);
@@ -283,84 +242,97 @@ int cr_set_lr(cr_optimizer *optimizer, double lr)
 
 /* ---- the step ---- */
 
-const char *cr_state_name(const cr_optimizer *optimizer, int state)
+bool cr_state_make(const cr_optimizer *optimizer, cr_param_group *group, size_t i, int which)
 {
-    static const char *const sgd[CR_STATES] = {"momentum_buffer", NULL, NULL};
-    static const char *const adams[CR_STATES] = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"};
-    return state < CR_STATES ? (optimizer->kind == CR_SGD ? sgd : adams)[state] : NULL;
-}
-
-bool cr_state_make(cr_param_state *state, int which, cr_tensor *param)
-{
-    if (!state->tensor[which])
+    cr_tensor **state = &group->states[i].tensor[which], *param = group->params[i];
+    const cr_optimizer_kind *kind = optimizer->kind;
+    if (!*state)
         CR_SCOPE
-            state->tensor[which] = cr_retain(cr_zeros_like(param));
-    return state->tensor[which] != NULL;
+            *state =
+                cr_retain(kind->first ? cr_full_like(param, kind->first(&group->numbers, which))
+                                      : cr_zeros_like(param));
+    return *state != NULL;
 }
 
-/* How many state tensors a group's step uses. */
-static int states_used(const cr_optimizer *o, const cr_param_group *g)
+static bool alike(const cr_optimizer_kind *kind, const cr_param_state *a, const cr_param_state *b)
 {
-    return o->kind == CR_SGD ? g->numbers.momentum != 0 : 2 + g->numbers.amsgrad;
+    return (a->step == b->step || !kind->counts_steps) && a->tally[0] == b->tally[0] &&
+           a->tally[1] == b->tally[1] && !a->tensor[0] == !b->tensor[0];
 }
 
-/* Steps the parameters that were stepped `age` times before, together, since they share all numbers. */
-static int step_those_of_age(cr_optimizer *o, cr_param_group *g, int64_t age)
+/* Steps the leader, and together with it all those that share its history, and so all numbers of the step. */
+static int step_with(cr_optimizer *o, cr_param_group *g, size_t leader)
 {
+    const cr_optimizer_kind *kind = o->kind;
     size_t n = 0, total = g->count;
-    int used = states_used(o, g);
-    for (size_t i = 0; i < g->count; i++) {
-        cr_tensor *grad = cr_grad(g->params[i]);
+    unsigned used = kind->uses ? kind->uses(&g->numbers) : ~0u;
+    cr_param_state as = g->states[leader];
+    for (size_t i = leader; i < total; i++) {
         cr_param_state *state = &g->states[i];
-        if (!grad || state->step != age)
+        cr_tensor *grad = cr_grad(g->params[i]);
+        if (!grad || state->batch || !alike(kind, state, &as))
             continue;
-        for (int s = 0; s < used; s++) {
-            if (!cr_state_make(state, s, g->params[i]))
-                return -1;
-            g->lists[(size_t)(2 + s) * total + n] = state->tensor[s];
-        }
+        state->batch = leader + 1;
         g->lists[n] = g->params[i];
         g->lists[total + n] = grad;
-        state->step =
-            o->kind == CR_SGD ? 1 : state->step + 1; /* SGD's steps differ only at first */
+        for (int s = 0; s < CR_STATES && kind->states[s]; s++)
+            if (used >> s & 1) {
+                if (!cr_state_make(o, g, i, s))
+                    return -1;
+                g->lists[(size_t)(2 + s) * total + n] = state->tensor[s];
+            }
         n++;
     }
-    if (!n)
-        return 0;
-#define LIST(k) cr_make_tensors(g->lists + (size_t)(k)*total, (k) < 2 + used ? n : 0)
-    const cr_group_numbers *v = &g->numbers;
-    int failed;
-    if (o->kind == CR_SGD)
-        failed = cr_fused_sgd_(LIST(0), LIST(1), LIST(2), v->weight_decay, v->momentum, v->lr,
-                               v->dampening, v->nesterov, v->maximize, age == 0);
-    else
-        failed = (o->kind == CR_ADAM ? cr_fused_adam_ : cr_fused_adamw_)(
-            LIST(0), LIST(1), LIST(2), LIST(3), LIST(4), v->lr, v->beta1, v->beta2, v->weight_decay,
-            v->eps, (double)(age + 1), v->amsgrad, v->maximize);
-    return failed ? -1 : 0;
+    cr_tensors lists[2 + CR_STATES];
+    for (int k = 0; k < 2 + CR_STATES; k++) {
+        bool there = k < 2 || (kind->states[k - 2] && used >> (k - 2) & 1);
+        lists[k] = cr_make_tensors(g->lists + (size_t)k * total, there ? n : 0);
+    }
+    bool is_first = as.tensor[0] == NULL;
+    as.step++;
+    if (kind->step(&g->numbers, lists, &as, is_first))
+        return -1;
+    for (size_t i = leader; i < total; i++)
+        if (g->states[i].batch == leader + 1) {
+            memcpy(g->states[i].tally, as.tally, sizeof as.tally);
+            g->states[i].step = as.step;
+        }
+    return 0;
 }
 
 int cr_optimizer_step(cr_optimizer *optimizer)
 {
     if (!optimizer)
         return cr_error() ? -1 : CR_FAIL_INT("cr_step: optimizer is null");
+    if (!optimizer->kind->step)
+        return CR_FAIL_INT("%s needs a closure that computes the loss anew: cr_step_closure",
+                           optimizer->kind->name);
     bool was = cr_set_grad_enabled(false);
     int failed = 0;
     for (size_t i = 0; i < optimizer->count && !failed; i++) {
         cr_param_group *g = &optimizer->groups[i];
-        /* Ages differ only where some parameters had no gradient before. Oldest first: nobody steps twice. */
-        int64_t age = 0;
         for (size_t p = 0; p < g->count; p++)
-            if (g->states[p].step > age)
-                age = g->states[p].step;
-        for (int64_t next; !failed && age >= 0; age = next) {
-            failed = step_those_of_age(optimizer, g, age);
-            next = -1;
-            for (size_t p = 0; p < g->count; p++)
-                if (g->states[p].step < age && g->states[p].step > next)
-                    next = g->states[p].step;
-        }
+            g->states[p].batch = 0;
+        for (size_t p = 0; p < g->count && !failed; p++)
+            if (!g->states[p].batch && cr_grad(g->params[p]))
+                failed = step_with(optimizer, g, p);
     }
     cr_set_grad_enabled(was);
     return failed ? -1 : 0;
+}
+
+cr_tensor *cr_step_closure(cr_optimizer *optimizer, cr_closure *closure, void *context)
+{
+    if (!optimizer || !closure)
+        return cr_error()
+                   ? NULL
+                   : cr_fail("cr_step_closure: %s is null", optimizer ? "closure" : "optimizer");
+    if (optimizer->lbfgs)
+        return cr_lbfgs_step(optimizer, closure, context);
+    bool was = cr_set_grad_enabled(true);
+    cr_tensor *loss = closure(context);
+    cr_set_grad_enabled(was);
+    if (!loss)
+        return cr_error() ? NULL : cr_fail("cr_step_closure: the closure gave no loss");
+    return cr_optimizer_step(optimizer) ? NULL : loss;
 }

@@ -67,7 +67,25 @@ typedef struct cr_dataset_class {
 /* A data set of one's own. `kind` must stay valid (static). On failure data is destroyed, too. */
 CR_API cr_dataset *cr_dataset_new(const cr_dataset_class *kind, void *data);
 
-/* How many samples; -1 for null. */
+/* How a kind of data set works whose samples come one after the other and can't be counted or
+ * chosen: IterableDataset. One thread at a time uses an iterator. */
+typedef struct cr_iterable_class {
+    const char *name;
+    /* An epoch's iterator; null after cr_fail. */
+    void *(*begin)(void *data, uint64_t epoch);
+    /* The next sample, whose tensors belong to the scope of the calling thread: 1; 0 at the end; -1
+     * after cr_fail. */
+    int (*next)(void *iterator, cr_sample *sample);
+    void (*end)(void *iterator); /* may be null */
+    void (*destroy)(void *data); /* may be null */
+} cr_iterable_class;
+
+/* A data set of one's own without numbers. It has no length (-1) and can't be indexed; loaders take
+ * it without shuffle and samplers and use at most one thread for it. `kind` must stay valid
+ * (static). On failure data is destroyed, too. */
+CR_API cr_dataset *cr_iterable_dataset_new(const cr_iterable_class *kind, void *data);
+
+/* How many samples; -1 for null and for iterable data sets. */
 CR_API int64_t cr_dataset_length(const cr_dataset *dataset);
 /* One sample (dataset[index]); negative indices count from the end. The tensors belong to the
  * scope. Returns 0, or an error: index out of range, or what the data set reports. */
@@ -201,6 +219,40 @@ CR_API cr_sampler *cr_weighted_random_sampler_with(
         &(const cr_weighted_random_sampler_options){__VA_ARGS__, .end_ = 0})
 #endif
 
+typedef struct cr_subset_random_sampler_options {
+    const int64_t *indices; /* [count], not negative; copied */
+    size_t count;
+    uint64_t seed; /* 0: cr_initial_seed() */
+    int end_;
+} cr_subset_random_sampler_options;
+
+/* These indices in a random order, another in every epoch. */
+CR_API cr_sampler *cr_subset_random_sampler_with(const cr_subset_random_sampler_options *options);
+#ifndef __cplusplus
+#define cr_subset_random_sampler(...) \
+    cr_subset_random_sampler_with(    \
+        &(const cr_subset_random_sampler_options){__VA_ARGS__, .end_ = 0})
+#endif
+
+typedef struct cr_distributed_sampler_options {
+    int64_t length;       /* of the data set */
+    int64_t num_replicas; /* how many processes share the epoch */
+    int64_t rank;         /* this one, from 0 */
+    bool no_shuffle;      /* the set's own order */
+    bool drop_last;       /* leave out what can't be shared evenly; otherwise some come twice */
+    uint64_t seed;        /* the same in all processes; 0: 0, as in PyTorch */
+    int end_;
+} cr_distributed_sampler_options;
+
+/* Every num_replicas-th index of an epoch's order, from the rank-th on, as DistributedSampler: all
+ * processes get equally many, and together all. Epochs differ by themselves; set_epoch is not
+ * needed. */
+CR_API cr_sampler *cr_distributed_sampler_with(const cr_distributed_sampler_options *options);
+#ifndef __cplusplus
+#define cr_distributed_sampler(...) \
+    cr_distributed_sampler_with(&(const cr_distributed_sampler_options){__VA_ARGS__, .end_ = 0})
+#endif
+
 /* Another sampler's order in batches of batch_size; drop_last leaves a last, smaller one out. */
 CR_API cr_sampler *cr_batch_sampler(cr_sampler *sampler, int64_t batch_size, bool drop_last);
 
@@ -242,7 +294,7 @@ CR_API cr_loader *cr_data_loader_with(const cr_data_loader_options *options);
     cr_data_loader_with(&(const cr_data_loader_options){__VA_ARGS__, .end_ = 0})
 #endif
 
-/* Batches of an epoch (len(loader)), and samples in them; -1 for null. */
+/* Batches of an epoch (len(loader)), and samples in them; -1 for null and iterable data sets. */
 CR_API int64_t cr_loader_length(const cr_loader *loader);
 CR_API int64_t cr_loader_sample_count(const cr_loader *loader);
 /* The data set. Borrowed from the loader. */
@@ -251,6 +303,13 @@ CR_API cr_dataset *cr_loader_dataset(const cr_loader *loader);
  * goes back to a point saved, or on. */
 CR_API uint64_t cr_loader_epoch(const cr_loader *loader);
 CR_API void cr_loader_set_epoch(cr_loader *loader, uint64_t epoch);
+/* The next epoch begins with this batch of its order instead of batch 0 (once): to go on where a
+ * stopped run was. Negative counts as 0. */
+CR_API void cr_loader_start_at(cr_loader *loader, int64_t batch);
+/* In a data set's or collate's functions: the epoch whose batch the calling thread is making; 0
+ * elsewhere. Random changes of samples that depend on it, the index and a seed alone are the same
+ * whatever thread makes them, and after resuming. */
+CR_API uint64_t cr_current_epoch(void);
 CR_API cr_loader *cr_loader_retain(cr_loader *loader);
 CR_API void cr_loader_release(cr_loader *loader);
 

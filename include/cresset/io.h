@@ -118,6 +118,12 @@ CR_API cr_state_dict *cr_load_torch(const char *path);
  * a damaged gzip stream. */
 CR_API cr_tensor *cr_load_idx(const char *path);
 
+/* ---- images ---- */
+
+/* A PNG file in memory, the caller's to cr_free, and its size: of an image (C, H, W) with 1, 3 or 4
+ * channels, or (H, W), uint8 or floating from 0 to 1. Null and an error for others. */
+CR_API unsigned char *cr_encode_png(cr_tensor *image, size_t *size);
+
 /* ---- CIFAR's binary files: https://www.cs.toronto.edu/~kriz/cifar.html ---- */
 
 typedef struct cr_cifar {

@@ -397,10 +397,15 @@ CR_API int cr_module_print(const cr_module *module);
 /* torchkeras's summary: calls the module once, in evaluation mode, without grad, on two random
  * samples of this shape (without the batch's dimension), and lists every call of a module that is
  * no container and not the net itself, in order, with its output's shape and its number of
- * parameters (of a module called twice, or shared, only the first time). Modes and the random state
- * are put back and hooks removed, also after a failure. */
+ * parameters (of a module called twice, or shared, only the first time: torchkeras counts it at every
+ * call, so its total can be larger). The samples lie where the module's first parameter does. Modes
+ * and the random state are put back and hooks removed, also after a failure. */
 CR_API int cr_summary_with(cr_module *module, cr_ints input_shape); /* to stdout; 0, or an error */
 CR_API char *cr_summary_to_string(cr_module *module, cr_ints input_shape); /* free with cr_free */
+/* The same for a module with several inputs, or inputs that are no random numbers (words): called
+ * with these, whose first dimension is the batch: cr_summary_inputs(net, CR_TENSORS(user, item)). */
+CR_API int cr_summary_inputs(cr_module *module, cr_tensors inputs);
+CR_API char *cr_summary_inputs_to_string(cr_module *module, cr_tensors inputs);
 #ifndef __cplusplus
 #define cr_summary(module, shape) cr_summary_with(module, CR_I(shape))
 #endif

@@ -2,10 +2,13 @@
 #ifndef CRESSET_NN_H
 #define CRESSET_NN_H
 
+#include <cresset/checkpoint.h>
 #include <cresset/init.h>
 #include <cresset/layers.h>
 #include <cresset/losses.h>
 #include <cresset/module.h>
+#include <cresset/rnn.h>
 #include <cresset/state_dict.h>
+#include <cresset/transformer.h>
 
 #endif

@@ -65,11 +65,12 @@ CR_API cr_scheduler *cr_lambda_lr(cr_optimizer *optimizer, cr_lr_function functi
 CR_API cr_scheduler *cr_multiplicative_lr(cr_optimizer *optimizer, cr_lr_function function,
                                           void *context);
 
-/* OneCycleLR (Smith and Topin, 2019): from max_lr / div_factor up to max_lr in the first pct_start
+/* OneCycleLR (Smith and Topin, "Super-Convergence", 2019): from max_lr / div_factor up to max_lr in the first pct_start
  * of all steps, down to the first rate / final_div_factor in the rest, while momentum (Adam's β1)
  * goes the other way. To be stepped after every batch; a step too many is an error. */
 typedef struct cr_one_cycle_lr_options {
-    int64_t total_steps; /* or both of the next two */
+    const double *max_lrs; /* one for each group, instead of max_lr */
+    int64_t total_steps;   /* or both of the next two */
     int64_t epochs, steps_per_epoch;
     double pct_start;            /* 0.3 */
     const char *anneal_strategy; /* "cos", "linear" */
@@ -83,6 +84,72 @@ typedef struct cr_one_cycle_lr_options {
 } cr_one_cycle_lr_options;
 CR_API cr_scheduler *cr_one_cycle_lr_with(cr_optimizer *optimizer, double max_lr,
                                           const cr_one_cycle_lr_options *options);
+
+/* CyclicLR (Smith, "Cyclical Learning Rates for Training Neural Networks", 2017): between base_lr
+ * and max_lr, up in step_size_up steps and down in step_size_down; a cycle's height is scaled by 1
+ * ("triangular"), 1 / 2^(cycle - 1) ("triangular2"), gamma^t ("exp_range") or scale_fn, while
+ * momentum goes the other way. The optimiser must have momentum, unless no_cycle_momentum. */
+typedef struct cr_cyclic_lr_options {
+    const double *base_lrs, *max_lrs; /* one for each group, instead of base_lr, max_lr */
+    int64_t step_size_up;             /* 2000 */
+    int64_t step_size_down;           /* as step_size_up */
+    const char *mode;                 /* "triangular", "triangular2", "exp_range" */
+    double gamma;                     /* 1 */
+    cr_lr_function scale_fn;          /* of the cycle, from 1; or of t */
+    void *scale_context;
+    const char *scale_mode; /* what scale_fn is given: "cycle", "iterations" */
+    bool no_cycle_momentum;
+    double base_momentum; /* 0.8 */
+    double max_momentum;  /* 0.9 */
+    int end_;
+} cr_cyclic_lr_options;
+CR_API cr_scheduler *cr_cyclic_lr_with(cr_optimizer *optimizer, double base_lr, double max_lr,
+                                       const cr_cyclic_lr_options *options);
+
+/* CosineAnnealingWarmRestarts (Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm
+ * Restarts", 2017): eta_min + (base - eta_min)(1 + cos(π T_cur / T_i)) / 2, where T_cur counts steps
+ * since the last restart, and T_i, T_0 at first, grows T_mult times at each. */
+typedef struct cr_warm_restarts_options {
+    int begin_;
+    int64_t T_mult; /* 1 */
+    double eta_min; /* 0 */
+    int end_;
+} cr_warm_restarts_options;
+CR_API cr_scheduler *cr_cosine_annealing_warm_restarts_with(
+    cr_optimizer *optimizer, int64_t T_0, const cr_warm_restarts_options *options);
+
+/* ReduceLROnPlateau: times factor when a metric hasn't improved for more than patience steps. Step
+ * it with cr_scheduler_step_metric. Making it leaves the rates as they are. */
+typedef struct cr_reduce_lr_on_plateau_options {
+    int begin_;
+    const char *mode;           /* "min": smaller is better; "max" */
+    double factor;              /* 0.1 */
+    int64_t patience;           /* 10; below 0 means none */
+    double threshold;           /* 1e-4 */
+    const char *threshold_mode; /* "rel": better by that part of the best; "abs" */
+    int64_t cooldown;           /* steps after a reduction that can't be bad ones: 0 */
+    double min_lr;              /* 0 */
+    const double *min_lrs;      /* one for each group, instead of min_lr */
+    double eps;                 /* a smaller change is not made: 1e-8 */
+    int end_;
+} cr_reduce_lr_on_plateau_options;
+CR_API cr_scheduler *cr_reduce_lr_on_plateau_with(cr_optimizer *optimizer,
+                                                  const cr_reduce_lr_on_plateau_options *options);
+
+/* SWALR (Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization",
+ * 2018): from what the rates are to swa_lr in anneal_epochs steps, and there they stay. */
+typedef struct cr_swa_lr_options {
+    const double *swa_lrs;       /* one for each group, instead of swa_lr */
+    int64_t anneal_epochs;       /* 10 */
+    bool at_once;                /* anneal_epochs is truly 0 */
+    const char *anneal_strategy; /* "cos", "linear" */
+    int end_;
+} cr_swa_lr_options;
+CR_API cr_scheduler *cr_swa_lr_with(cr_optimizer *optimizer, double swa_lr,
+                                    const cr_swa_lr_options *options);
+
+/* ChainedScheduler: a step is one of every scheduler, in order. */
+CR_API cr_scheduler *cr_chained_scheduler_with(cr_scheduler *const *schedulers, size_t count);
 
 /* Runs each scheduler for as many steps as lie between milestones, as SequentialLR. */
 CR_API cr_scheduler *cr_sequential_lr_with(cr_optimizer *optimizer, cr_scheduler *const *schedulers,
@@ -107,6 +174,24 @@ CR_API cr_scheduler *cr_sequential_lr_with(cr_optimizer *optimizer, cr_scheduler
 #define cr_one_cycle_lr(optimizer, ...)                        \
     cr_one_cycle_lr_with(optimizer, CR_FIRST_(__VA_ARGS__, 0), \
                          &(const cr_one_cycle_lr_options){CR_REST_(__VA_ARGS__, .end_ = 0)})
+#define cr_cyclic_lr(optimizer, base_lr, ...)                        \
+    cr_cyclic_lr_with(optimizer, base_lr, CR_FIRST_(__VA_ARGS__, 0), \
+                      &(const cr_cyclic_lr_options){CR_REST_(__VA_ARGS__, .end_ = 0)})
+#define cr_cosine_annealing_warm_restarts(optimizer, ...) \
+    cr_cosine_annealing_warm_restarts_with(               \
+        optimizer, CR_FIRST_(__VA_ARGS__, 0),             \
+        &(const cr_warm_restarts_options){CR_REST_(__VA_ARGS__, .end_ = 0)})
+#define cr_reduce_lr_on_plateau(...) \
+    cr_reduce_lr_on_plateau_with(    \
+        CR_FIRST_(__VA_ARGS__, 0),   \
+        &(const cr_reduce_lr_on_plateau_options){CR_REST_(__VA_ARGS__, .end_ = 0)})
+#define cr_swa_lr(optimizer, ...)                        \
+    cr_swa_lr_with(optimizer, CR_FIRST_(__VA_ARGS__, 0), \
+                   &(const cr_swa_lr_options){CR_REST_(__VA_ARGS__, .end_ = 0)})
+#define cr_chained_scheduler(...)                                            \
+    cr_chained_scheduler_with((cr_scheduler *const[]){__VA_ARGS__},          \
+                              sizeof((cr_scheduler *const[]){__VA_ARGS__}) / \
+                                  sizeof(cr_scheduler *))
 #define cr_sequential_lr(optimizer, milestones, ...)                                             \
     cr_sequential_lr_with(optimizer, (cr_scheduler *const[]){__VA_ARGS__},                       \
                           sizeof((cr_scheduler *const[]){__VA_ARGS__}) / sizeof(cr_scheduler *), \
@@ -115,14 +200,21 @@ CR_API cr_scheduler *cr_sequential_lr_with(cr_optimizer *optimizer, cr_scheduler
 
 /* One step: the next rates. Returns 0, or an error. (cr_step of optim.h takes schedulers, too.) */
 CR_API int cr_scheduler_step(cr_scheduler *scheduler);
-/* The rate that the last step set for a group. */
+/* A step with what a metric came to: ReduceLROnPlateau's; others step as always. */
+CR_API int cr_scheduler_step_metric(cr_scheduler *scheduler, double metric);
+/* Goes to an epoch, whole or not (epoch + i / iterations): CosineAnnealingWarmRestarts' alone. */
+CR_API int cr_scheduler_step_to(cr_scheduler *scheduler, double epoch);
+/* The rate that the last step set for a group; NaN and an error if there is no such group. */
 CR_API double cr_get_last_lr(const cr_scheduler *scheduler, size_t group);
 
 CR_API cr_scheduler *cr_scheduler_retain(cr_scheduler *scheduler);
 CR_API void cr_scheduler_release(cr_scheduler *scheduler);
 
-/* "last_epoch", "_step_count", "base_lrs", "_last_lr". Options (functions among them) are not
- * saved: make the scheduler anew and load. Returns 0, or an error. */
+/* "last_epoch", "_step_count", "base_lrs", "_last_lr", and what else tells where the rule stands
+ * ("T_cur", "best" …); schedulers of a scheduler as "_schedulers.<number>.last_epoch" …. Options
+ * (functions among them) are not saved: make the scheduler anew and load. Loading leaves the
+ * optimiser's rates alone: they come back with the optimiser's own state, to be loaded after making
+ * the scheduler. Returns 0, or an error. */
 CR_API cr_state_dict *cr_scheduler_state_dict(const cr_scheduler *scheduler);
 CR_API int cr_scheduler_load_state_dict(cr_scheduler *scheduler, const cr_state_dict *dict);
 

@@ -76,6 +76,7 @@ static int bench_main(int argc, char **argv)
     cr_manual_seed(0);
     bench_operations();
     bench_models();
+    bench_sequences();
     return cr_error() ? report_error() : 0;
 }
 

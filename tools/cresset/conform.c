@@ -59,8 +59,10 @@ static bool is_primitive(const char *op)
 
 typedef struct choice {
     const char *device, *pattern;
-    bool primitives_only;
+    bool primitives_only, second;
 } choice;
+
+enum { SECONDS = 3 }; /* samples of an operation whose second derivative is looked at */
 
 static bool run_file(report *r, const char *path, const choice *c)
 {
@@ -79,7 +81,10 @@ static bool run_file(report *r, const char *path, const choice *c)
         tally *t = row_of(r, op);
         if (!t)
             break;
-        verdict v = sample_run(&file, sample, c->device);
+        if (c->second && (!cJSON_GetObjectItem(sample, "grad") || t->samples >= SECONDS))
+            continue;
+        verdict v = c->second ? sample_run_second(&file, sample, c->device)
+                              : sample_run(&file, sample, c->device);
         r->samples++;
         t->samples++;
         t->ulps = v.ulps > t->ulps ? v.ulps : t->ulps;
@@ -116,7 +121,7 @@ static const char *mode_of(const char *op, const cr_op_counts *counts, size_t n)
                         : "composite";
 }
 
-static void print_report(const report *r, const char *device, int memory_failed, bool json)
+static void print_report(const report *r, const char *device, int basics_failed, bool json)
 {
     cr_op_counts *counts = NULL;
     size_t n = cr_device_op_counts(device, NULL, 0);
@@ -124,9 +129,9 @@ static void print_report(const report *r, const char *device, int memory_failed,
         n = cr_device_op_counts(device, counts, n);
     n = counts ? n : 0;
     if (json)
-        printf("{\"device\": \"%s\", \"memory_failed\": %d, \"samples\": %d, \"failed\": %d, "
+        printf("{\"device\": \"%s\", \"basics_failed\": %d, \"samples\": %d, \"failed\": %d, "
                "\"ops\": [",
-               device, memory_failed, r->samples, r->failed);
+               device, basics_failed, r->samples, r->failed);
     else
         printf("%-34s %8s  %-13s %9s\n", "operation", "samples", "how", "ulps");
     for (size_t i = 0; i < r->count; i++) {
@@ -158,9 +163,13 @@ static int run_conform(int argc, char **argv)
     choice c = {0};
     int64_t seed = 0;
     bool json = false;
-    const option options[] = {{"backend", OPTION_TEXT, &backend}, {"level", OPTION_TEXT, &level},
-                              {"op", OPTION_TEXT, &c.pattern},    {"samples", OPTION_TEXT, &folder},
-                              {"seed", OPTION_INT, &seed},        {"json", OPTION_FLAG, &json},
+    const option options[] = {{"backend", OPTION_TEXT, &backend},
+                              {"level", OPTION_TEXT, &level},
+                              {"op", OPTION_TEXT, &c.pattern},
+                              {"samples", OPTION_TEXT, &folder},
+                              {"seed", OPTION_INT, &seed},
+                              {"json", OPTION_FLAG, &json},
+                              {"second-derivatives", OPTION_FLAG, &c.second},
                               {NULL, OPTION_FLAG, NULL}};
     int n = read_options(&conform_command, options, argc, argv, rest, 0);
     if (n < 0)
@@ -177,9 +186,10 @@ static int run_conform(int argc, char **argv)
         return report_error();
     cr_manual_seed((uint64_t)seed);
     c.primitives_only = !strcmp(level, "primitives");
-    int memory_failed = c.pattern ? 0 : conform_memory(c.device, json);
+    int basics_failed = c.pattern ? 0 : conform_memory(c.device, json);
     if (!strcmp(level, "memory"))
-        return memory_failed ? CLI_FAILED : 0;
+        return basics_failed ? CLI_FAILED : 0;
+    basics_failed += c.pattern || c.second ? 0 : conform_random(c.device, json);
 
     char path[1024], pattern[1060];
     glob_t files = {0};
@@ -196,14 +206,14 @@ static int run_conform(int argc, char **argv)
         CR_SCOPE
             well = run_file(&r, files.gl_pathv[i], &c);
     globfree(&files);
-    int status = !well ? report_error() : r.failed || memory_failed ? CLI_FAILED : 0;
+    int status = !well ? report_error() : r.failed || basics_failed ? CLI_FAILED : 0;
     if (well && !r.samples) {
         fprintf(stderr, "cresset conform: no operation is called %s\n",
                 c.pattern ? c.pattern : "so");
         status = CLI_FAILED;
     }
     if (well)
-        print_report(&r, c.device, memory_failed, json);
+        print_report(&r, c.device, basics_failed, json);
     free(r.rows);
     return status;
 }
@@ -217,6 +227,8 @@ const command conform_command = {
     "  --op PATTERN       the operations whose names match: \"conv*\", \"add.Tensor\"\n"
     "  --seed N           of the generator: 0\n"
     "  --samples FOLDER   where the samples are, if not beside the program\n"
+    "  --second-derivatives  instead of the results: the derivatives of derivatives, against "
+    "finite differences\n"
     "  --json             the report as JSON\n"
     "\nA sample passes when dtype, sizes and values are PyTorch's within "
     "torch.testing.assert_close's tolerances, its\n"

@@ -27,7 +27,16 @@ typedef struct verdict {
 /* Runs a sample: forward twice (the bits must be the same), compared with PyTorch's result, then the gradients. */
 verdict sample_run(const sample_file *file, const cJSON *sample, const char *device);
 
+/* Compares the second derivative of a sample that has a first one with finite differences (cr_gradgradcheck). */
+verdict sample_run_second(const sample_file *file, const cJSON *sample, const char *device);
+
+/* Whether the sample's call goes through with another dtype for its first tensor and all tensors of the same one. */
+bool sample_takes(const sample_file *file, const cJSON *sample, const char *device, cr_dtype dtype);
+
 /* The tests of memory alone: allocation, copies, fills and views. Returns how many failed, after a line for each on stdout. */
 int conform_memory(const char *device, bool quiet);
+
+/* The generator's bits and what is drawn from them, the same on every device. Returns as conform_memory does. */
+int conform_random(const char *device, bool quiet);
 
 #endif

@@ -142,6 +142,9 @@ typedef struct call {
     const char *device;
     cr_tensor *wants[MOST_LIST]; /* those that require grad, in order */
     int nwants;
+    cr_tensor *const *given; /* stand for those, if not null */
+    /* If set, what the first tensor's dtype becomes, and all others' of that dtype. */
+    cr_dtype cast, first;
     int64_t elements;
     int64_t ints[MOST_ARGS][MOST_LIST];
     double floats[MOST_ARGS][MOST_LIST];
@@ -173,6 +176,8 @@ static cr_tensor *tensor_of(call *c, const cJSON *form)
     cr_tensor *t = stored(c->file, cJSON_GetObjectItem(form, "t"));
     if (!t)
         return NULL;
+    if (c->given && cJSON_IsTrue(cJSON_GetObjectItem(form, "grad")) && c->nwants < MOST_LIST)
+        return c->given[c->nwants++];
     /* A copy, since the stored one may be mapped memory that nobody may write. */
     t = cr_clone(cr_tensor_to(t, c->device));
     const cJSON *size = cJSON_GetObjectItem(form, "size");
@@ -183,6 +188,10 @@ static cr_tensor *tensor_of(call *c, const cJSON *form)
                 CR_SOME((int64_t)cJSON_GetNumberValue(cJSON_GetObjectItem(form, "offset"))));
     if (t)
         c->elements += cr_tensor_numel(t);
+    if (c->cast && t) {
+        c->first = c->first ? c->first : cr_tensor_dtype(t);
+        return cr_tensor_dtype(t) == c->first ? cr_to_dtype(t, c->cast) : t;
+    }
     if (cJSON_IsTrue(cJSON_GetObjectItem(form, "grad")) && c->nwants < MOST_LIST)
         c->wants[c->nwants++] = t = cr_requires_grad_(size ? cr_detach(t) : t, true);
     return t;
@@ -261,7 +270,9 @@ static int forward(call *c, const cJSON *sample, cr_tensor **outs)
     cJSON_ArrayForEach(e, cJSON_GetObjectItem(sample, "kw")) if (nkw < MOST_ARGS) kw[nkw++] =
         (cr_keyword){e->string, value_of(c, e)};
     const char *op = cJSON_GetStringValue(cJSON_GetObjectItem(sample, "op"));
-    if (cr_error() || cr_call(op, args, nargs, kw, nkw, results, 8, &nresults))
+    if (cr_error() || cr_call(op, args, nargs, kw, nkw, results, 8, &nresults) ||
+        cr_synchronize(
+            c->device)) /* a device may find an index out of bounds later than the call */
         return -1;
     for (size_t i = 0; i < nresults && i < 8; i++) {
         if (results[i].tag == CR_TENSOR && count < MOST_OUTS)
@@ -323,8 +334,13 @@ static bool run(verdict *v, call *c, const cJSON *sample)
         cr_clear_error();
         return refused ? true : fail(v, "call", 0, words);
     }
-    if (refused)
-        return fail(v, "call", 0, "PyTorch refuses this; here it went through");
+    if (refused) { /* a device may say so only when its results are read */
+        for (int i = 0; i < n; i++)
+            free(values_of(outs[i]));
+        bool said = cr_error() != NULL;
+        cr_clear_error();
+        return said ? true : fail(v, "call", 0, "PyTorch refuses this; here it went through");
+    }
     const cJSON *wanted = cJSON_GetObjectItem(sample, "out");
     int count = cJSON_GetArraySize(wanted);
     if (n < count || (n > count && !cJSON_IsTrue(cJSON_GetObjectItem(sample, "some"))))
@@ -359,4 +375,75 @@ verdict sample_run(const sample_file *file, const cJSON *sample, const char *dev
         cr_clear_error();
     }
     return v;
+}
+
+/* ---- the second derivative ---- */
+
+typedef struct differentiated {
+    call c;
+    const cJSON *sample;
+} differentiated;
+
+/* Σ output · cotangent of the sample's call with other inputs. */
+static cr_tensor *weighted_sum(void *context, cr_tensor *const *inputs, size_t n)
+{
+    differentiated *d = context;
+    cr_tensor *outs[MOST_OUTS], *sum = NULL;
+    (void)n;
+    d->c.given = inputs;
+    int count = forward(&d->c, d->sample, outs), i = 0;
+    const cJSON *e;
+    cJSON_ArrayForEach(e, cJSON_GetObjectItem(d->sample, "cotangent"))
+    {
+        cr_tensor *weight = stored(d->c.file, e);
+        if (weight && i < count) {
+            cr_tensor *part = cr_sum(cr_mul(outs[i], cr_tensor_to(weight, d->c.device)));
+            sum = sum ? cr_add(sum, part) : part;
+        }
+        i++;
+    }
+    return count < 0 ? NULL : sum;
+}
+
+verdict sample_run_second(const sample_file *file, const cJSON *sample, const char *device)
+{
+    verdict v = {.passed = true};
+    static differentiated d; /* large */
+    CR_SCOPE {
+        cr_tensor *outs[MOST_OUTS], *inputs[MOST_LIST];
+        d = (differentiated){.c = {.file = file, .device = device}, .sample = sample};
+        if (forward(&d.c, sample, outs) >= 0) {
+            const cJSON *g;
+            int i = 0, tracked = 0;
+            memcpy(inputs, d.c.wants, sizeof inputs);
+            cJSON_ArrayForEach(g, cJSON_GetObjectItem(sample, "grad"))
+            { /* those without a gradient in PyTorch are constants */
+                tracked += g->valuedouble >= 0;
+                if (g->valuedouble < 0)
+                    cr_requires_grad_(inputs[i], false);
+                i++;
+            }
+            v.size = d.c.elements;
+            const cr_gradcheck_options options = {.atol = 1e-4};
+            if (tracked)
+                cr_gradgradcheck(weighted_sum, &d, inputs, (size_t)d.c.nwants, &options);
+        }
+        if (cr_error())
+            fail(&v, "second derivative", 0, cr_error());
+        cr_clear_error();
+    }
+    return v;
+}
+
+bool sample_takes(const sample_file *file, const cJSON *sample, const char *device, cr_dtype dtype)
+{
+    bool takes = false;
+    static call c; /* large */
+    c = (call){.file = file, .device = device, .cast = dtype};
+    CR_SCOPE {
+        cr_tensor *outs[MOST_OUTS];
+        takes = forward(&c, sample, outs) >= 0 && !cr_error();
+    }
+    cr_clear_error();
+    return takes;
 }

@@ -1,9 +1,9 @@
-"""Makes tests/golden/nn and tests/golden/optim: what PyTorch computes with layers, losses, optimisers and schedulers.
+"""Makes tests/golden/nn: what PyTorch computes with layers and losses.
 
     python tools/golden/make_nn.py tests/golden        (with torch 1.13)
 
 layers.safetensors holds for each case its state dict, inputs, outputs, cotangent, gradients and, where it changed, the state
-after the call. trajectories.safetensors holds parameters after some of 50 steps, schedules.safetensors learning rates.
+after the call.
 """
 
 import json
@@ -12,8 +12,7 @@ import struct
 import sys
 
 import torch
-from torch import nn, optim
-from torch.optim import lr_scheduler as schedules
+from torch import nn
 
 DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64", torch.bool: "BOOL"}
 
@@ -122,85 +121,9 @@ def layer_cases():
     return out
 
 
-# The loss whose parameters are optimised: Σ (p - target)² · scale, over two parameters; the second one's gradient is missing
-# in the first three steps where `late`.
-def optimisers():
-    yield "sgd", optim.SGD, dict(lr=0.05), False
-    yield "sgd_momentum", optim.SGD, dict(lr=0.02, momentum=0.9), False
-    yield "sgd_dampening", optim.SGD, dict(lr=0.02, momentum=0.8, dampening=0.3, weight_decay=0.01), False
-    yield "sgd_nesterov", optim.SGD, dict(lr=0.02, momentum=0.9, nesterov=True, weight_decay=0.1), False
-    yield "sgd_maximize", optim.SGD, dict(lr=0.001, maximize=True), False
-    yield "sgd_late", optim.SGD, dict(lr=0.02, momentum=0.9, dampening=0.5), True
-    yield "adam", optim.Adam, dict(lr=0.05), False
-    yield "adam_options", optim.Adam, dict(lr=0.05, betas=(0.8, 0.95), eps=1e-4, weight_decay=0.1), False
-    yield "adam_amsgrad", optim.Adam, dict(lr=0.05, amsgrad=True), False
-    yield "adam_maximize", optim.Adam, dict(lr=0.01, maximize=True), False
-    yield "adam_late", optim.Adam, dict(lr=0.05), True
-    yield "adamw", optim.AdamW, dict(lr=0.05), False
-    yield "adamw_amsgrad", optim.AdamW, dict(lr=0.05, weight_decay=0.2, amsgrad=True), False
-
-
-def trajectory_cases():
-    start = [torch.randn(3, 2), torch.randn(4)]
-    target = [torch.randn(3, 2), torch.randn(4)]
-    scale = [torch.rand(3, 2) + 0.5, torch.rand(4) + 0.5]
-    out = {}
-    for i in range(2):
-        out[f"start.{i}"], out[f"target.{i}"], out[f"scale.{i}"] = start[i], target[i], scale[i]
-    for name, kind, options, late in optimisers():
-        params = [p.clone().requires_grad_() for p in start]
-        optimiser = kind(params, **options)
-        for step in range(1, 51):
-            optimiser.zero_grad(set_to_none=True)
-            used = params[:1] if late and step <= 3 else params
-            sum(((p - t) ** 2 * s).sum() for p, t, s in zip(used, target, scale)).backward()
-            optimiser.step()
-            if step in (1, 2, 5, 50):
-                for i in range(2):
-                    out[f"{name}.{step}.{i}"] = params[i].detach().clone()
-    return out
-
-
-def schedulers():
-    yield "step", lambda o: schedules.StepLR(o, 7, gamma=0.5)
-    yield "multi_step", lambda o: schedules.MultiStepLR(o, [3, 8, 8, 20])
-    yield "exponential", lambda o: schedules.ExponentialLR(o, 0.9)
-    yield "constant", lambda o: schedules.ConstantLR(o, factor=0.5, total_iters=4)
-    yield "linear", lambda o: schedules.LinearLR(o)
-    yield "linear_options", lambda o: schedules.LinearLR(o, start_factor=1.0, end_factor=0.1, total_iters=12)
-    yield "polynomial", lambda o: schedules.PolynomialLR(o, total_iters=10, power=2.0)
-    yield "cosine", lambda o: schedules.CosineAnnealingLR(o, 8, eta_min=0.01)
-    yield "lambda", lambda o: schedules.LambdaLR(o, lambda t: 0.95 ** t)
-    yield "multiplicative", lambda o: schedules.MultiplicativeLR(o, lambda t: 0.9)
-    yield "one_cycle", lambda o: schedules.OneCycleLR(o, 0.5, total_steps=30)
-    yield "one_cycle_linear", lambda o: schedules.OneCycleLR(o, 0.5, epochs=5, steps_per_epoch=6, anneal_strategy="linear",
-                                                            three_phase=True, pct_start=0.4)
-    yield "sequential", lambda o: schedules.SequentialLR(
-        o, [schedules.ConstantLR(o, factor=0.1, total_iters=2), schedules.ExponentialLR(o, 0.9)], [5])
-
-
-def schedule_cases():
-    out = {}
-    for name, make in schedulers():
-        optimiser = optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1, momentum=0.9)
-        schedule = make(optimiser)
-        rates, momenta = [], []
-        for _ in range(30):
-            rates.append(optimiser.param_groups[0]["lr"])
-            momenta.append(optimiser.param_groups[0]["momentum"])
-            optimiser.step()
-            if len(rates) < 30:
-                schedule.step()
-        out[f"{name}.lr"] = torch.tensor(rates, dtype=torch.float64)
-        out[f"{name}.momentum"] = torch.tensor(momenta, dtype=torch.float64)
-    return out
-
-
 def main(folder):
     torch.manual_seed(1)
     save(folder / "nn" / "layers.safetensors", layer_cases())
-    save(folder / "optim" / "trajectories.safetensors", trajectory_cases())
-    save(folder / "optim" / "schedules.safetensors", schedule_cases())
 
 
 if __name__ == "__main__":

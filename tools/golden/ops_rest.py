@@ -226,3 +226,117 @@ def order():
     for x in (r(3, 4), strided(3, 4), r(0, 3)):
         g.add("rrelu_with_noise", [x, torch.zeros_like(x), 0.1, 0.3, False], grad=False)
     return g
+
+
+def joins():
+    g = Golden()
+    lists = ([r(3), r(4)], [r(3, 1), r(1, 4)], [r(2, 3), r(2, 3)], [r(3)], [r(), r()], [strided(3), r(3)], [r(2, 3, 4), r(2, 3, 4)], [r(0), r(2)],
+             [r(3, 2).t(), strided(2, 3)], [torch.arange(3), torch.arange(3)], [r(3).float(), r(3).float(), r(3).float()])
+    for tensors in lists:
+        g.add("broadcast_tensors", [tensors], lambda t: torch.broadcast_tensors(*t))
+        for op in ("hstack", "vstack", "row_stack", "dstack", "column_stack"):
+            g.add(op, [tensors], getattr(torch, op))
+        for n in (1, 2, 3):
+            g.add(f"atleast_{n}d", [tensors[0]], getattr(torch, f"atleast_{n}d"))
+            g.add(f"atleast_{n}d.Sequence", [tensors], getattr(torch, f"atleast_{n}d"))
+        for how in ("ij", "xy"):
+            g.add("meshgrid.indexing", [tensors], lambda t, indexing: torch.meshgrid(*t, indexing=indexing), indexing=how)
+        g.add("block_diag", [tensors], lambda t: torch.block_diag(*t), grad=tensors[0].numel() > 0)
+        g.add("cartesian_prod", [tensors], lambda t: torch.cartesian_prod(*t))
+        g.add("concatenate", [tensors], torch.concatenate if hasattr(torch, "concatenate") else torch.cat)
+        g.add("chain_matmul", [tensors], lambda t: torch.linalg.multi_dot(t))
+    for x in (r(4), strided(5), torch.arange(3), r(1), r(0), r(2, 2)):
+        for k, again in ((2, False), (3, False), (2, True), (1, False), (0, False)):
+            g.add("combinations", [x, k, again], torch.combinations)
+    for x in (r(6), r(4, 6), strided(4, 6), r(2, 4, 6), r(6, 4).t(), r(0, 6), torch.arange(7)):
+        for n in (1, 2, 3, 4):
+            g.add("tensor_split.sections", [x, n], torch.tensor_split)
+            g.add("tensor_split.sections", [x, n, -1], torch.tensor_split)
+        for at in ([1, 3], [2], [3, 1], [-1], [9]):
+            g.add("tensor_split.indices", [x, at], torch.tensor_split)
+            g.add("tensor_split.indices", [x, at, -1], torch.tensor_split)
+        for name in ("hsplit", "vsplit", "dsplit"):
+            g.add(name + ".int", [x, 2], getattr(torch, name))
+            g.add(name + ".int", [x, 5], getattr(torch, name))
+            g.add(name + ".array", [x, [1, 2]], getattr(torch, name))
+    return g
+
+
+def calculus():
+    g = Golden()
+    for y in (r(5), r(3, 4), strided(3, 4), r(4, 3).t(), r(3, 1), r(2, 0), r(3, 4).float()):
+        x = torch.sort(r(y.shape[-1]).to(y.dtype))[0]
+        for n in ("trapezoid", "cumulative_trapezoid"):
+            g.add(n + ".x", [y, x], getattr(torch, n))
+            g.add(n + ".x", [y, y * y], getattr(torch, n))
+            g.add(n + ".dx", [y], getattr(torch, n))
+            g.add(n + ".dx", [y], getattr(torch, n), dx=0.5, dim=0)
+        g.add("trapz.x", [y, x], torch.trapz)
+        g.add("trapz.dx", [y], torch.trapz, dx=2.0)
+        if y.dtype == F64 and y.numel() and y.shape[-1] > 1:
+            n = y.shape[-1]
+            g.add("cov", [y], torch.cov)
+            g.add("cov", [y], torch.cov, correction=0)
+            g.add("cov", [y], torch.cov, fweights=ints(1, 4, n))
+            g.add("cov", [y], lambda t, aweights: torch.cov(t, aweights=aweights.detach()), aweights=pos(n).detach(), grad=False)
+            g.add("cov", [y], lambda t, aweights, fweights: torch.cov(t, aweights=aweights.detach(), fweights=fweights), aweights=pos(n), fweights=ints(1, 4, n), grad=False)
+            g.add("corrcoef", [y], torch.corrcoef)
+    g.add("cov", [r(2, 3, 4)], torch.cov)
+    for n in (0, 1, 2, 5, 8, 33):
+        for periodic in (True, False):
+            for name in ("bartlett", "blackman", "hann", "hamming", "kaiser"):
+                g.add(f"{name}_window" + {"hamming": ".periodic_alpha_beta", "kaiser": ".beta"}.get(name, ".periodic"), [n, periodic],
+                      getattr(torch, name + "_window"), dtype=F64)
+    g.add("hamming_window.periodic_alpha_beta", [6, True, 0.5, 0.4], torch.hamming_window)
+    g.add("kaiser_window.beta", [6, True, 4.0], torch.kaiser_window)
+    for a, b in ((ints(-20, 20, 9), ints(-20, 20, 9)), (ints(0, 50, 3, 4), ints(0, 50, 4)), (torch.tensor(12), torch.tensor(18)), (ints(0, 9, 0), ints(0, 9, 0)),
+                 (ints(0, 99, 6, dtype=torch.int32), ints(0, 99, 6, dtype=torch.int16)), (ints(0, 99, 5, dtype=torch.uint8), ints(0, 99, 5, dtype=torch.uint8)),
+                 (ints(-9, 9, 4, 3).t(), ints(-9, 9, 3, 4)), (torch.tensor([0, 0, 5]), torch.tensor([0, 7, 0]))):
+        g.add("gcd", [a, b], torch.gcd)
+        g.add("lcm", [a, b], torch.lcm)
+    g.add("gcd", [r(3), r(3)], torch.gcd)
+    for x in (r(9), r(3, 4).float(), torch.tensor([0.0, 1.0, -1.0, 0.5, 2.0, 1e-300, 1e300, 3e-310], dtype=F64), strided(3, 4), r(), r(0), torch.tensor([1e-40, 65504.0, 0.125])):
+        g.add("frexp.Tensor", [x], torch.frexp, grad=False)
+        g.add("i0", [x.clamp(-80, 80)], torch.i0, grad=False)
+    g.add("i0", [torch.linspace(-30, 30, 41, dtype=F64)], torch.i0, grad=False)
+    for e, s in ((ints(0, 9, 5), ints(0, 9, 4)), (ints(0, 9, 3, 4), ints(0, 9, 2)), (r(4), r(4)), (torch.arange(5), torch.tensor([], dtype=torch.int64)),
+                 (torch.tensor([1.0, NAN, 2.0]), torch.tensor([NAN, 2.0])), (ints(0, 3, 4, dtype=torch.int8), ints(0, 3, 3)), (ints(0, 9, 4, 2).t(), torch.tensor(3))):
+        g.add("isin.Tensor_Tensor", [e, s], torch.isin, grad=False)
+        g.add("isin.Tensor_Tensor", [e, s], torch.isin, grad=False, invert=True)
+    for args in ([0.0, 2.0, 5], [1.0, -1.0, 4], [0, 3, 1], [0, 0, 0], [-2.0, 2.0, 9, 2.0]):
+        g.add("logspace", args, torch.logspace, dtype=F64)
+        g.add("logspace", args, torch.logspace)
+    a, x = pos(4, 5) * 5, pos(4, 5) * 6
+    for p, z in ((a, x), (a, x[0]), (strided(3, 4, make=pos), strided(3, 4, make=pos)), (pos(3) * 40, pos(3) * 40), (pos(0), pos(0)), (pos(3, 3).float(), pos(3, 3).float()),
+                 (torch.tensor([0.0, 1.0, 0.0, INF, 1.0, -1.0, 2.0], dtype=F64), torch.tensor([1.0, 0.0, 0.0, 1.0, INF, 1.0, -1.0], dtype=F64))):
+        for n in ("igamma", "igammac"):
+            g.add(n, [p, z], getattr(torch, n), grad=False)  # the first has no derivative
+    for x in (pos(5), pos(3, 4) * 9, strided(2, 3, make=pos), pos(4).float(), torch.tensor([0.5, 1, 10, 100, 1000], dtype=F64)):
+        for n in (0, 1, 2, 5):
+            g.add("polygamma", [n, x], torch.polygamma)
+        g.add("mvlgamma", [x + 1.5, 3], torch.mvlgamma)
+        g.add("mvlgamma", [x + 1, 1], torch.mvlgamma)
+    g.add("polygamma", [1, torch.tensor([-0.5, -1.3, 0.2, -7.7], dtype=F64)], torch.polygamma)
+    return g
+
+
+def selecting_more():
+    g = Golden()
+    i = torch.tensor([0, 2, 2, 1])
+    for x in (pos(4, 3), strided(4, 3, make=pos), pos(4, 3, 2), pos(3, 4).t(), pos(4, 3).float()):
+        for how in ("prod", "mean", "amax", "amin"):
+            for inside in (True, False):
+                source = pos(4, *x.shape[1:]).to(x.dtype)
+                g.add("index_reduce", [x, 0, i, source, how], lambda t, d, j, s, h, include_self: t.index_reduce(d, j, s, h, include_self=include_self),
+                      grad=how != "mean" or True, include_self=inside)
+        g.add("put", [x, torch.tensor([0, 5, -1]), pos(3).to(x.dtype)], lambda t, j, s: t.put(j, s))
+        g.add("put", [x, torch.tensor([[0, 0], [2, 2]]), pos(2, 2).to(x.dtype), True], lambda t, j, s, a: t.put(j, s, a))
+        g.add("narrow_copy", [x, 0, 1, 2], torch.narrow_copy)
+        g.add("narrow_copy", [x, 1, 0, 3], torch.narrow_copy)
+        if x.is_contiguous():
+            g.add("as_strided_scatter", [x, pos(2, 2).to(x.dtype), [2, 2], [3, 1], 1], torch.as_strided_scatter, grad=False)  # PyTorch: also of what is written over
+            g.add("as_strided_scatter", [x, pos(2).to(x.dtype), [2], [4]], torch.as_strided_scatter, grad=False)
+        g.add("fill_diagonal_", [x], lambda t, fill_value: t.clone().fill_diagonal_(fill_value), grad=False, fill_value=7.0)
+    for x in (r(7, 3), r(3, 7), r(3, 3, 3), r(8, 2), r(3), r(2, 3, 2)):
+        g.add("fill_diagonal_", [x], lambda t, fill_value, wrap: t.clone().fill_diagonal_(fill_value, wrap), grad=False, fill_value=2.5, wrap=True)
+    return g

@@ -141,9 +141,13 @@ class Block(nn.Module):
     def forward(self, x):
         b, t, d = x.shape
         q, k, v = self.qkv(self.n1(x)).view(b, t, 3, self.h, d // self.h).permute(2, 0, 3, 1, 4)
-        s = (q @ k.transpose(-1, -2)) * (d // self.h) ** -0.5
-        s = s.masked_fill(torch.ones(t, t, dtype=torch.bool, device=x.device).triu(1), float("-inf"))
-        x = x + self.o((s.softmax(-1) @ v).transpose(1, 2).reshape(b, t, d))
+        if hasattr(F, "scaled_dot_product_attention"):   # from PyTorch 2.0 on
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        else:
+            s = (q @ k.transpose(-1, -2)) * (d // self.h) ** -0.5
+            s = s.masked_fill(torch.ones(t, t, dtype=torch.bool, device=x.device).triu(1), float("-inf"))
+            y = s.softmax(-1) @ v
+        x = x + self.o(y.transpose(1, 2).reshape(b, t, d))
         return x + self.v(F.gelu(self.u(self.n2(x))))
 
 
@@ -177,6 +181,11 @@ with torch.no_grad():
     timed("infer/lenet_b1", "us", 1, lambda: net(x))
 net = nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10))
 timed("train/mlp_b128_adam", "images/s", 128, trainer(net, torch.optim.Adam(net.parameters()), randn(128, 784), torch.randint(10, (128,), device=dev)))
+for name, sizes in (("adam/mlp", [784 * 512, 512, 512 * 512, 512, 5120, 10]), ("adam/200x1000", [1000] * 200)):
+    params = [randn(n).requires_grad_() for n in sizes]
+    for p in params:
+        p.grad = randn(p.numel())
+    timed(name, "us", 1, torch.optim.Adam(params).step)
 net = resnet18()
 timed("train/resnet18_b8_32px", "images/s", 8, trainer(net, torch.optim.SGD(net.parameters(), .01, .9), randn(8, 3, 32, 32), torch.randint(10, (8,), device=dev)), repeats=5)
 net.eval()
@@ -189,16 +198,31 @@ timed("train/gpt_4l_d256_b8_t128", "tokens/s", 1024, trainer(net, torch.optim.Ad
 
 
 class Rnn(nn.Module):
-    def __init__(self):
+    def __init__(self, layer):
         super().__init__()
-        self.r, self.h = nn.LSTM(64, 128, batch_first=True), nn.Linear(128, 10)
+        self.r, self.h = layer(64, 128, batch_first=True), nn.Linear(128, 10)
 
     def forward(self, x):
         return self.h(self.r(x)[0][:, -1])
 
 
-net = Rnn()
-timed("train/lstm_h128_b32_t64", "sequences/s", 32, trainer(net, torch.optim.Adam(net.parameters()), randn(32, 64, 64), torch.randint(10, (32,), device=dev)), repeats=5)
+for name, layer in (("lstm", nn.LSTM), ("gru", nn.GRU)):
+    net, x = Rnn(layer), randn(32, 64, 64)
+    timed(f"train/{name}_h128_b32_t64", "sequences/s", 32, trainer(net, torch.optim.Adam(net.parameters()), x, torch.randint(10, (32,), device=dev)), repeats=5)
+    with torch.no_grad():
+        timed(f"infer/{name}_h128_b32_t64", "sequences/s", 32, lambda: net(x), repeats=5)
+
+for b, t in ((8, 128), (1, 2048)):
+    net, x, g = nn.MultiheadAttention(256, 4, batch_first=True).to(dev), randn(b, t, 256), randn(b, t, 256)
+
+    def attend_back():
+        net.zero_grad()
+        net(x, x, x, need_weights=False)[0].backward(g)
+
+    timed(f"train/attention_d256_h4_b{b}_t{t}", "us", 1, attend_back, repeats=5)
+    net.eval()   # the fast path is for evaluation alone
+    with torch.no_grad():
+        timed(f"infer/attention_d256_h4_b{b}_t{t}", "us", 1, lambda: net(x, x, x, need_weights=False), repeats=5)
 
 
 def idx(name):

@@ -27,7 +27,7 @@ double reduce_large(double x, out uint quarter)
     int from = int(u.y >> 20 & 0x7ffu) - 1077;
     uint m1 = (u.y & 0xfffffu) | 0x100000u, m0 = u.x, p[5];
     uint64_t carry = 0ul;
-    for (int k = 0; k < 5; k++) { // the lowest word first
+    [[dont_unroll]] for (int k = 0; k < 5; k++) { // the lowest word first
         uint64_t a = uint64_t(m0) * uint64_t(window(from, 4 - k));
         uint64_t b = k > 0 ? uint64_t(m1) * uint64_t(window(from, 5 - k)) : 0ul;
         uint64_t low = (a & 0xfffffffful) + (b & 0xfffffffful) + (carry & 0xfffffffful);

@@ -11,7 +11,7 @@ double exp_of_square(double x)
 double erf_series(double x)
 {
     double z = 2.0lf * x * x, s = 0.0lf;
-    for (int n = 35; n > 0; n--)
+    [[dont_unroll]] for (int n = 35; n > 0; n--)
         s = z / double(2 * n + 1) * (1.0lf + s);
     return 1.1283791670955126lf * exp_of_square(x) * (x + x * s);
 }
@@ -24,7 +24,7 @@ double erfc_near(double x)
     double c = low ? 1.25lf : 1.75lf, h = x - c, before = 0.0lf;
     double g = low ? -0.23652112244729079lf : -0.05277499593015037lf, power = h;
     precise double s = 0.0lf;
-    for (int n = 0; n < 24; n++) {
+    [[dont_unroll]] for (int n = 0; n < 24; n++) {
         s += g * power / double(n + 1);
         power *= h;
         double next = (-2.0lf * c * g - 2.0lf * before) / double(n + 1);
@@ -38,7 +38,7 @@ double erfc_near(double x)
 double erfc_far(double x)
 {
     double f = x;
-    for (int n = 60; n > 0; n--)
+    [[dont_unroll]] for (int n = 60; n > 0; n--)
         f = x + 0.5lf * double(n) / f;
     return exp_of_square(x) * 0.5641895835477563lf / f;
 }
@@ -78,7 +78,7 @@ double erfinv_(double x)
         y = (((1.641345311lf * z + 3.429567803lf) * z - 1.624906493lf) * z - 1.970840454lf) /
             ((1.637067800lf * z + 3.543889200lf) * z + 1.0lf);
     }
-    for (int i = 0; i < 2; i++) {
+    [[dont_unroll]] for (int i = 0; i < 2; i++) {
         double off = a <= 0.7lf ? erf_(y) - a : (1.0lf - a) - erfc_(y);
         y -= off * 0.8862269254527580lf * exp_(y * y);
     }

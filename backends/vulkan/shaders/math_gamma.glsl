@@ -15,7 +15,7 @@ double lgamma_two(double z)
         2.7595228851242334e-10lf, 1.330476437424449e-10lf, 6.4229645638381e-11lf,
         3.1044247747322276e-11lf, 1.5021384080754142e-11lf);
     precise double s = 0.0lf;
-    for (int k = 29; k >= 0; k--)
+    [[dont_unroll]] for (int k = 29; k >= 0; k--)
         s = c[k] - s * z;
     precise double y = z * (0.42278433509846713lf + s * z);
     return y;
@@ -41,7 +41,7 @@ double lgamma_positive(double x)
     if (x < 1.5lf)
         return lgamma_two(x - 1.0lf) - log1p_(x - 1.0lf);
     double product = 1.0lf;
-    for (; x > 2.5lf; product *= x)
+    [[dont_unroll]] for (; x > 2.5lf; product *= x)
         x -= 1.0lf;
     return lgamma_two(x - 2.0lf) + (product == 1.0lf ? 0.0lf : log_(product));
 }
@@ -78,7 +78,7 @@ double digamma_(double x)
         rest = abs(f) > 0.25lf ? -PI_F64 * tan_(PI_F64 * (half_f - f)) : -PI_F64 / tan_(PI_F64 * f);
         x = 1.0lf - x;
     }
-    for (; x < 10.0lf; x += 1.0lf)
+    [[dont_unroll]] for (; x < 10.0lf; x += 1.0lf)
         rest -= 1.0lf / x;
     double z = 1.0lf / (x * x);
     double p = 1.0lf / 12.0lf;

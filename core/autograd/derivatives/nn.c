@@ -141,24 +141,28 @@ DERIVATIVE(max_pool2d_with_indices, "MaxPool2DWithIndicesBackward0", .in_for = {
     return 0;
 }
 
-/* What the indices chose: gathers the planes' elements. indices [.., oh, ow] into planes [.., h,
- * w]. */
-static cr_tensor *chosen(cr_tensor *planes, cr_tensor *indices)
+/* What the indices chose: gathers the planes' elements, n dimensions each. */
+static cr_tensor *chosen(cr_tensor *planes, cr_tensor *indices, int n)
 {
-    cr_tensor *flat = cr_flatten(planes, .start_dim = -2);
-    return cr_view_as(cr_gather(flat, -1, cr_flatten(indices, .start_dim = -2)), indices);
+    cr_tensor *flat = cr_flatten(planes, .start_dim = -n);
+    return cr_view_as(cr_gather(flat, -1, cr_flatten(indices, .start_dim = -n)), indices);
 }
 
-DERIVATIVE(max_pool2d_with_indices_backward, "MaxPool2DWithIndicesBackwardBackward0",
-           .in_for = {0, 0, FOR_0})
-{
-    cr_set(c, 0, chosen(cr_g(c, 0), cr_in(c, 2)));
-    if (cr_needs(c, 1))
-        cr_set(
-            c, 1,
-            cr_zeros(cr_in_sizes(c, 1), .dtype = cr_in_dtype(c, 1), .device = cr_in_device(c, 1)));
-    return 0;
-}
+/* Of maximum pools' backward (grad_output, self, …, indices): linear in the first, flat in the second. */
+#define MAX_POOL_BACKWARD(name, node, n)                                   \
+    DERIVATIVE(name, node, .in_for = {0, 0, FOR_0})                        \
+    {                                                                      \
+        if (cr_needs(c, 0))                                                \
+            cr_set(c, 0, chosen(cr_g(c, 0), cr_in(c, 2), n));              \
+        if (cr_needs(c, 1))                                                \
+            cr_set(c, 1,                                                   \
+                   cr_zeros(cr_in_sizes(c, 1), .dtype = cr_in_dtype(c, 1), \
+                            .device = cr_in_device(c, 1)));                \
+        return 0;                                                          \
+    }
+MAX_POOL_BACKWARD(max_pool2d_with_indices_backward, "MaxPool2DWithIndicesBackwardBackward0", 2)
+MAX_POOL_BACKWARD(max_pool3d_with_indices_backward, "MaxPool3DWithIndicesBackwardBackward0", 3)
+MAX_POOL_BACKWARD(adaptive_max_pool2d_backward, "AdaptiveMaxPool2DBackwardBackward0", 2)
 
 DERIVATIVE(adaptive_max_pool2d, "AdaptiveMaxPool2DBackward0", .in_for = {FOR_ALL},
            .out_for = {0, FOR_ALL})

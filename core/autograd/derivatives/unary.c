@@ -39,6 +39,7 @@ UNARY(erfc, "ErfcBackward0", SAVES_SELF,
 UNARY(erfinv, "ErfinvBackward0", SAVES_RESULT,
       cr_mul(g, cr_mul_scalar(cr_exp(cr_square(result)), C(0.88622692545275801365))))
 UNARY(lgamma, "LgammaBackward0", SAVES_SELF, cr_mul(g, cr_digamma(self)))
+UNARY(digamma, "DigammaBackward0", SAVES_SELF, cr_mul(g, cr_polygamma(1, self)))
 UNARY(sigmoid, "SigmoidBackward0", SAVES_RESULT, cr_sigmoid_backward(g, result))
 
 /* ---- activations ---- */
@@ -48,7 +49,8 @@ UNARY(relu, "ReluBackward0", SAVES_RESULT, cr_threshold_backward(g, result, 0))
 /* threshold_backward(grad_output, self, threshold): linear in grad_output, flat in self. */
 DERIVATIVE(threshold_backward, "ThresholdBackwardBackward0", .in_for = {0, FOR_0})
 {
-    cr_set(c, 0, cr_threshold_backward(cr_g(c, 0), cr_in(c, 1), scalar_arg(c, 2)));
+    if (cr_needs(c, 0))
+        cr_set(c, 0, cr_threshold_backward(cr_g(c, 0), cr_in(c, 1), scalar_arg(c, 2)));
     if (cr_needs(c, 1))
         cr_set(c, 1, cr_zeros_like(cr_g(c, 0)));
     return 0;
@@ -139,4 +141,26 @@ DERIVATIVE(softplus, "SoftplusBackward0", SAVES_SELF)
     cr_set(c, 0,
            cr_where(cr_gt_scalar(scaled, scalar_arg(c, 2)), g, cr_mul(g, cr_sigmoid(scaled))));
     return 0;
+}
+
+/* ---- incomplete gamma functions, by their second argument ---- */
+
+/* ± xᵃ⁻¹ e⁻ˣ / Γ(a) */
+static int incomplete_gamma(cr_grad_context *c, double sign)
+{
+    cr_tensor *a = cr_in(c, 0), *x = cr_in(c, 1);
+    if (cr_needs(c, 0))
+        return CR_FAIL_INT("the derivative for '%s: self' is not implemented",
+                           sign > 0 ? "igamma" : "igammac");
+    cr_tensor *log = cr_sub(cr_sub(cr_mul(cr_sub_scalar(a, 1), cr_log(x)), x), cr_lgamma(a));
+    cr_set(c, 1, cr_mul_scalar(cr_mul(cr_g(c, 0), cr_exp(log)), sign));
+    return 0;
+}
+DERIVATIVE(igamma, "IgammaBackward0", .in_for = {FOR_ALL, FOR_ALL})
+{
+    return incomplete_gamma(c, 1);
+}
+DERIVATIVE(igammac, "IgammacBackward0", .in_for = {FOR_ALL, FOR_ALL})
+{
+    return incomplete_gamma(c, -1);
 }

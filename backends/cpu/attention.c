@@ -1,0 +1,245 @@
+/* _blocked_attention and its backward: softmax(scale · q kᵀ + mask) v by blocks of rows, without ever holding all scores. The
+ * softmax goes along, corrected as greater scores turn up (Milakov and Gimelshein, 2018; Dao et al., 2022); the backward works
+ * the blocks' scores out again from each row's log Σ exp. */
+#include "gemm_f32.h"
+#include "nn_math.h"
+#include "simd.h"
+#include "staged.h"
+#include "variant.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { PANEL = 64, ROWS = 60, KEYS = 4 * PANEL };
+
+/* How many elements apart batches, heads and rows lie; the elements of a row lie together. */
+typedef struct att_strides {
+    int64_t batch, head, row;
+} att_strides;
+
+typedef struct att_plan {
+    struct cr_plan base;
+    int64_t batch, heads, targets, sources, width, values; /* widths of keys and of values */
+    bool causal, wide;
+    int mask_kind; /* 0: none, 1: bools, 2: as computed */
+    int mask_at, scale_at;
+    int64_t mask_stride[4];
+    cpu_stage stage[6], out[3]; /* forward: q k v | y lse; backward: g q k v y lse | dq dk dv */
+    int nin, nout;
+    att_strides in_stride[6], out_stride[3];
+    size_t packed_k, packed_v, sums;
+} att_plan;
+
+/* Addresses of one run. */
+typedef struct att_job {
+    const att_plan *plan;
+    double scale;
+    const void *q, *k, *v, *g, *y, *mask, *packed_k, *packed_v;
+    void *to_pack_k, *to_pack_v, *sums; /* sums: of g · y, for each row */
+    void *lse, *out, *dq, *dk, *dv;
+    const att_strides *qs, *ks, *vs, *gs, *ys, *dqs, *dks, *dvs;
+    bool want_q, want_kv;
+} att_job;
+
+static int64_t panels_of(const att_plan *p)
+{
+    return (p->sources + PANEL - 1) / PANEL;
+}
+
+/* Keys that some row below `end` sees. */
+static int64_t keys_seen(const att_plan *p, int64_t end)
+{
+    return p->causal && end < p->sources ? end : p->sources;
+}
+
+#define REAL     float
+#define EXP      nn_expf
+#define LOG      logf
+#define NAME(x)  f32_##x
+#define GEMM     CPU_NAME(cpu_sgemm)
+#define GEMM_ARG cpu_sgemm_args
+#define TURN     vf_transpose
+#include "attention_real.h"
+#undef REAL
+#undef EXP
+#undef LOG
+#undef NAME
+#undef GEMM
+#undef GEMM_ARG
+#undef TURN
+
+#define REAL     double
+#define EXP      exp
+#define LOG      log
+#define NAME(x)  f64_##x
+#define GEMM     CPU_NAME(cpu_dgemm)
+#define GEMM_ARG cpu_dgemm_args
+#include "attention_real.h"
+
+/* ---- runs ---- */
+
+/* Nanoseconds for one multiplication and addition of a block's products, roughly. */
+static double cost_of(const att_plan *p)
+{
+    return p->wide ? 0.05 : 0.022;
+}
+
+static void pack_all(att_job *j, bool values)
+{
+    const att_plan *p = j->plan;
+    int64_t count = p->batch * p->heads * panels_of(p);
+    cpu_parallel(count, 1, (double)(PANEL * p->width) * 0.2, p->wide ? f64_pack_k : f32_pack_k, j);
+    if (values)
+        cpu_parallel(count, 1, (double)(PANEL * p->values) * 0.2, p->wide ? f64_pack_v : f32_pack_v,
+                     j);
+}
+
+static att_job begin(const att_plan *p, const cr_run *run)
+{
+    char *workspace = (char *)run->workspace.buffer + run->workspace.offset;
+    att_job j = {.plan = p, .scale = run->numbers[p->scale_at].f};
+    j.mask = p->mask_at >= 0 ? cpu_at(run, p->mask_at) : NULL;
+    j.packed_k = j.to_pack_k = workspace + p->packed_k;
+    j.packed_v = j.to_pack_v = workspace + p->packed_v;
+    j.sums = workspace + p->sums;
+    return j;
+}
+
+static cr_status forward_run(cr_plan *plan, const cr_run *run)
+{
+    const att_plan *p = (const att_plan *)plan;
+    att_job j = begin(p, run);
+    j.q = cpu_stage_fetch(&p->stage[0], run), j.qs = &p->in_stride[0];
+    j.k = cpu_stage_fetch(&p->stage[1], run), j.ks = &p->in_stride[1];
+    j.v = cpu_stage_fetch(&p->stage[2], run), j.vs = &p->in_stride[2];
+    j.out = cpu_stage_target(&p->out[0], run), j.ys = &p->out_stride[0];
+    j.lse = cpu_stage_target(&p->out[1], run);
+    pack_all(&j, false);
+    double keys = (double)p->sources * (p->causal ? 0.5 : 1);
+    cpu_parallel(p->batch * p->heads * ((p->targets + ROWS - 1) / ROWS), 1,
+                 ROWS * keys * ((double)(p->width + p->values) * cost_of(p) + 1),
+                 p->wide ? f64_forward : f32_forward, &j);
+    for (int i = 0; i < p->nout; i++)
+        cpu_stage_put(&p->out[i], run);
+    return CR_OK;
+}
+
+static cr_status backward_run(cr_plan *plan, const cr_run *run)
+{
+    const att_plan *p = (const att_plan *)plan;
+    att_job j = begin(p, run);
+    j.g = cpu_stage_fetch(&p->stage[0], run), j.gs = &p->in_stride[0];
+    j.q = cpu_stage_fetch(&p->stage[1], run), j.qs = &p->in_stride[1];
+    j.k = cpu_stage_fetch(&p->stage[2], run), j.ks = &p->in_stride[2];
+    j.v = cpu_stage_fetch(&p->stage[3], run), j.vs = &p->in_stride[3];
+    j.y = cpu_stage_fetch(&p->stage[4], run), j.ys = &p->in_stride[4];
+    j.lse = cpu_stage_fetch(&p->stage[5], run);
+    j.dq = cpu_stage_target(&p->out[0], run), j.dqs = &p->out_stride[0];
+    j.dk = cpu_stage_target(&p->out[1], run), j.dks = &p->out_stride[1];
+    j.dv = cpu_stage_target(&p->out[2], run), j.dvs = &p->out_stride[2];
+    pack_all(&j, true);
+    const int64_t heads = p->batch * p->heads, blocks = (p->targets + ROWS - 1) / ROWS;
+    const int64_t chunks = (p->sources + KEYS - 1) / KEYS;
+    double block = ROWS * KEYS * ((double)(p->width * 3 + p->values * 2) * cost_of(p) + 2);
+    block *= p->causal ? 0.5 : 1;
+    cpu_parallel(heads * p->targets, 64, (double)p->values * 0.3, p->wide ? f64_sums : f32_sums,
+                 &j);
+    j.want_kv = true;
+    if (heads >= 2 * cpu_host->num_threads(cpu_host) || cpu_host->num_threads(cpu_host) == 1) {
+        j.want_q = true; /* each head by one thread, everything in one go */
+        cpu_parallel(heads, 1, block * (double)(blocks * chunks), p->wide ? f64_heads : f32_heads,
+                     &j);
+    } else { /* scores worked out twice, so that the threads share each head */
+        cpu_parallel(heads * chunks, 1, block * (double)blocks, p->wide ? f64_chunks : f32_chunks,
+                     &j);
+        j.want_kv = false;
+        j.want_q = true;
+        cpu_parallel(heads * blocks, 1, block * (double)chunks, p->wide ? f64_blocks : f32_blocks,
+                     &j);
+    }
+    for (int i = 0; i < p->nout; i++)
+        cpu_stage_put(&p->out[i], run);
+    return CR_OK;
+}
+
+/* ---- plans ---- */
+
+static bool rows_together(const cr_meta *m)
+{
+    return m && (m->stride[m->rank - 1] == 1 || m->size[m->rank - 1] == 1);
+}
+
+/* A value of four dimensions: its stage, and how it lies for the kernel. */
+static cr_status stage(const cr_meta *m, int at, cpu_stage *to, att_strides *lies,
+                       cr_plan_info *info)
+{
+    cr_status status = cpu_stage_init(to, m, at, rows_together(m), info);
+    if (!m || m->rank != 4)
+        return status;
+    const int64_t row = m->size[3];
+    *lies = to->direct ? (att_strides){m->stride[0], m->stride[1], m->stride[2]}
+                       : (att_strides){m->size[1] * m->size[2] * row, m->size[2] * row, row};
+    return status;
+}
+
+static cr_status plan_any(const cpu_call *call, bool back, cr_plan **plan)
+{
+    const int first = back ? 1 : 0, mask_in = back ? 6 : 3;
+    const cr_meta *q = call->in[first], *k = call->in[first + 1], *v = call->in[first + 2];
+    const cr_meta *mask = (int)call->nin > mask_in ? call->in[mask_in] : NULL;
+    if (!q || !k || !v || q->rank != 4 || !cpu_is_float(q->dtype) || k->dtype != q->dtype ||
+        v->dtype != q->dtype || call->nout != (back ? 3 : 2))
+        return CR_UNSUPPORTED;
+    const int32_t type = cpu_compute_dtype(q->dtype);
+    if (mask && mask->dtype != CR_B8 && mask->dtype != type)
+        return CR_UNSUPPORTED;
+    for (uint32_t i = 0; i < call->nout; i++)
+        if (!call->out[i])
+            return CR_UNSUPPORTED;
+    att_plan *p = cpu_plan_new(sizeof *p, back ? backward_run : forward_run, NULL);
+    if (!p)
+        return CR_OUT_OF_MEMORY;
+    *plan = &p->base;
+    p->batch = q->size[0], p->heads = q->size[1], p->targets = q->size[2], p->width = q->size[3];
+    p->sources = k->size[2], p->values = v->size[3];
+    p->causal = cpu_attr_int(call->node, "is_causal", 0);
+    p->wide = type == CR_F64;
+    p->scale_at = cpu_number_at(call->node, "scale");
+    p->mask_at = mask ? call->in_at[mask_in] : -1;
+    p->mask_kind = !mask ? 0 : mask->dtype == CR_B8 ? 1 : 2;
+    for (int d = 0; d < 4 && mask; d++)
+        p->mask_stride[d] = mask->stride[d];
+    p->nin = back ? 6 : 3;
+    p->nout = (int)call->nout;
+    cr_status status = p->scale_at < 0 ? CR_UNSUPPORTED : CR_OK;
+    for (int i = 0; i < p->nin && status == CR_OK; i++)
+        status = stage(call->in[i], call->in_at[i], &p->stage[i], &p->in_stride[i], call->info);
+    for (int i = 0; i < p->nout && status == CR_OK; i++)
+        status = stage(call->out[i], call->out_at[i], &p->out[i], &p->out_stride[i], call->info);
+    if (status != CR_OK)
+        return status;
+    const size_t real = p->wide ? 8 : 4;
+    const size_t keys = (size_t)(p->batch * p->heads * panels_of(p)) * PANEL * real;
+    if (!cpu_workspace_take(call->info, keys * (size_t)p->width, &p->packed_k) ||
+        (back && !cpu_workspace_take(call->info, keys * (size_t)p->values, &p->packed_v)) ||
+        (back && !cpu_workspace_take(call->info, (size_t)(p->batch * p->heads * p->targets) * real,
+                                     &p->sums)))
+        return cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY, "the workspace's size overflows");
+    return CR_OK;
+}
+
+static cr_status plan_forward(const cpu_call *call, cr_plan **plan)
+{
+    return plan_any(call, false, plan);
+}
+
+static cr_status plan_backward(const cpu_call *call, cr_plan **plan)
+{
+    return plan_any(call, true, plan);
+}
+
+const cpu_op CPU_NAME(cpu_family_attention)[] = {
+    {"_blocked_attention", plan_forward},
+    {"_blocked_attention_backward", plan_backward},
+    {NULL, NULL},
+};

@@ -1,0 +1,313 @@
+/* The loops of blocked attention for one type; attention.c includes this for f32 and f64 with REAL, EXP, LOG, NAME, GEMM and
+ * GEMM_ARG. */
+
+/* Panels of x [sources, width] transposed, [width][PANEL], zero beyond the last key. */
+static void NAME(pack)(const att_plan *p, const void *x, const att_strides *s, int64_t width,
+                       void *to, int64_t begin, int64_t end)
+{
+    const int64_t panels = panels_of(p);
+    for (int64_t piece = begin; piece < end; piece++) {
+        int64_t head = piece / panels, key = piece % panels * PANEL;
+        const REAL *from = (const REAL *)x + head / p->heads * s->batch + head % p->heads * s->head;
+        REAL *block = (REAL *)to + piece * width * PANEL;
+        int64_t n = p->sources - key < PANEL ? p->sources - key : PANEL;
+        int64_t whole = 0; /* keys whose values are turned by tiles */
+#ifdef TURN
+        for (; whole + VF_LANES <= n; whole += VF_LANES)
+            for (int64_t d = 0; d < width; d += VF_LANES) {
+                const REAL *tile = from + (key + whole) * s->row + d;
+                if (d + VF_LANES <= width)
+                    TURN(tile, s->row, block + d * PANEL + whole, PANEL);
+                else
+                    for (int64_t i = 0; i < VF_LANES; i++)
+                        for (int64_t e = 0; d + e < width; e++)
+                            block[(d + e) * PANEL + whole + i] = tile[i * s->row + e];
+            }
+#endif
+        for (int64_t i = whole; i < PANEL; i++)
+            for (int64_t d = 0; d < width; d++)
+                block[d * PANEL + i] = i < n ? from[(key + i) * s->row + d] : 0;
+    }
+}
+
+static void NAME(pack_k)(void *context, int64_t begin, int64_t end)
+{
+    const att_job *j = context;
+    NAME(pack)(j->plan, j->k, j->ks, j->plan->width, j->to_pack_k, begin, end);
+}
+
+static void NAME(pack_v)(void *context, int64_t begin, int64_t end)
+{
+    const att_job *j = context;
+    NAME(pack)(j->plan, j->v, j->vs, j->plan->values, j->to_pack_v, begin, end);
+}
+
+static const REAL *NAME(at)(const void *x, const att_strides *s, const att_plan *p, int64_t head,
+                            int64_t row)
+{
+    return (const REAL *)x + head / p->heads * s->batch + head % p->heads * s->head + row * s->row;
+}
+
+/* to [rows][KEYS] = factor · a [rows, width] times the packed keys (or values) from `key` on, n of them. */
+static void NAME(times_packed)(const att_plan *p, const REAL *a, int64_t a_row, int64_t rows,
+                               const void *packed, int64_t width, int64_t head, int64_t key,
+                               int64_t n, double factor, REAL *to)
+{
+    for (int64_t i = 0; i < n; i += PANEL) {
+        const REAL *panel =
+            (const REAL *)packed + (head * panels_of(p) + (key + i) / PANEL) * width * PANEL;
+        GEMM(&(GEMM_ARG){.m = rows,
+                         .n = n - i < PANEL ? n - i : PANEL,
+                         .k = width,
+                         .a = a,
+                         .a_row = a_row,
+                         .a_col = 1,
+                         .b = panel,
+                         .b_row = PANEL,
+                         .b_col = 1,
+                         .c = to + i,
+                         .c_row = KEYS,
+                         .alpha = (REAL)factor});
+    }
+}
+
+/* Hides what the mask and causality hide in scores of `rows` rows from `row` on and n keys from `key` on. */
+static void NAME(hide)(const att_job *j, int64_t head, int64_t row, int64_t rows, int64_t key,
+                       int64_t n, REAL *scores)
+{
+    const att_plan *p = j->plan;
+    const int64_t *s = p->mask_stride;
+    for (int64_t r = 0; r < rows && p->mask_kind; r++) {
+        const int64_t at =
+            head / p->heads * s[0] + head % p->heads * s[1] + (row + r) * s[2] + key * s[3];
+        REAL *x = scores + r * KEYS;
+        if (p->mask_kind == 1) {
+            const uint8_t *seen = (const uint8_t *)j->mask + at;
+            for (int64_t i = 0; i < n; i++)
+                x[i] = seen[i * s[3]] ? x[i] : -(REAL)INFINITY;
+        } else if (s[3] == 1) {
+            const REAL *more = (const REAL *)j->mask + at;
+            for (int64_t i = 0; i < n; i++)
+                x[i] += more[i];
+        } else {
+            const REAL *more = (const REAL *)j->mask + at;
+            for (int64_t i = 0; i < n; i++)
+                x[i] += more[i * s[3]];
+        }
+    }
+    for (int64_t r = 0; r < rows && p->causal; r++)
+        for (int64_t i = row + r + 1 > key ? row + r + 1 - key : 0; i < n; i++)
+            scores[r * KEYS + i] = -(REAL)INFINITY;
+}
+
+/* Rows times n rows of b, [n, width], onto c, [rows, width]. turned: a is [n][rows] in memory instead. */
+static void NAME(add_product)(const REAL *a, bool turned, int64_t rows, int64_t n, const REAL *b,
+                              int64_t b_row, int64_t width, REAL *c, int64_t c_row, bool fresh)
+{
+    GEMM(&(GEMM_ARG){.m = rows,
+                     .n = width,
+                     .k = n,
+                     .a = a,
+                     .a_row = turned ? 1 : KEYS,
+                     .a_col = turned ? KEYS : 1,
+                     .b = b,
+                     .b_row = b_row,
+                     .b_col = 1,
+                     .s = c,
+                     .s_row = c_row,
+                     .s_col = 1,
+                     .c = c,
+                     .c_row = c_row,
+                     .alpha = 1,
+                     .beta = fresh ? 0 : 1});
+}
+
+/* ---- forward ---- */
+
+/* scores of a row become exp(score - top); *top and *sum go along. Returns by what earlier results are to be multiplied. */
+static REAL NAME(soften)(REAL *restrict x, int64_t n, REAL *top, REAL *sum)
+{
+    REAL best = *top, total = 0;
+    bool strange = false;
+#pragma omp simd reduction(max : best) reduction(| : strange)
+    for (int64_t i = 0; i < n; i++) {
+        best = x[i] > best ? x[i] : best;
+        strange |= x[i] != x[i];
+    }
+    if (strange)
+        best = (REAL)NAN;
+    if (best == -(REAL)INFINITY) { /* nothing seen yet */
+        memset(x, 0, (size_t)n * sizeof *x);
+        return 1;
+    }
+#pragma omp simd reduction(+ : total)
+    for (int64_t i = 0; i < n; i++) {
+        x[i] = EXP(x[i] - best);
+        total += x[i];
+    }
+    REAL earlier = *top == -(REAL)INFINITY ? 0 : EXP(*top - best);
+    *sum = *sum * earlier + total;
+    *top = best;
+    return earlier;
+}
+
+static void NAME(forward_block)(const att_job *j, int64_t head, int64_t row, int64_t rows)
+{
+    const att_plan *p = j->plan;
+    REAL scores[ROWS * KEYS], top[ROWS], sum[ROWS];
+    REAL *out = (REAL *)j->out + (NAME(at)(j->out, j->ys, p, head, row) - (const REAL *)j->out);
+    for (int64_t r = 0; r < rows; r++) {
+        top[r] = -(REAL)INFINITY;
+        sum[r] = 0;
+    }
+    const int64_t seen = keys_seen(p, row + rows);
+    for (int64_t key = 0; key < seen; key += KEYS) {
+        int64_t n = seen - key < KEYS ? seen - key : KEYS;
+        NAME(times_packed)
+        (p, NAME(at)(j->q, j->qs, p, head, row), j->qs->row, rows, j->packed_k, p->width, head, key,
+         n, j->scale, scores);
+        if (p->mask_kind || (p->causal && key + n > row + 1))
+            NAME(hide)(j, head, row, rows, key, n, scores);
+        for (int64_t r = 0; r < rows; r++) {
+            REAL earlier = NAME(soften)(scores + r * KEYS, n, &top[r], &sum[r]);
+            if (key && earlier != 1)
+                for (int64_t d = 0; d < p->values; d++)
+                    out[r * j->ys->row + d] *= earlier;
+        }
+        NAME(add_product)
+        (scores, false, rows, n, NAME(at)(j->v, j->vs, p, head, key), j->vs->row, p->values, out,
+         j->ys->row, key == 0);
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        const REAL part = 1 / sum[r];
+        for (int64_t d = 0; d < p->values; d++)
+            out[r * j->ys->row + d] *= part;
+        ((REAL *)j->lse)[head * p->targets + row + r] = top[r] + LOG(sum[r]);
+    }
+}
+
+static void NAME(forward)(void *context, int64_t begin, int64_t end)
+{
+    const att_job *j = context;
+    const att_plan *p = j->plan;
+    const int64_t blocks = (p->targets + ROWS - 1) / ROWS;
+    for (int64_t piece = begin; piece < end; piece++) {
+        int64_t row = piece % blocks * ROWS;
+        NAME(forward_block)
+        (j, piece / blocks, row, p->targets - row < ROWS ? p->targets - row : ROWS);
+    }
+}
+
+/* ---- backward ---- */
+
+/* Σ g · y for each row. */
+static void NAME(sums)(void *context, int64_t begin, int64_t end)
+{
+    const att_job *j = context;
+    const att_plan *p = j->plan;
+    for (int64_t i = begin; i < end; i++) {
+        const REAL *g = NAME(at)(j->g, j->gs, p, i / p->targets, i % p->targets);
+        const REAL *y = NAME(at)(j->y, j->ys, p, i / p->targets, i % p->targets);
+        REAL sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t d = 0; d < p->values; d++)
+            sum += g[d] * y[d];
+        ((REAL *)j->sums)[i] = sum;
+    }
+}
+
+/* What rows and keys of one head have to do with one another:
+ *   P = exp(scores - lse),  v' += Pᵀ g,  S = P ⊙ (g vᵀ - Σ g y) · scale,  k' += Sᵀ q,  q' += S k */
+static void NAME(back_block)(const att_job *j, int64_t head, int64_t row, int64_t rows, int64_t key,
+                             int64_t n)
+{
+    const att_plan *p = j->plan;
+    REAL weights[ROWS * KEYS], slopes[ROWS * KEYS];
+    const REAL *q = NAME(at)(j->q, j->qs, p, head, row), *g = NAME(at)(j->g, j->gs, p, head, row);
+    NAME(times_packed)
+    (p, q, j->qs->row, rows, j->packed_k, p->width, head, key, n, j->scale, weights);
+    if (p->mask_kind || (p->causal && key + n > row + 1))
+        NAME(hide)(j, head, row, rows, key, n, weights);
+    NAME(times_packed)(p, g, j->gs->row, rows, j->packed_v, p->values, head, key, n, 1, slopes);
+    for (int64_t r = 0; r < rows; r++) {
+        const REAL lse = ((const REAL *)j->lse)[head * p->targets + row + r];
+        const REAL sum = ((const REAL *)j->sums)[head * p->targets + row + r];
+        const REAL scale = (REAL)j->scale;
+        REAL *restrict w = weights + r * KEYS, *restrict s = slopes + r * KEYS;
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) {
+            w[i] = EXP(w[i] - lse);
+            s[i] = w[i] * (s[i] - sum) * scale;
+        }
+    }
+    if (j->want_kv) {
+        REAL *dv = (REAL *)(uintptr_t)NAME(at)(j->dv, j->dvs, p, head, key);
+        REAL *dk = (REAL *)(uintptr_t)NAME(at)(j->dk, j->dks, p, head, key);
+        NAME(add_product)(weights, true, n, rows, g, j->gs->row, p->values, dv, j->dvs->row, false);
+        NAME(add_product)(slopes, true, n, rows, q, j->qs->row, p->width, dk, j->dks->row, false);
+    }
+    if (j->want_q) {
+        REAL *dq = (REAL *)(uintptr_t)NAME(at)(j->dq, j->dqs, p, head, row);
+        NAME(add_product)
+        (slopes, false, rows, n, NAME(at)(j->k, j->ks, p, head, key), j->ks->row, p->width, dq,
+         j->dqs->row, false);
+    }
+}
+
+static void NAME(clear)(void *x, const att_strides *s, const att_plan *p, int64_t head, int64_t row,
+                        int64_t rows, int64_t width)
+{
+    for (int64_t r = 0; r < rows; r++)
+        memset((REAL *)(uintptr_t)NAME(at)(x, s, p, head, row + r), 0,
+               (size_t)width * sizeof(REAL));
+}
+
+/* All rows for some keys of one head, or some rows for all keys. */
+static void NAME(back_range)(const att_job *j, int64_t head, int64_t row0, int64_t row1,
+                             int64_t key0, int64_t key1)
+{
+    const att_plan *p = j->plan;
+    if (j->want_kv) {
+        NAME(clear)(j->dk, j->dks, p, head, key0, key1 - key0, p->width);
+        NAME(clear)(j->dv, j->dvs, p, head, key0, key1 - key0, p->values);
+    }
+    if (j->want_q)
+        NAME(clear)(j->dq, j->dqs, p, head, row0, row1 - row0, p->width);
+    for (int64_t row = row0; row < row1; row += ROWS) {
+        int64_t rows = row1 - row < ROWS ? row1 - row : ROWS, last = keys_seen(p, row + rows);
+        last = last < key1 ? last : key1;
+        for (int64_t key = key0; key < last; key += KEYS)
+            NAME(back_block)(j, head, row, rows, key, last - key < KEYS ? last - key : KEYS);
+    }
+}
+
+static void NAME(heads)(void *context, int64_t begin, int64_t end)
+{
+    const att_job *j = context;
+    for (int64_t head = begin; head < end; head++)
+        NAME(back_range)(j, head, 0, j->plan->targets, 0, j->plan->sources);
+}
+
+static void NAME(chunks)(void *context, int64_t begin, int64_t end)
+{
+    const att_job *j = context;
+    const att_plan *p = j->plan;
+    const int64_t chunks = (p->sources + KEYS - 1) / KEYS;
+    for (int64_t piece = begin; piece < end; piece++) {
+        int64_t key = piece % chunks * KEYS;
+        NAME(back_range)
+        (j, piece / chunks, 0, p->targets, key, p->sources - key < KEYS ? p->sources : key + KEYS);
+    }
+}
+
+static void NAME(blocks)(void *context, int64_t begin, int64_t end)
+{
+    const att_job *j = context;
+    const att_plan *p = j->plan;
+    const int64_t blocks = (p->targets + ROWS - 1) / ROWS;
+    for (int64_t piece = begin; piece < end; piece++) {
+        int64_t row = piece % blocks * ROWS;
+        NAME(back_range)
+        (j, piece / blocks, row, p->targets - row < ROWS ? p->targets : row + ROWS, 0, p->sources);
+    }
+}

@@ -1,0 +1,29 @@
+#version 450
+// out[...] = self[... index[...] ...]: gather, index_select, embedding. Values of the space: the
+// output, the index, self without the indexed dimension.
+#include "kernel.glsl"
+#include "space.glsl"
+
+layout(constant_id = 1) const int RANK = 0;
+layout(constant_id = 2) const int BYTES = 0;
+
+void main()
+{
+    uint jump = args.word[0], size = args.word[1], dim = args.word[2]; // jump: self's stride along dim
+    EACH_ELEMENT(i)
+    {
+        uvec4 at = place(i, RANK);
+        int64_t index = I64s(args.at[1]).v[at.y];
+        if (bad_index(index, dim, int64_t(size)))
+            continue;
+        uint from = at.z + uint(index) * jump;
+        if (BYTES == 1)
+            U8s(args.at[0]).v[at.x] = U8s(args.at[2]).v[from];
+        else if (BYTES == 2)
+            U16s(args.at[0]).v[at.x] = U16s(args.at[2]).v[from];
+        else if (BYTES == 4)
+            U32s(args.at[0]).v[at.x] = U32s(args.at[2]).v[from];
+        else
+            U64s(args.at[0]).v[at.x] = U64s(args.at[2]).v[from];
+    }
+}

@@ -1,0 +1,150 @@
+#version 450
+// Pooling over up to three dimensions. Forward: an invocation finds one window's greatest element
+// and its place in the plane, or its mean. Backward: an invocation gathers one element's share of
+// the windows that it lies in.
+#include "kernel.glsl"
+#include "dim.glsl"
+
+layout(constant_id = 1) const int OP = 0;
+layout(constant_id = 2) const int TO = 0;
+
+const int MAX = 0, MAX_BACK = 1, MEAN = 2, MEAN_BACK = 3;
+
+// pool_block in pool.c. Dim strides: x (or its gradient), y (or its gradient), the indices.
+layout(set = 0, binding = 0, std140) uniform Pool {
+    uint count;               // invocations
+    int divisor;              // of means; 0: the window's size
+    int count_pad;            // the padding counts in that size
+    uint unused;
+    ivec4 k, stride, pad, dil, x_size, y_size;
+    Dim axis[5];              // batch, channels, and three of space: of what invocations run over
+    uvec4 x_step, y_step, index_step; // along the space
+} p;
+
+struct Where {
+    uvec4 at; // of batch and channel
+    ivec3 o;
+};
+
+Where find(uint i)
+{
+    Where w;
+    w.at = uvec4(0);
+    uvec3 o;
+    [[unroll]] for (int d = 4; d > 0; d--) {
+        uint q = divide(i, p.axis[d].magic, p.axis[d].shift), r = i - q * p.axis[d].size;
+        if (d >= 2)
+            o[d - 2] = r;
+        else
+            w.at += r * p.axis[d].stride;
+        i = q;
+    }
+    w.at += i * p.axis[0].stride;
+    w.o = ivec3(o);
+    return w;
+}
+
+uint x_place(Where w, ivec3 c)
+{
+    uvec3 u = uvec3(c) * p.x_step.xyz;
+    return w.at.x + u.x + u.y + u.z;
+}
+
+uint y_place(Where w, ivec3 c)
+{
+    uvec3 u = uvec3(c) * p.y_step.xyz;
+    return w.at.y + u.x + u.y + u.z;
+}
+
+uint index_place(Where w, ivec3 c)
+{
+    uvec3 u = uvec3(c) * p.index_step.xyz;
+    return w.at.z + u.x + u.y + u.z;
+}
+
+int in_plane(ivec3 c)
+{
+    return (c.x * p.x_size.y + c.y) * p.x_size.z + c.z;
+}
+
+// Of a window: its first place inside and the end of them.
+void window(ivec3 o, out ivec3 from, out ivec3 to)
+{
+    from = o * p.stride.xyz - p.pad.xyz;
+    to = min(from + (p.k.xyz - 1) * p.dil.xyz + 1, p.x_size.xyz);
+    [[unroll]] for (int d = 0; d < 3; d++)
+        if (from[d] < 0)
+            from[d] += (-from[d] + p.dil[d] - 1) / p.dil[d] * p.dil[d];
+}
+
+T window_size(ivec3 o)
+{
+    if (p.divisor != 0)
+        return T(p.divisor);
+    ivec3 from = o * p.stride.xyz - p.pad.xyz, to = min(from + p.k.xyz, p.x_size.xyz + p.pad.xyz);
+    if (p.count_pad == 0) {
+        from = max(from, ivec3(0));
+        to = min(to, p.x_size.xyz);
+    }
+    ivec3 n = to - from;
+    return T(n.x * n.y * n.z);
+}
+
+void forward(Where w)
+{
+    ivec3 from, to, c;
+    window(w.o, from, to);
+    int best = in_plane(from);
+    T greatest = T(0), sum = T(0);
+    bool any = false;
+    for (c.x = from.x; c.x < to.x; c.x += p.dil.x)
+        for (c.y = from.y; c.y < to.y; c.y += p.dil.y)
+            for (c.z = from.z; c.z < to.z; c.z += p.dil.z) {
+                T x = load(args.at[1], x_place(w, c), TO);
+                if (OP == MEAN) {
+                    sum += x;
+                } else if (!any || x > greatest || is_nan(x)) {
+                    greatest = x;
+                    best = in_plane(c);
+                    any = true;
+                }
+            }
+    if (OP == MEAN) {
+        store(args.at[0], y_place(w, w.o), TO, sum / window_size(w.o));
+        return;
+    }
+    store(args.at[0], y_place(w, w.o), TO, greatest);
+    I64s(args.at[2]).v[index_place(w, w.o)] = int64_t(best);
+}
+
+// at[1]: the output's gradient; at[2]: the indices.
+void backward(Where w)
+{
+    // Windows o with o stride - pad <= place <= o stride - pad + (k - 1) dil.
+    ivec3 reach = (p.k.xyz - 1) * p.dil.xyz, s = w.o + p.pad.xyz, o;
+    ivec3 from = max((s - reach + p.stride.xyz - 1) / p.stride.xyz, ivec3(0));
+    from = mix(from, ivec3(0), lessThan(s, reach));
+    ivec3 to = min(s / p.stride.xyz + 1, p.y_size.xyz);
+    int me = in_plane(w.o);
+    T sum = T(0);
+    for (o.x = from.x; o.x < to.x; o.x++)
+        for (o.y = from.y; o.y < to.y; o.y++)
+            for (o.z = from.z; o.z < to.z; o.z++) {
+                if (OP == MEAN_BACK)
+                    sum += load(args.at[1], y_place(w, o), TO) / window_size(o);
+                else if (I32s(args.at[2]).v[2 * index_place(w, o)] == me)
+                    sum += load(args.at[1], y_place(w, o), TO);
+            }
+    store(args.at[0], x_place(w, w.o), TO, sum);
+}
+
+void main()
+{
+    for (uint i = gl_GlobalInvocationID.x; i < p.count; i += gl_NumWorkGroups.x * gl_WorkGroupSize.x) {
+        Where w = find(i);
+        if (OP == MAX || OP == MEAN)
+            forward(w);
+        else
+            backward(w);
+    }
+}

@@ -1,0 +1,157 @@
+// The operands of a product C[b, m, n] = sum over k of A[b, m, k] B[b, k, n], for matrices with any
+// strides and for convolutions without a matrix of windows. Each of b, m, k and n is one index made
+// of up to four dimensions, which tell where it leads in A, B, C and C0, and, for a convolution, in
+// the space that the windows slide over: coordinates of k and n add up.
+layout(constant_id = 1) const int MODE = 0;
+layout(constant_id = 2) const int FROM = 0;
+layout(constant_id = 3) const int TO = 0;
+layout(constant_id = 4) const int M_RANK = 1;
+layout(constant_id = 5) const int K_RANK = 1;
+layout(constant_id = 6) const int N_RANK = 1;
+layout(constant_id = 7) const int ADDS = 0;  // C0 is added
+layout(constant_id = 8) const int SPLIT = 0; // results are parts of a sum, for product_join.comp
+layout(constant_id = 9) const int SPATIAL = 0; // how many coordinates there are, the last ones of three
+layout(constant_id = 10) const int A_ALONG_K = 0; // A's neighbours in memory are neighbours in k
+layout(constant_id = 11) const int B_ALONG_K = 0;
+
+const int PLAIN = 0, WINDOWS = 1, SCATTERED = 2; // SCATTERED: coordinates are divided by `divide_by`
+
+struct Axis {
+    uint size, magic, shift, unused;
+    uvec4 stride;   // in A, B, C, C0
+    ivec4 coordinate;
+};
+
+// product_block in product.h.
+layout(set = 0, binding = 0, std140) uniform Product {
+    uint m, n, k, batch;
+    uint splits, chunk; // chunk: terms of one split
+    ivec4 base, extent, divide_by; // of coordinates
+    uvec4 spatial;                 // strides in B along them
+    Axis b_axis[1], m_axis[4], k_axis[4], n_axis[4];
+} p;
+
+// Where an index leads.
+struct Place {
+    uvec4 at;
+    ivec3 coordinate;
+};
+
+#define PLACE_ON(axes, rank, index, where)                                                   \
+    {                                                                                        \
+        uint rest_ = index;                                                                  \
+        where.at = uvec4(0);                                                                 \
+        where.coordinate = ivec3(0);                                                         \
+        [[unroll]] for (int d_ = 3; d_ > 0; d_--)                                            \
+            if (d_ < rank) {                                                                 \
+                uint q_ = divide(rest_, axes[d_].magic, axes[d_].shift);                     \
+                uint i_ = rest_ - q_ * axes[d_].size;                                        \
+                where.at += i_ * axes[d_].stride;                                            \
+                where.coordinate += int(i_) * axes[d_].coordinate.xyz;                       \
+                rest_ = q_;                                                                  \
+            }                                                                                \
+        where.at += rest_ * axes[0].stride;                                                  \
+        where.coordinate += int(rest_) * axes[0].coordinate.xyz;                             \
+    }
+
+Place m_place(uint m)
+{
+    Place w;
+    PLACE_ON(p.m_axis, M_RANK, m, w);
+    return w;
+}
+
+Place k_place(uint k)
+{
+    Place w;
+    PLACE_ON(p.k_axis, K_RANK, k, w);
+    return w;
+}
+
+Place n_place(uint n)
+{
+    Place w;
+    PLACE_ON(p.n_axis, N_RANK, n, w);
+    w.coordinate += p.base.xyz;
+    return w;
+}
+
+T load_a(uint b, Place m, Place k)
+{
+    return load(args.at[1], b * p.b_axis[0].stride.x + m.at.x + k.at.x, FROM);
+}
+
+// One coordinate of B: adds where it leads, and says whether it is inside.
+bool step_inside(int c, int extent, int by, uint stride, inout uint at)
+{
+    if (MODE == SCATTERED) {
+        int q = c / by;
+        bool whole = c >= 0 && q * by == c && q < extent;
+        at += uint(whole ? q : 0) * stride;
+        return whole;
+    }
+    bool inside = uint(c) < uint(extent);
+    at += uint(inside ? c : 0) * stride;
+    return inside;
+}
+
+// A scattered product has no padding: what is outside of B is no term, not even beside an infinity in
+// A. A NaN of its own stands for it; in windows, zeros do, as everywhere.
+#if defined CLASS_FLOAT
+const uint NO_TERM = 0x7fd5a5a5u;
+#define OUTSIDE (MODE == SCATTERED ? uintBitsToFloat(NO_TERM) : 0.0)
+#define IS_TERM(x) (floatBitsToUint(x) != NO_TERM)
+#elif defined CLASS_DOUBLE
+const uint NO_TERM = 0x7ffd5a5au;
+#define OUTSIDE (MODE == SCATTERED ? packDouble2x32(uvec2(NO_TERM)) : 0.0lf)
+#define IS_TERM(x) (unpackDouble2x32(x) != uvec2(NO_TERM))
+#else
+#define OUTSIDE T(0)
+#define IS_TERM(x) true
+#endif
+
+T product(T a, T b)
+{
+    return MODE == SCATTERED && !IS_TERM(b) ? T(0) : a * b;
+}
+
+T load_b(uint b, Place k, Place n)
+{
+    uint at = b * p.b_axis[0].stride.y + k.at.y + n.at.y;
+    if (MODE == PLAIN)
+        return load(args.at[2], at, FROM);
+    ivec3 c = k.coordinate + n.coordinate;
+    bool inside = step_inside(c.z, p.extent.z, p.divide_by.z, p.spatial.z, at);
+    if (SPATIAL > 1)
+        inside = step_inside(c.y, p.extent.y, p.divide_by.y, p.spatial.y, at) && inside;
+    if (SPATIAL > 2)
+        inside = step_inside(c.x, p.extent.x, p.divide_by.x, p.spatial.x, at) && inside;
+    return inside ? load(args.at[2], at, FROM) : OUTSIDE;
+}
+
+// number(0) is alpha, number(1) beta. What is outside of C is not stored.
+void store_c(uint b, uint split, uint mi, uint ni, Place m, Place n, T x)
+{
+    if (mi >= p.m || ni >= p.n)
+        return;
+    if (SPLIT != 0) {
+        uint at = ((split * p.batch + b) * p.m + mi) * p.n + ni;
+#if defined CLASS_FLOAT
+        store_float(args.at[0], at, F32, x);
+#elif defined CLASS_INT
+        store_int(args.at[0], at, I32, x);
+#else
+        store(args.at[0], at, TO, x);
+#endif
+        return;
+    }
+    uvec4 at = b * p.b_axis[0].stride + m.at + n.at;
+    T y = x;
+    if (ADDS != 0) {
+        T beta = number(1);
+        y = number(0) * x;
+        if (beta != T(0))
+            y += beta * load(args.at[3], at.w, TO);
+    }
+    store(args.at[0], at.z, TO, y);
+}

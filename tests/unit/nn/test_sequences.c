@@ -1,0 +1,426 @@
+/* Recurrent layers, attention and Transformers from a given state: outputs and gradients as PyTorch has them, with the backend's
+ * own plans and decomposed into primitives; printed forms; packed sequences; mistakes. */
+#include "sequences.h"
+
+START_TEST(recurrent_layers_agree_with_pytorch)
+{
+    CHECK(rnn, cr_rnn(3, 5), 1);
+    CHECK(rnn_relu, cr_rnn(3, 5, 2, .nonlinearity = "relu", .batch_first = true), 2);
+    CHECK(rnn_wide, cr_rnn(3, 70, .bidirectional = true), 2);
+    CHECK(lstm, cr_lstm(3, 5), 1);
+    CHECK(lstm_deep, cr_lstm(3, 4, 3, .bidirectional = true, .batch_first = true), 3);
+    CHECK(lstm_no_bias, cr_lstm(3, 5, .no_bias = true), 3);
+    CHECK(lstm_wide, cr_lstm(3, 19), 3);
+    CHECK(lstm_proj, cr_lstm(3, 5, 2, .proj_size = 2, .bidirectional = true), 3);
+    CHECK(gru, cr_gru(3, 5), 2);
+    CHECK(gru_deep, cr_gru(3, 4, 2, .bidirectional = true), 1);
+    CHECK(gru_wide, cr_gru(3, 18, .no_bias = true), 2);
+}
+END_TEST
+
+START_TEST(cells_agree_with_pytorch)
+{
+    CHECK(rnn_cell, cr_rnn_cell(3, 5), 2);
+    CHECK(rnn_cell_relu, cr_rnn_cell(3, 5, .nonlinearity = "relu"), 1);
+    CHECK(lstm_cell, cr_lstm_cell(3, 5), 3);
+    CHECK(lstm_cell_plain, cr_lstm_cell(3, 5, .no_bias = true), 1);
+    CHECK(gru_cell, cr_gru_cell(3, 5), 2);
+}
+END_TEST
+
+/* Packs, runs and pads: the outputs are the packed data, the padded output and the states. */
+static size_t through_packing(cr_module *module, cr_tensor *const *in, size_t n, cr_tensor **out)
+{
+    cr_packed_sequence p =
+        cr_pack_padded_sequence(in[0], value(current_case, "lengths"), .no_enforce_sorted = true);
+    cr_tensor *h, *c = NULL, *lengths;
+    bool lstm = !strcmp(module->type->name, "LSTM");
+    cr_packed_sequence y = cr_forward_packed(module, p, n > 1 ? in[1] : NULL, n > 2 ? in[2] : NULL,
+                                             &h, lstm ? &c : NULL);
+    out[0] = y.data;
+    out[1] = cr_pad_packed_sequence(y, &lengths, .padding_value = 0.5,
+                                    .total_length = cr_tensor_size(in[0], 0) + 1);
+    assert_close("lengths", lengths, value(current_case, "lengths"), 0);
+    out[2] = h;
+    out[3] = c;
+    return c ? 4 : 3;
+}
+
+START_TEST(packed_sequences_agree_with_pytorch)
+{
+    CHECK_BY(packed_lstm, cr_lstm(3, 5, 2, .bidirectional = true), 3, through_packing);
+    CHECK_BY(packed_gru, cr_gru(3, 5, .bidirectional = true), 2, through_packing);
+    CHECK_BY(packed_rnn, cr_rnn(3, 5), 1, through_packing);
+    CHECK_BY(packed_proj, cr_lstm(3, 5, .proj_size = 2), 1, through_packing);
+}
+END_TEST
+
+START_TEST(sequences_are_packed_padded_and_taken_apart)
+{
+    cr_tensor *a = cr_tensor_f32(CR_INTS(2), 1, 2), *b = cr_tensor_f32(CR_INTS(3), 3, 4, 5),
+              *c = cr_tensor_f32(CR_INTS(1), 6), *lengths;
+    cr_tensors list = CR_TENSORS(a, b, c);
+    assert_close("padded", cr_pad_sequence(list, .padding_value = -1),
+                 cr_tensor_f32(CR_INTS(3, 3), 1, 3, 6, 2, 4, -1, -1, 5, -1), 0);
+    cr_packed_sequence p = cr_pack_sequence(list, .no_enforce_sorted = true);
+    assert_close("data", p.data, cr_tensor_f32(CR_INTS(6), 3, 1, 6, 4, 2, 5), 0);
+    assert_close("batch_sizes", p.batch_sizes, cr_tensor_i64(CR_INTS(3), 3, 2, 1), 0);
+    assert_close("sorted", p.sorted_indices, cr_tensor_i64(CR_INTS(3), 1, 0, 2), 0);
+    assert_close("unsorted", p.unsorted_indices, cr_tensor_i64(CR_INTS(3), 1, 0, 2), 0);
+    assert_close("back", cr_pad_packed_sequence(p, &lengths, .batch_first = true),
+                 cr_tensor_f32(CR_INTS(3, 3), 1, 2, 0, 3, 4, 5, 6, 0, 0), 0);
+    assert_close("lengths", lengths, cr_tensor_i64(CR_INTS(3), 2, 3, 1), 0);
+    cr_tensors apart = cr_unpack_sequence(p);
+    ck_assert_int_eq(apart.count, 3);
+    assert_close("a", apart.data[0], a, 0);
+    assert_close("b", apart.data[1], b, 0);
+    assert_close("c", apart.data[2], c, 0);
+    cr_packed_sequence sorted = cr_pack_sequence(CR_TENSORS(b, a, c));
+    ck_assert(sorted.data && !sorted.sorted_indices && !sorted.unsorted_indices);
+    assert_no_error();
+}
+END_TEST
+
+START_TEST(packing_refuses_what_is_no_length)
+{
+    cr_tensor *x = cr_zeros(CR_INTS(3, 2, 1));
+    ck_assert_ptr_null(cr_pack_padded_sequence(x, cr_tensor_i64(CR_INTS(2), 2, 3)).data);
+    assert_error_has("must be sorted in decreasing order");
+    ck_assert_ptr_null(cr_pack_padded_sequence(x, cr_tensor_i64(CR_INTS(2), 3, 0)).data);
+    assert_error_has("Length of all samples has to be greater than 0");
+    ck_assert_ptr_null(cr_pack_padded_sequence(x, cr_tensor_i64(CR_INTS(2), 4, 1)).data);
+    assert_error("pack_padded_sequence: a length of 4 is more than the input's 3 steps");
+    ck_assert_ptr_null(cr_pack_padded_sequence(x, cr_tensor_i64(CR_INTS(3), 1, 1, 1)).data);
+    assert_error_has("but got 3 (batch_size=2)");
+    ck_assert_ptr_null(cr_pack_padded_sequence(x, cr_zeros(2)).data);
+    assert_error_has("lengths must be a vector of int64");
+    ck_assert_ptr_null(cr_pad_sequence(((cr_tensors){NULL, 0})));
+    assert_error("pad_sequence: received an empty list of sequences");
+    cr_packed_sequence p = cr_pack_sequence(CR_TENSORS(cr_zeros(CR_INTS(3, 1))));
+    ck_assert_ptr_null(cr_pad_packed_sequence(p, NULL, .total_length = 2));
+    assert_error_has("max sequence length being 3");
+    p.batch_sizes = cr_tensor_i64(CR_INTS(2), 1, 2);
+    ck_assert_ptr_null(cr_pad_packed_sequence(p, NULL));
+    assert_error_has("batch_sizes don't fit");
+    ck_assert_ptr_null(cr_forward_packed(cr_rnn(1, 2), p, NULL, NULL, NULL, NULL).data);
+    assert_error_has("batch_sizes");
+    assert_no_error();
+}
+END_TEST
+
+START_TEST(recurrent_layers_refuse_what_does_not_fit)
+{
+    cr_tensor *x = cr_zeros(CR_INTS(4, 2, 3));
+    ck_assert_ptr_null(cr_forward(cr_lstm(5, 2), x));
+    assert_error("LSTM: input.size(-1) must be equal to input_size. Expected 5, got 3");
+    ck_assert_ptr_null(cr_forward(cr_gru(3, 2), x, cr_zeros(CR_INTS(1, 3, 2))));
+    assert_error("GRU: Expected hidden size (1, 2, 2), got [1, 3, 2]");
+    ck_assert_ptr_null(cr_forward(cr_lstm(3, 2), x, cr_zeros(CR_INTS(1, 2, 2))));
+    assert_error("LSTM: forward needs both h_0 and c_0, or neither");
+    ck_assert_ptr_null(cr_forward(cr_gru(3, 2), x, cr_zeros(CR_INTS(1, 2))));
+    assert_error("GRU: For batched 3-D input, hx should also be 3-D but got 2-D tensor");
+    ck_assert_ptr_null(cr_forward(cr_rnn(3, 2), cr_zeros(3)));
+    assert_error("RNN: Expected input to be 2-D or 3-D but received 1-D tensor");
+    ck_assert_ptr_null(cr_forward(cr_rnn(3, 2), cr_zeros(CR_INTS(0, 2, 3))));
+    assert_error_has("Expected sequence length to be larger than 0 in RNN");
+    ck_assert_ptr_null(cr_gru(3, 2, .proj_size = 1));
+    assert_error("GRU: proj_size argument is only supported for LSTM, not RNN or GRU");
+    ck_assert_ptr_null(cr_lstm(3, 2, .proj_size = 2));
+    assert_error_has("proj_size has to be smaller than hidden_size");
+    ck_assert_ptr_null(cr_lstm(3, 2, .dropout = 1.5));
+    assert_error_has("should be a number in range [0, 1]");
+    ck_assert_ptr_null(cr_rnn(3, 2, .nonlinearity = "sin"));
+    assert_error("RNN: Unknown nonlinearity 'sin'");
+    ck_assert_ptr_null(cr_rnn(3, 0));
+    assert_error_has("must be positive");
+    ck_assert_ptr_null(cr_forward(cr_lstm_cell(3, 2), cr_zeros(CR_INTS(2, 4))));
+    assert_error("lstm_cell: input has inconsistent input_size: got 4 expected 3");
+    ck_assert_ptr_null(
+        cr_forward(cr_gru_cell(3, 2), cr_zeros(CR_INTS(2, 3)), cr_zeros(CR_INTS(1, 2))));
+    assert_error("gru_cell: Input batch size 2 doesn't match hidden batch size 1");
+    assert_no_error();
+}
+END_TEST
+
+START_TEST(recurrent_layers_print_as_in_pytorch)
+{
+    check_text(cr_lstm(3, 4), "LSTM(3, 4)");
+    check_text(cr_lstm(3, 4, 2, .proj_size = 2, .no_bias = true, .batch_first = true,
+                       .dropout = 0.5, .bidirectional = true),
+               "LSTM(3, 4, proj_size=2, num_layers=2, bias=False, batch_first=True, dropout=0.5, "
+               "bidirectional=True)");
+    check_text(cr_rnn(3, 4, .nonlinearity = "relu"), "RNN(3, 4)");
+    check_text(cr_gru(3, 4, 2), "GRU(3, 4, num_layers=2)");
+    check_text(cr_rnn_cell(3, 4, .nonlinearity = "relu"), "RNNCell(3, 4, nonlinearity=relu)");
+    check_text(cr_gru_cell(3, 4, .no_bias = true), "GRUCell(3, 4, bias=False)");
+    check_text(cr_lstm_cell(3, 4), "LSTMCell(3, 4)");
+    assert_no_error();
+}
+END_TEST
+
+static size_t each_head(cr_module *module, cr_tensor *const *in, size_t n, cr_tensor **out)
+{
+    (void)n;
+    out[0] =
+        cr_attend(module, in[0], in[1], in[2], .weights = &out[1], .no_average_attn_weights = true);
+    return out[0] ? 2 : 0;
+}
+
+static size_t to_itself(cr_module *module, cr_tensor *const *in, size_t n, cr_tensor **out)
+{
+    (void)n;
+    out[0] = cr_forward(module, in[0], in[0], in[0], in[1], in[2]);
+    return out[0] != NULL;
+}
+
+static size_t causally(cr_module *module, cr_tensor *const *in, size_t n, cr_tensor **out)
+{
+    (void)n;
+    out[0] = cr_attend(module, in[0], in[0], in[0], .is_causal = true);
+    return out[0] != NULL;
+}
+
+static size_t to_memory(cr_module *module, cr_tensor *const *in, size_t n, cr_tensor **out)
+{
+    (void)n;
+    out[0] = cr_forward(module, in[0], in[1], in[1]);
+    return out[0] != NULL;
+}
+
+START_TEST(attention_agrees_with_pytorch)
+{
+    CHECK(attention, cr_multihead_attention(8, 2), 3);
+    CHECK(attention_plain, cr_multihead_attention(8, 2, .no_bias = true), 3);
+    CHECK_BY(attention_heads, cr_multihead_attention(8, 4), 3, each_head);
+    CHECK(attention_masks, cr_multihead_attention(8, 2), 5);
+    CHECK(attention_floats, cr_multihead_attention(8, 2, .batch_first = true), 5);
+    CHECK(attention_dims,
+          cr_multihead_attention(8, 2, .kdim = 3, .vdim = 5, .add_bias_kv = true,
+                                 .add_zero_attn = true),
+          5);
+    CHECK(attention_unbatched, cr_multihead_attention(8, 2), 4);
+    CHECK_BY(attention_self, cr_multihead_attention(8, 2, .batch_first = true), 3, to_itself);
+    CHECK_BY(attention_causal, cr_multihead_attention(8, 2), 3, to_itself);
+    CHECK_BY(attention_causal, cr_multihead_attention(8, 2), 3, causally);
+    CHECK_BY(attention_memory, cr_multihead_attention(8, 2), 2, to_memory);
+}
+END_TEST
+
+START_TEST(transformers_agree_with_pytorch)
+{
+    CHECK(encoder_layer, cr_transformer_encoder_layer(8, 2, 12, .dropout = CR_ZERO), 3);
+    CHECK(encoder_layer_first,
+          cr_transformer_encoder_layer(8, 2, 12, CR_ZERO, "gelu", 1e-3, .batch_first = true,
+                                       .norm_first = true),
+          3);
+    CHECK(decoder_layer, cr_transformer_decoder_layer(8, 2, 12, CR_ZERO), 6);
+    CHECK(decoder_layer_first,
+          cr_transformer_decoder_layer(8, 2, 12, CR_ZERO, .norm_first = true, .batch_first = true),
+          2);
+    CHECK(encoder,
+          cr_transformer_encoder(cr_transformer_encoder_layer(8, 2, 12, CR_ZERO), 2,
+                                 .norm = cr_layer_norm(8)),
+          2);
+    CHECK(transformer, cr_transformer(8, 2, 1, 1, 12, CR_ZERO), 8);
+}
+END_TEST
+
+START_TEST(stacks_hold_copies_and_masks_are_triangles)
+{
+    cr_module *one = cr_transformer_encoder_layer(8, 2, 12);
+    cr_module *stack = cr_transformer_encoder(one, 2);
+    cr_tensor *a = cr_get_parameter(stack, "layers.0.linear1.weight"),
+              *b = cr_get_parameter(stack, "layers.1.linear1.weight");
+    ck_assert(a != b && cr_equal(a, b));
+    ck_assert(cr_equal(a, cr_get_parameter(one, "linear1.weight")));
+    assert_close("mask", cr_exp(cr_generate_square_subsequent_mask(3)),
+                 cr_tensor_f32(CR_INTS(3, 3), 1, 0, 0, 1, 1, 0, 1, 1, 1), 0);
+    ck_assert_int_eq(cr_parameter_count(cr_transformer(16, 2, 2, 3, 20)), 12564);
+    assert_no_error();
+}
+END_TEST
+
+START_TEST(attention_refuses_what_does_not_fit)
+{
+    cr_tensor *x = cr_zeros(CR_INTS(3, 2, 8));
+    cr_module *net = cr_multihead_attention(8, 2);
+    ck_assert_ptr_null(cr_multihead_attention(8, 3));
+    assert_error("MultiheadAttention: embed_dim must be divisible by num_heads, got 8 and 3");
+    ck_assert_ptr_null(cr_multihead_attention(8));
+    assert_error_has("must be greater than 0");
+    ck_assert_ptr_null(cr_forward(net, x, x));
+    assert_error_has("forward takes query, key and value");
+    ck_assert_ptr_null(cr_forward(net, cr_zeros(CR_INTS(3, 2, 6)), x, x));
+    assert_error_has("was expecting a query of 8 features in a batch of 2, but got [3, 2, 6]");
+    ck_assert_ptr_null(cr_forward(net, x, cr_zeros(CR_INTS(3, 1, 8)), x));
+    assert_error_has("was expecting a key of 8 features");
+    ck_assert_ptr_null(cr_forward(net, x, cr_zeros(CR_INTS(4, 2, 8)), x));
+    assert_error_has("does not match value's");
+    ck_assert_ptr_null(cr_forward(net, x, cr_zeros(CR_INTS(3, 8)), x));
+    assert_error_has("should all be 3-D");
+    ck_assert_ptr_null(cr_forward(net, x, x, x, NULL, cr_zeros(CR_INTS(3, 4))));
+    assert_error(
+        "MultiheadAttention: The shape of the attn_mask is [3, 4], but should be [3, 3] or "
+        "[4, 3, 3]");
+    ck_assert_ptr_null(cr_forward(net, x, x, x, cr_zeros(CR_INTS(3, 3))));
+    assert_error_has("key_padding_mask should be [2, 3]");
+    ck_assert_ptr_null(cr_forward(net, x, x, x, cr_zeros(CR_INTS(2, 3), .dtype = CR_I64)));
+    assert_error_has("only bool and floating types of key_padding_mask");
+    ck_assert_ptr_null(cr_attend(cr_linear(1, 1), x, x, x));
+    assert_error("cr_attend: Linear is no MultiheadAttention");
+    ck_assert_ptr_null(cr_transformer_encoder_layer(8, 2, .activation = "sin"));
+    assert_error_has("activation should be relu/gelu, not sin");
+    ck_assert_ptr_null(cr_transformer_encoder(cr_linear(1, 1), 2));
+    assert_error_has("copies TransformerEncoderLayer alone, not Linear");
+    ck_assert_ptr_null(cr_forward(cr_transformer(8, 2, 1, 1, 12), x, cr_zeros(CR_INTS(3, 1, 8))));
+    assert_error_has("the batch number of src and tgt must be equal");
+    ck_assert_ptr_null(cr_forward(cr_transformer(8, 2, 1, 1, 12), x, cr_zeros(CR_INTS(3, 2, 4))));
+    assert_error_has("must be equal to d_model=8");
+    assert_no_error();
+}
+END_TEST
+
+START_TEST(attention_prints_as_in_pytorch)
+{
+    check_text(cr_multihead_attention(8, 2, .no_bias = true),
+               "MultiheadAttention(\n  (out_proj): NonDynamicallyQuantizableLinear(in_features=8, "
+               "out_features=8, bias=False)\n)");
+    check_text(cr_transformer_encoder(cr_transformer_encoder_layer(8, 2, 12), 1),
+               "TransformerEncoder(\n"
+               "  (layers): ModuleList(\n"
+               "    (0): TransformerEncoderLayer(\n"
+               "      (self_attn): MultiheadAttention(\n"
+               "        (out_proj): NonDynamicallyQuantizableLinear(in_features=8, out_features=8, "
+               "bias=True)\n"
+               "      )\n"
+               "      (linear1): Linear(in_features=8, out_features=12, bias=True)\n"
+               "      (dropout): Dropout(p=0.1, inplace=False)\n"
+               "      (linear2): Linear(in_features=12, out_features=8, bias=True)\n"
+               "      (norm1): LayerNorm((8,), eps=1e-05, elementwise_affine=True)\n"
+               "      (norm2): LayerNorm((8,), eps=1e-05, elementwise_affine=True)\n"
+               "      (dropout1): Dropout(p=0.1, inplace=False)\n"
+               "      (dropout2): Dropout(p=0.1, inplace=False)\n"
+               "    )\n"
+               "  )\n"
+               ")");
+    assert_no_error();
+}
+END_TEST
+
+static cr_tensor *run_rnn(void *context, cr_tensor *const *in, size_t n)
+{
+    cr_tensor *out[2];
+    return cr_forward_many_with(context, in, n, out, 2) ? NULL
+                                                        : cr_mul(cr_sum(out[0]), cr_sum(out[1]));
+}
+
+START_TEST(recurrent_layers_can_be_differentiated_twice)
+{
+    cr_module *layers[] = {cr_lstm(2, 3, .dtype = CR_F64), cr_gru(2, 3, .dtype = CR_F64),
+                           cr_rnn(2, 3, .dtype = CR_F64)};
+    for (int i = 0; i < 3; i++) {
+        cr_tensor *in[3];
+        for (int k = 0; k < 3; k++)
+            in[k] = cr_requires_grad_(
+                cr_randn(k ? CR_INTS(1, 2, 3) : CR_INTS(3, 2, 2), .dtype = CR_F64), 1);
+        ck_assert_msg(cr_gradcheck(run_rnn, layers[i], in, i ? 2 : 3, NULL), "%s", cr_error());
+        ck_assert_msg(cr_gradgradcheck(run_rnn, layers[i], in, i ? 2 : 3, NULL), "%s", cr_error());
+    }
+    assert_no_error();
+}
+END_TEST
+
+START_TEST(sequences_run_in_mixed_precision)
+{
+    cr_module *nets[] = {cr_lstm(3, 4, 2), cr_lstm(3, 4, .proj_size = 2), cr_gru(3, 4),
+                         cr_rnn(3, 4)};
+    cr_tensor *x = cr_randn(CR_INTS(5, 2, 3)), *wide = cr_randn(CR_INTS(5, 2, 8));
+    cr_module *layer = cr_transformer_encoder_layer(8, 2, 12, CR_ZERO);
+    for (int i = 0; i < 5; i++) {
+        cr_module *net = i < 4 ? nets[i] : layer;
+        cr_tensor *in = i < 4 ? x : wide, *y = cr_forward(net, in), *z = NULL;
+        CR_AUTOCAST("cpu")
+        z = cr_forward(net, in);
+        assert_close("in bfloat16", z, y, 0.03);
+        ck_assert_msg(!cr_backward(cr_sum(z)), "%s", cr_error());
+    }
+    assert_no_error();
+}
+END_TEST
+
+/* Uniform in ±bound: within it, and spread over it. */
+static void check_uniform(cr_module *net, const char *name, double bound)
+{
+    cr_tensor *t = cr_get_parameter(net, name);
+    double most = cr_item(cr_max(cr_abs(t))), deviation = cr_item(cr_std(t));
+    ck_assert_msg(most <= bound && most > 0.95 * bound, "%s: %g of %g", name, most, bound);
+    ck_assert_double_eq_tol(deviation, bound / sqrt(3), 0.06 * bound);
+}
+
+START_TEST(initial_values_are_drawn_as_in_pytorch)
+{
+    cr_manual_seed(4);
+    cr_module *lstm = cr_lstm(20, 64, .proj_size = 40);
+    check_uniform(lstm, "weight_ih_l0", 0.125);
+    check_uniform(lstm, "weight_hh_l0", 0.125);
+    check_uniform(lstm, "bias_hh_l0", 0.125);
+    check_uniform(lstm, "weight_hr_l0", 0.125);
+    check_uniform(cr_gru_cell(20, 64), "weight_ih", 0.125);
+    cr_module *net = cr_multihead_attention(48, 4, .kdim = 16);
+    check_uniform(net, "k_proj_weight", sqrt(6.0 / 64));
+    check_uniform(net, "out_proj.weight", 1 / sqrt(48));
+    check_uniform(cr_multihead_attention(48, 4), "in_proj_weight", sqrt(6.0 / (4 * 48)));
+    ck_assert_double_eq(cr_item(cr_max(cr_abs(cr_get_parameter(net, "in_proj_bias")))), 0);
+    check_uniform(cr_transformer(32, 4, 1, 1, 64), "decoder.layers.0.linear1.weight",
+                  sqrt(6.0 / 96));
+    assert_no_error();
+}
+END_TEST
+
+START_TEST(layers_drop_between_them_in_training_only)
+{
+    cr_manual_seed(3);
+    cr_module *net = cr_gru(4, 8, 2, .dropout = 0.5);
+    cr_tensor *x = cr_randn(CR_INTS(5, 2, 4));
+    ck_assert(!cr_equal(cr_forward(net, x), cr_forward(net, x)));
+    cr_eval(net);
+    ck_assert(cr_equal(cr_forward(net, x), cr_forward(net, x)));
+    cr_train(net);
+    cr_module *one = cr_gru(4, 8, .dropout = 0.5); /* a single layer has no between */
+    ck_assert(cr_equal(cr_forward(one, x), cr_forward(one, x)));
+    assert_no_error();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("sequences");
+    static const char *const ways[] = {"planned", "decomposed", "onednn"};
+    static const SFun fixtures[] = {load, load_decomposed, load_onednn};
+    for (int way = 0; way < 3; way++) {
+        TCase *all = tcase_create(ways[way]);
+        tcase_set_timeout(all, 120);
+        tcase_add_checked_fixture(all, fixtures[way], NULL);
+        tcase_add_test(all, recurrent_layers_agree_with_pytorch);
+        tcase_add_test(all, cells_agree_with_pytorch);
+        tcase_add_test(all, packed_sequences_agree_with_pytorch);
+        tcase_add_test(all, recurrent_layers_can_be_differentiated_twice);
+        tcase_add_test(all, attention_agrees_with_pytorch);
+        tcase_add_test(all, transformers_agree_with_pytorch);
+        suite_add_tcase(suite, all);
+    }
+    TCase *rest = tcase_create("rest");
+    tcase_add_checked_fixture(rest, load, NULL);
+    tcase_add_test(rest, sequences_are_packed_padded_and_taken_apart);
+    tcase_add_test(rest, packing_refuses_what_is_no_length);
+    tcase_add_test(rest, recurrent_layers_refuse_what_does_not_fit);
+    tcase_add_test(rest, recurrent_layers_print_as_in_pytorch);
+    tcase_add_test(rest, stacks_hold_copies_and_masks_are_triangles);
+    tcase_add_test(rest, attention_refuses_what_does_not_fit);
+    tcase_add_test(rest, attention_prints_as_in_pytorch);
+    tcase_add_test(rest, sequences_run_in_mixed_precision);
+    tcase_add_test(rest, initial_values_are_drawn_as_in_pytorch);
+    tcase_add_test(rest, layers_drop_between_them_in_training_only);
+    suite_add_tcase(suite, rest);
+    return run_suite(suite);
+}

@@ -13,9 +13,11 @@
 #include <cresset/dlpack.h>
 #include <cresset/einops.h>
 #include <cresset/events.h>
+#include <cresset/image.h>
 #include <cresset/io.h>
 #include <cresset/metrics.h>
 #include <cresset/nn.h>
+#include <cresset/onnx.h>
 #include <cresset/ops.h>
 #include <cresset/optim.h>
 #include <cresset/swa.h>

@@ -124,6 +124,18 @@ CR_API cr_tensor *cr_load_idx(const char *path);
  * channels, or (H, W), uint8 or floating from 0 to 1. Null and an error for others. */
 CR_API unsigned char *cr_encode_png(cr_tensor *image, size_t *size);
 
+/* ---- CIFAR's binary files: https://www.cs.toronto.edu/~kriz/cifar.html ---- */
+
+typedef struct cr_cifar {
+    cr_tensor *images; /* uint8 (N, 3, 32, 32), in the mapped file */
+    cr_tensor *labels; /* int64 (N) */
+    cr_tensor *coarse; /* CIFAR-100's groups of labels; else null */
+} cr_cifar;
+
+/* Reads a file of CIFAR-10 (labels 1: data_batch_1.bin) or CIFAR-100 (labels 2: train.bin). The tensors are the scope's; images is
+ * null, with the error set, for a size that is no whole number of records. */
+CR_API cr_cifar cr_load_cifar(const char *path, int labels);
+
 /* ---- any file ---- */
 
 /* Writes a file whole or not at all: to a temporary name in the same folder, synced, then renamed over an older one, which

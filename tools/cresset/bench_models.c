@@ -134,6 +134,28 @@ static void mlp(void)
     bench_row("train/mlp_b128_adam", "images/s", 128, do_step, &s);
 }
 
+/* Steps of Adam alone, over a few large parameters and over many small ones. */
+static void do_adam(void *optimizer)
+{
+    cr_step((cr_optimizer *)optimizer);
+}
+
+static void adam(void)
+{
+    const int64_t large[6] = {784 * 512, 512, 512 * 512, 512, 5120, 10};
+    cr_tensor *params[200];
+    for (int many = 0; many < 2; many++) {
+        int count = many ? 200 : 6;
+        for (int i = 0; i < count; i++) {
+            int64_t n = many ? 1000 : large[i];
+            params[i] = cr_requires_grad_(cr_randn(CR_INTS(n)), 1);
+            cr_set_grad(params[i], cr_randn(CR_INTS(n)));
+        }
+        cr_optimizer *optimizer = cr_adam(cr_make_tensors(params, count));
+        bench_row(many ? "adam/200x1000" : "adam/mlp", "us", 1, do_adam, optimizer);
+    }
+}
+
 static void resnet(void)
 {
     step s = {.net = make_resnet18()};
@@ -162,6 +184,9 @@ void bench_models(void)
     if (bench_wants("train/mlp"))
         CR_SCOPE
             mlp();
+    if (bench_wants("adam/"))
+        CR_SCOPE
+            adam();
     if (bench_wants("train/resnet18") || bench_wants("infer/resnet18"))
         CR_SCOPE
             resnet();

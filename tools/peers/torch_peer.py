@@ -181,6 +181,11 @@ with torch.no_grad():
     timed("infer/lenet_b1", "us", 1, lambda: net(x))
 net = nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10))
 timed("train/mlp_b128_adam", "images/s", 128, trainer(net, torch.optim.Adam(net.parameters()), randn(128, 784), torch.randint(10, (128,), device=dev)))
+for name, sizes in (("adam/mlp", [784 * 512, 512, 512 * 512, 512, 5120, 10]), ("adam/200x1000", [1000] * 200)):
+    params = [randn(n).requires_grad_() for n in sizes]
+    for p in params:
+        p.grad = randn(p.numel())
+    timed(name, "us", 1, torch.optim.Adam(params).step)
 net = resnet18()
 timed("train/resnet18_b8_32px", "images/s", 8, trainer(net, torch.optim.SGD(net.parameters(), .01, .9), randn(8, 3, 32, 32), torch.randint(10, (8,), device=dev)), repeats=5)
 net.eval()

@@ -95,6 +95,26 @@ bool step_inside(int c, int extent, int by, uint stride, inout uint at)
     return inside;
 }
 
+// A scattered product has no padding: what is outside of B is no term, not even beside an infinity in
+// A. A NaN of its own stands for it; in windows, zeros do, as everywhere.
+#if defined CLASS_FLOAT
+const uint NO_TERM = 0x7fd5a5a5u;
+#define OUTSIDE (MODE == SCATTERED ? uintBitsToFloat(NO_TERM) : 0.0)
+#define IS_TERM(x) (floatBitsToUint(x) != NO_TERM)
+#elif defined CLASS_DOUBLE
+const uint NO_TERM = 0x7ffd5a5au;
+#define OUTSIDE (MODE == SCATTERED ? packDouble2x32(uvec2(NO_TERM)) : 0.0lf)
+#define IS_TERM(x) (unpackDouble2x32(x) != uvec2(NO_TERM))
+#else
+#define OUTSIDE T(0)
+#define IS_TERM(x) true
+#endif
+
+T product(T a, T b)
+{
+    return MODE == SCATTERED && !IS_TERM(b) ? T(0) : a * b;
+}
+
 T load_b(uint b, Place k, Place n)
 {
     uint at = b * p.b_axis[0].stride.y + k.at.y + n.at.y;
@@ -106,7 +126,7 @@ T load_b(uint b, Place k, Place n)
         inside = step_inside(c.y, p.extent.y, p.divide_by.y, p.spatial.y, at) && inside;
     if (SPATIAL > 2)
         inside = step_inside(c.x, p.extent.x, p.divide_by.x, p.spatial.x, at) && inside;
-    return inside ? load(args.at[2], at, FROM) : T(0);
+    return inside ? load(args.at[2], at, FROM) : OUTSIDE;
 }
 
 // number(0) is alpha, number(1) beta. What is outside of C is not stored.

@@ -41,7 +41,7 @@ void main()
             [[unroll]] for (uint i = 0; i < TM; i++) {
                 T y = subgroupBroadcast(a[i], s);
                 [[unroll]] for (uint j = 0; j < TN; j++)
-                    c[i][j] += y * x[j];
+                    c[i][j] += product(y, x[j]);
             }
         }
     }

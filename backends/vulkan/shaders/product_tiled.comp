@@ -39,7 +39,7 @@ void main()
             [[unroll]] for (uint i = 0; i < TM; i++) {
                 T y = tile_a[k][row + 8 * i];
                 [[unroll]] for (uint j = 0; j < TN; j++)
-                    c[i][j] += y * x[j];
+                    c[i][j] += product(y, x[j]);
             }
         }
         barrier();

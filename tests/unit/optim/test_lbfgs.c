@@ -16,8 +16,10 @@ static void load(void)
 
 static cr_tensors fresh(void)
 {
-    params[0] = cr_requires_grad_(cr_clone(cr_state_dict_get(values, "a")), 1);
-    params[1] = cr_requires_grad_(cr_clone(cr_state_dict_get(values, "b")), 1);
+    for (int i = 0; i < 2; i++) {
+        cr_tensor *start = cr_state_dict_get(values, i ? "b" : "a");
+        params[i] = cr_requires_grad_(cr_clone(cr_tensor_to(start, cr_default_device())), 1);
+    }
     return cr_make_tensors(params, 2);
 }
 

@@ -20,9 +20,9 @@ static void load(void)
     values = cr_load("tests/golden/optim/trajectories.safetensors");
     ck_assert_msg(values != NULL, "%s", cr_error());
     for (int i = 0; i < 2; i++) {
-        start[i] = value("start", i);
-        target[i] = value("target", i);
-        scale[i] = value("scale", i);
+        start[i] = cr_tensor_to(value("start", i), cr_default_device());
+        target[i] = cr_tensor_to(value("target", i), cr_default_device());
+        scale[i] = cr_tensor_to(value("scale", i), cr_default_device());
     }
 }
 
@@ -406,6 +406,37 @@ START_TEST(a_training_loop_lowers_the_loss_and_keeps_memory)
 }
 END_TEST
 
+static cr_op_counts counts_of(const char *op)
+{
+    cr_op_counts counts[512], none = {.op = op};
+    size_t n = cr_device_op_counts(NULL, counts, 512);
+    for (size_t i = 0; i < n && i < 512; i++)
+        if (!strcmp(counts[i].op, op))
+            return counts[i];
+    return none;
+}
+
+START_TEST(many_parameters_step_in_one_operation)
+{
+    enum { MANY = 300 };
+    cr_tensor *many[MANY];
+    for (int i = 0; i < MANY; i++) {
+        many[i] = cr_requires_grad_(cr_ones(CR_INTS(i % 7 + 1, 3)), 1);
+        cr_set_grad(many[i], cr_full_like(many[i], i + 1));
+    }
+    cr_optimizer *adam = cr_adam(cr_make_tensors(many, MANY), .lr = 0.5);
+    cr_op_counts before = counts_of("_fused_adam_");
+    ck_assert_msg(!cr_step(adam), "%s", cr_error());
+    cr_op_counts after = counts_of("_fused_adam_");
+    ck_assert_uint_eq(after.native + after.decomposed, before.native + before.decomposed + 1);
+    if (!getenv("CRESSET_ONLY_PRIMITIVES"))
+        ck_assert_uint_eq(after.native, before.native + 1);
+    for (int i = 0; i < MANY; i++) /* the first step is lr, whatever the gradient */
+        ck_assert_double_eq_tol(cr_item(cr_max(cr_detach(many[i]))), 0.5, 1e-5);
+    assert_no_error();
+}
+END_TEST
+
 START_TEST(clipping_bounds_gradients_as_pytorch_does)
 {
     cr_tensors both = fresh();
@@ -423,7 +454,7 @@ START_TEST(clipping_bounds_gradients_as_pytorch_does)
     for (int i = 0; i < 2; i++)
         ck_assert(cr_item(cr_max(cr_abs(cr_grad(params[i])))) <= 0.125);
     assert_no_error();
-    cr_set_grad(params[0], cr_full(CR_INTS(3, 2), INFINITY));
+    cr_set_grad(params[0], cr_full_like(params[0], INFINITY));
     ck_assert_ptr_null(cr_clip_grad_norm_(both, 1.0, .error_if_nonfinite = true));
     assert_error_has("non-finite");
 }
@@ -479,6 +510,7 @@ int main(void)
     tcase_add_test(all, groups_have_options_of_their_own);
     tcase_add_test(all, an_optimiser_of_a_module_takes_each_parameter_once);
     tcase_add_test(all, a_training_loop_lowers_the_loss_and_keeps_memory);
+    tcase_add_test(all, many_parameters_step_in_one_operation);
     tcase_add_test(all, clipping_bounds_gradients_as_pytorch_does);
     tcase_add_test(all, options_out_of_range_are_refused);
     suite_add_tcase(suite, all);

@@ -209,7 +209,8 @@ CR_API const char *cr_image_folder_class(const cr_dataset *dataset, int64_t inde
         &(const cr_random_resized_crop_options){__VA_ARGS__, .end_ = 0})
 #define cr_transform_random_rotation(...) \
     cr_transform_random_rotation_with(&(const cr_random_rotation_options){__VA_ARGS__, .end_ = 0})
-#define cr_transform_pad(...) cr_transform_pad_with(&(const cr_transform_pad_options){__VA_ARGS__, .end_ = 0})
+#define cr_transform_pad(...) \
+    cr_transform_pad_with(&(const cr_transform_pad_options){__VA_ARGS__, .end_ = 0})
 #define cr_make_grid(...)                        \
     cr_make_grid_with(CR_FIRST_(__VA_ARGS__, 0), \
                       &(const cr_make_grid_options){CR_REST_(__VA_ARGS__, .end_ = 0)})

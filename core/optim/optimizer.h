@@ -33,17 +33,14 @@ typedef struct cr_group_numbers {
 #undef X
 } cr_group_numbers;
 
+/* clang-format off */
 /* The options that a kind can have, as its state dict shows them. */
-#define CR_OPTIONS(X)                                                                           \
-    X(LR)                                                                                       \
-    X(INITIAL_LR)                                                                               \
-    X(MOMENTUM)                                                                                 \
-    X(DAMPENING)                                                                                \
-    X(BETAS)                                                                                    \
-    X(ALPHA) X(RHO) X(EPS) X(WEIGHT_DECAY) X(LR_DECAY) X(INITIAL_ACCUMULATOR_VALUE)             \
-        X(MOMENTUM_DECAY) X(ETAS) X(STEP_SIZES) X(LAMBD) X(T0) X(MAX_ITER) X(MAX_EVAL)          \
-            X(TOLERANCE_GRAD) X(TOLERANCE_CHANGE) X(HISTORY_SIZE) X(LINE_SEARCH_FN) X(NESTEROV) \
-                X(AMSGRAD) X(CENTERED) X(MAXIMIZE)
+#define CR_OPTIONS(X) \
+    X(LR) X(INITIAL_LR) X(MOMENTUM) X(DAMPENING) X(BETAS) X(ALPHA) X(RHO) X(EPS) \
+    X(WEIGHT_DECAY) X(LR_DECAY) X(INITIAL_ACCUMULATOR_VALUE) X(MOMENTUM_DECAY) X(ETAS) \
+    X(STEP_SIZES) X(LAMBD) X(T0) X(MAX_ITER) X(MAX_EVAL) X(TOLERANCE_GRAD) X(TOLERANCE_CHANGE) \
+    X(HISTORY_SIZE) X(LINE_SEARCH_FN) X(NESTEROV) X(AMSGRAD) X(CENTERED) X(MAXIMIZE)
+/* clang-format on */
 enum cr_option {
 #define X(name) CR_OPTION_##name,
     CR_OPTIONS(X)

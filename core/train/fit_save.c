@@ -135,6 +135,7 @@ int cr_fit_save(cr_fitting *f)
                  put_all(all, "optimizer.", cr_optimizer_state_dict(f->o->optimizer)) ||
                  (f->o->scheduler &&
                   put_all(all, "scheduler.", cr_scheduler_state_dict(f->o->scheduler))) ||
+                 (f->o->scaler && put_all(all, "scaler.", cr_scaler_state_dict(f->o->scaler))) ||
                  (f->best && put_all(all, "best.", f->best)) || put_metrics(f, all) ||
                  put_place(f, all) || cr_save(f->o->state, all);
     }
@@ -217,7 +218,8 @@ static int take(cr_fitting *f)
         cr_module_load_state_dict(f->o->net, take_all(all, "model.")) ||
         cr_optimizer_load_state_dict(f->o->optimizer, take_all(all, "optimizer.")) ||
         (f->o->scheduler &&
-         cr_scheduler_load_state_dict(f->o->scheduler, take_all(all, "scheduler."))))
+         cr_scheduler_load_state_dict(f->o->scheduler, take_all(all, "scheduler."))) ||
+        (f->o->scaler && cr_scaler_load_state_dict(f->o->scaler, take_all(all, "scaler."))))
         return -1;
     if (f->history->best_epoch >= 0) {
         f->best = cr_state_dict_retain(copy_dict(take_all(all, "best.")));

@@ -159,7 +159,8 @@ static cr_tensor *slice_axis(cr_tensor *x, int axis, int64_t start, int64_t end,
 {
     int64_t size = cr_tensor_size(x, axis);
     if (step > 0)
-        return cr_slice(x, .dim = axis, .start = CR_SOME(start), .end = CR_SOME(end), .step = CR_SOME(step));
+        return cr_slice(x, .dim = axis, .start = CR_SOME(start), .end = CR_SOME(end),
+                        .step = CR_SOME(step));
     /* backwards: the same elements of the flipped axis */
     start = start < 0 ? start + size : start;
     end = end < 0 ? (end < -size ? -1 : end + size) : end;

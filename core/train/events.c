@@ -62,9 +62,9 @@ int cr_event_write(cr_event_writer *w, uint32_t field, cr_text *content, int64_t
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     cr_text event = {0};
-    cr_put_proto_double(&event, EVENT_TIME, (double)now.tv_sec + 1e-9 * (double)now.tv_nsec);
-    cr_put_proto_varint(&event, EVENT_STEP, (uint64_t)step);
-    cr_put_proto_message(&event, field, content);
+    cr_proto_double(&event, EVENT_TIME, (double)now.tv_sec + 1e-9 * (double)now.tv_nsec);
+    cr_proto_put_varint(&event, EVENT_STEP, (uint64_t)step);
+    cr_proto_message(&event, field, content);
     int failed =
         event.failed ? (cr_fail_memory("an event", event.length), -1) : write_record(w, &event);
     cr_text_free(&event);
@@ -156,7 +156,7 @@ static int check(const char *who, const cr_event_writer *w, const char *tag)
 static int write_value(cr_event_writer *w, cr_text *value, int64_t step)
 {
     cr_text summary = {0};
-    cr_put_proto_message(&summary, SUMMARY_VALUE, value);
+    cr_proto_message(&summary, SUMMARY_VALUE, value);
     return cr_event_write(w, EVENT_SUMMARY, &summary, step);
 }
 
@@ -165,8 +165,8 @@ int cr_event_scalar(cr_event_writer *w, const char *tag, double number, int64_t 
     if (check("cr_event_scalar", w, tag))
         return -1;
     cr_text value = {0};
-    cr_put_proto_string(&value, VALUE_TAG, tag);
-    cr_put_proto_float(&value, VALUE_SIMPLE, (float)number);
+    cr_proto_string(&value, VALUE_TAG, tag);
+    cr_proto_float(&value, VALUE_SIMPLE, (float)number);
     return write_value(w, &value, step);
 }
 
@@ -194,19 +194,19 @@ static void put_histogram(cr_text *to, const double *v, int64_t n)
     }
     const double numbers[] = {low, high, count, sum, squares};
     for (uint32_t i = 0; i < 5; i++)
-        cr_put_proto_double(to, i + 1, numbers[i]);
+        cr_proto_double(to, i + 1, numbers[i]);
     cr_text packed[2] = {{0}, {0}};
     for (int k = 0; k < BUCKETS; k++) /* packed doubles are doubles without their keys */
         for (int which = 0; which < 2; which++) {
             cr_text one = {0};
-            cr_put_proto_double(&one, 1, which ? buckets[k] : limits[k]);
+            cr_proto_double(&one, 1, which ? buckets[k] : limits[k]);
             if (!one.failed)
                 cr_text_add_bytes(&packed[which], one.data + 1, 8);
             packed[which].failed = packed[which].failed || one.failed;
             cr_text_free(&one);
         }
-    cr_put_proto_message(to, 6, &packed[0]);
-    cr_put_proto_message(to, 7, &packed[1]);
+    cr_proto_message(to, 6, &packed[0]);
+    cr_proto_message(to, 7, &packed[1]);
 }
 
 int cr_event_histogram(cr_event_writer *w, const char *tag, cr_tensor *values, int64_t step)
@@ -227,8 +227,8 @@ int cr_event_histogram(cr_event_writer *w, const char *tag, cr_tensor *values, i
     cr_text value = {0}, histogram = {0};
     put_histogram(&histogram, v, n);
     free(v);
-    cr_put_proto_string(&value, VALUE_TAG, tag);
-    cr_put_proto_message(&value, VALUE_HISTOGRAM, &histogram);
+    cr_proto_string(&value, VALUE_TAG, tag);
+    cr_proto_message(&value, VALUE_HISTOGRAM, &histogram);
     return write_value(w, &value, step);
 }
 
@@ -242,13 +242,13 @@ int cr_event_image(cr_event_writer *w, const char *tag, cr_tensor *image, int64_
         return -1;
     int dim = cr_tensor_dim(image);
     cr_text value = {0}, message = {0};
-    cr_put_proto_varint(&message, 1, (uint64_t)cr_tensor_size(image, dim - 2));
-    cr_put_proto_varint(&message, 2, (uint64_t)cr_tensor_size(image, dim - 1));
-    cr_put_proto_varint(&message, 3, dim == 3 ? (uint64_t)cr_tensor_size(image, 0) : 1);
-    cr_put_proto_bytes(&message, 4, png, size);
+    cr_proto_put_varint(&message, 1, (uint64_t)cr_tensor_size(image, dim - 2));
+    cr_proto_put_varint(&message, 2, (uint64_t)cr_tensor_size(image, dim - 1));
+    cr_proto_put_varint(&message, 3, dim == 3 ? (uint64_t)cr_tensor_size(image, 0) : 1);
+    cr_proto_bytes(&message, 4, png, size);
     free(png);
-    cr_put_proto_string(&value, VALUE_TAG, tag);
-    cr_put_proto_message(&value, VALUE_IMAGE, &message);
+    cr_proto_string(&value, VALUE_TAG, tag);
+    cr_proto_message(&value, VALUE_IMAGE, &message);
     return write_value(w, &value, step);
 }
 

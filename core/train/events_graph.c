@@ -133,14 +133,14 @@ static void put_shape(cr_text *node, const cr_tensor *t)
     cr_text shape = {0}, list = {0}, value = {0}, entry = {0};
     for (int d = 0; d < cr_tensor_dim(t); d++) {
         cr_text dim = {0};
-        cr_put_proto_varint(&dim, 1, (uint64_t)cr_tensor_sizes(t)[d]);
-        cr_put_proto_message(&shape, 2, &dim);
+        cr_proto_put_varint(&dim, 1, (uint64_t)cr_tensor_sizes(t)[d]);
+        cr_proto_message(&shape, 2, &dim);
     }
-    cr_put_proto_message(&list, 7, &shape);
-    cr_put_proto_message(&value, 1, &list);
-    cr_put_proto_string(&entry, 1, "_output_shapes");
-    cr_put_proto_message(&entry, 2, &value);
-    cr_put_proto_message(node, 5, &entry);
+    cr_proto_message(&list, 7, &shape);
+    cr_proto_message(&value, 1, &list);
+    cr_proto_string(&entry, 1, "_output_shapes");
+    cr_proto_message(&entry, 2, &value);
+    cr_proto_message(node, 5, &entry);
 }
 
 static void put_graph(cr_text *graph, const trace *t)
@@ -149,26 +149,26 @@ static void put_graph(cr_text *graph, const trace *t)
     for (int64_t i = 0; i < t->inputs.count; i++) {
         cr_text node = {0};
         snprintf(input, sizeof input, "input_%lld", (long long)i);
-        cr_put_proto_string(&node, 1, input);
-        cr_put_proto_string(&node, 2, "Placeholder");
+        cr_proto_string(&node, 1, input);
+        cr_proto_string(&node, 2, "Placeholder");
         put_shape(&node, t->inputs.data[i]);
-        cr_put_proto_message(graph, 1, &node);
+        cr_proto_message(graph, 1, &node);
     }
     for (size_t i = 0; i < t->ncalls; i++) {
         const call *c = &t->calls[i];
         cr_text node = {0};
-        cr_put_proto_string(&node, 1, c->name);
-        cr_put_proto_string(&node, 2, c->kind);
+        cr_proto_string(&node, 1, c->name);
+        cr_proto_string(&node, 2, c->kind);
         for (int k = 0; k < c->ninputs; k++) {
             snprintf(input, sizeof input, "input_%d", -1 - c->inputs[k]);
-            cr_put_proto_string(&node, 3, c->inputs[k] < 0 ? input : t->calls[c->inputs[k]].name);
+            cr_proto_string(&node, 3, c->inputs[k] < 0 ? input : t->calls[c->inputs[k]].name);
         }
         put_shape(&node, c->output);
-        cr_put_proto_message(graph, 1, &node);
+        cr_proto_message(graph, 1, &node);
     }
     cr_text versions = {0};
-    cr_put_proto_varint(&versions, 1, 22);
-    cr_put_proto_message(graph, 4, &versions);
+    cr_proto_put_varint(&versions, 1, 22);
+    cr_proto_message(graph, 4, &versions);
 }
 
 int cr_event_graph(cr_event_writer *w, cr_module *net, cr_tensors inputs)

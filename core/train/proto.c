@@ -22,13 +22,13 @@ static void put_little(cr_text *to, uint64_t bits, int count)
     cr_text_add_bytes(to, bytes, (size_t)count);
 }
 
-void cr_put_proto_varint(cr_text *to, uint32_t field, uint64_t value)
+void cr_proto_put_varint(cr_text *to, uint32_t field, uint64_t value)
 {
     put(to, (uint64_t)field << 3);
     put(to, value);
 }
 
-void cr_put_proto_double(cr_text *to, uint32_t field, double value)
+void cr_proto_double(cr_text *to, uint32_t field, double value)
 {
     uint64_t bits;
     memcpy(&bits, &value, 8);
@@ -36,7 +36,7 @@ void cr_put_proto_double(cr_text *to, uint32_t field, double value)
     put_little(to, bits, 8);
 }
 
-void cr_put_proto_float(cr_text *to, uint32_t field, float value)
+void cr_proto_float(cr_text *to, uint32_t field, float value)
 {
     uint32_t bits;
     memcpy(&bits, &value, 4);
@@ -44,7 +44,7 @@ void cr_put_proto_float(cr_text *to, uint32_t field, float value)
     put_little(to, bits, 4);
 }
 
-void cr_put_proto_bytes(cr_text *to, uint32_t field, const void *bytes, size_t count)
+void cr_proto_bytes(cr_text *to, uint32_t field, const void *bytes, size_t count)
 {
     put(to, (uint64_t)field << 3 | 2);
     put(to, count);
@@ -52,14 +52,14 @@ void cr_put_proto_bytes(cr_text *to, uint32_t field, const void *bytes, size_t c
         cr_text_add_bytes(to, bytes, count);
 }
 
-void cr_put_proto_string(cr_text *to, uint32_t field, const char *text)
+void cr_proto_string(cr_text *to, uint32_t field, const char *text)
 {
-    cr_put_proto_bytes(to, field, text, strlen(text));
+    cr_proto_bytes(to, field, text, strlen(text));
 }
 
-void cr_put_proto_message(cr_text *to, uint32_t field, cr_text *inner)
+void cr_proto_message(cr_text *to, uint32_t field, cr_text *inner)
 {
     to->failed = to->failed || inner->failed;
-    cr_put_proto_bytes(to, field, inner->data, inner->length);
+    cr_proto_bytes(to, field, inner->data, inner->length);
     cr_text_free(inner);
 }

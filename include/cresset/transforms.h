@@ -176,7 +176,7 @@ typedef struct cr_image_folder_options {
     const char *root; /* holds a folder a class, each with its images, also in folders below */
     cr_transform *transform; /* null: none */
     const char *extensions;  /* ".png .jpg .jpeg .ppm .pgm" unless given; compared without case */
-    cr_image_reader reader;  /* null: binary PPM and PGM are read here, nothing else */
+    cr_image_reader reader;  /* null: PNG and JPEG (image.h), binary PPM and PGM, as RGB */
     void *reader_context;
     uint64_t seed; /* of the transform; 0: cr_initial_seed() */
     int end_;

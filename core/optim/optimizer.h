@@ -13,16 +13,13 @@
 
 /* The numbers of a group, by PyTorch's names; of a pair (betas, etas, step_sizes), the parts lie side by side. One list for
  * getting, setting, saving and loading. */
-#define CR_GROUP_NUMBERS(X)                                                                    \
-    X(lr)                                                                                      \
-    X(initial_lr)                                                                              \
-    X(momentum)                                                                                \
-    X(dampening)                                                                               \
-    X(weight_decay)                                                                            \
-    X(beta1)                                                                                   \
-    X(beta2) X(eps) X(alpha) X(rho) X(lr_decay) X(initial_accumulator_value) X(momentum_decay) \
-        X(etaminus) X(etaplus) X(step_size_min) X(step_size_max) X(lambd) X(t0) X(max_iter)    \
-            X(max_eval) X(history_size) X(tolerance_grad) X(tolerance_change)
+/* clang-format off */
+#define CR_GROUP_NUMBERS(X) \
+    X(lr) X(initial_lr) X(momentum) X(dampening) X(weight_decay) X(beta1) X(beta2) X(eps) \
+    X(alpha) X(rho) X(lr_decay) X(initial_accumulator_value) X(momentum_decay) X(etaminus) \
+    X(etaplus) X(step_size_min) X(step_size_max) X(lambd) X(t0) X(max_iter) X(max_eval) \
+    X(history_size) X(tolerance_grad) X(tolerance_change)
+/* clang-format on */
 #define CR_GROUP_FLAGS(X) X(nesterov) X(amsgrad) X(centered) X(strong_wolfe) X(maximize)
 
 typedef struct cr_group_numbers {

@@ -303,6 +303,31 @@ START_TEST(mixed_precision_learns_too)
 }
 END_TEST
 
+START_TEST(a_scaled_loss_goes_on_exactly)
+{
+    cr_history *h[2] = {NULL};
+    double scale[2];
+    for (int stopped = 0; stopped < 2; stopped++) {
+        remove(state_path);
+        for (int part = 0; part <= stopped; part++) {
+            setup s = make();
+            cr_grad_scaler *scaler = cr_grad_scaler_new(.init_scale = 1e7, .growth_interval = 8);
+            stopper stop = {.after = stopped && !part ? 14 : 0};
+            cr_callback callback = {.context = &stop, .on_batch_end = stop_after};
+            h[stopped] = cr_fit(s.net, s.train, .optimizer = s.optimizer, .loss = s.loss,
+                                .epochs = 3, .state = state_path, .autocast = CR_F16,
+                                .scaler = scaler, .callbacks = CR_CALLBACKS(callback));
+            ck_assert_msg(h[stopped] != NULL, "%s", cr_error());
+            scale[stopped] = cr_scaler_get_scale(scaler);
+        }
+    }
+    same_history(h[0], h[1]);
+    ck_assert_double_eq(scale[0], scale[1]);
+    ck_assert_double_lt(scale[0], 1e7); /* steps were skipped until it fitted */
+    ck_assert_double_lt(cr_history_last(h[0], "loss"), cr_history_get(h[0], 0, "loss"));
+}
+END_TEST
+
 static void collect(void *context, const char *text, size_t bytes)
 {
     strncat(context, text, bytes);
@@ -372,6 +397,7 @@ int main(void)
     tcase_add_test(tests, training_stops_early_and_the_best_is_loaded);
     tcase_add_test(tests, accumulation_and_clipping);
     tcase_add_test(tests, mixed_precision_learns_too);
+    tcase_add_test(tests, a_scaled_loss_goes_on_exactly);
     tcase_add_test(tests, progress_goes_where_the_caller_says);
     tcase_add_test(tests, evaluation_leaves_modes_alone);
     tcase_add_test(tests, mistakes_are_named);

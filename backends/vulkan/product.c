@@ -96,6 +96,9 @@ static tiling choose_tiling(const cr_device *d, vk_class class, uint32_t m, uint
 static uint32_t choose_splits(const cr_device *d, uint64_t groups, uint32_t k)
 {
     uint64_t wanted = d->is_cpu ? 8 : 256, least = d->is_cpu ? 256 : 128;
+    uint64_t at_once = d->loops / 4; /* terms; an invocation has about one iteration for each */
+    if (k > at_once)
+        return (uint32_t)((k + at_once - 1) / at_once);
     if (groups >= wanted || k < 2 * least)
         return 1;
     uint64_t splits = (wanted + groups - 1) / groups, most = k / least;

@@ -60,7 +60,7 @@ static int slot_of(onnx_model *m, const char *name, bool make)
 
 /* ---- attributes ---- */
 
-enum { A_NAME = 1, A_F, A_I, A_S, A_T, A_G, A_FLOATS, A_INTS };
+enum { A_NAME = 1, A_F, A_I, A_S, A_T, A_G, A_FLOATS, A_INTS, A_STRINGS };
 
 static bool add_ints(onnx_model *m, onnx_attribute *a, const cr_wire_field *f)
 {
@@ -103,6 +103,23 @@ static bool add_floats(onnx_model *m, onnx_attribute *a, const cr_wire_field *f)
     return true;
 }
 
+/* Strings of a list are one text, with commas between. */
+static bool add_string(onnx_model *m, onnx_attribute *a, const cr_wire_field *f)
+{
+    char *more = take_text(m, f);
+    size_t before = a->text ? strlen(a->text) : 0;
+    char *text = more ? onnx_take(m, before + strlen(more) + 2) : NULL;
+    if (!text)
+        return false;
+    if (before) {
+        memcpy(text, a->text, before);
+        text[before++] = ',';
+    }
+    memcpy(text + before, more, strlen(more));
+    a->text = text;
+    return true;
+}
+
 static bool parse_attribute(onnx_model *m, onnx_attribute *a, cr_wire message)
 {
     cr_wire_field f;
@@ -111,7 +128,7 @@ static bool parse_attribute(onnx_model *m, onnx_attribute *a, cr_wire message)
     while (cr_wire_next(&message, &f)) {
         uint32_t bits = (uint32_t)f.value;
         bool good = true;
-        if ((f.number == A_INTS || f.number == A_FLOATS) && singles++ == 1024)
+        if (f.number >= A_FLOATS && f.number <= A_STRINGS && singles++ == 1024)
             return damaged(m);
         switch (f.number) {
         case A_NAME: good = (a->name = take_text(m, &f)) != NULL; break;
@@ -127,6 +144,7 @@ static bool parse_attribute(onnx_model *m, onnx_attribute *a, cr_wire message)
         case A_G: return cr_fail("%s: control flow (If, Loop, Scan) is not supported", m->path);
         case A_FLOATS: good = add_floats(m, a, &f); break;
         case A_INTS: good = add_ints(m, a, &f); break;
+        case A_STRINGS: good = add_string(m, a, &f); break;
         default: break;
         }
         if (!good)

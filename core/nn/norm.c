@@ -162,7 +162,8 @@ static batch_norm *as_batch_norm(cr_module *module)
 size_t cr_batch_norm_averages_begin(cr_module *module)
 {
     size_t count = 0;
-    CR_FOREACH_MODULE (m, module) {
+    CR_FOREACH_MODULE(m, module)
+    {
         batch_norm *norm = as_batch_norm(m.module);
         if (!norm || !norm->running_mean)
             continue;
@@ -179,7 +180,8 @@ size_t cr_batch_norm_averages_begin(cr_module *module)
 
 void cr_batch_norm_averages_end(cr_module *module)
 {
-    CR_FOREACH_MODULE (m, module) {
+    CR_FOREACH_MODULE(m, module)
+    {
         batch_norm *norm = as_batch_norm(m.module);
         if (norm)
             norm->averages = false;

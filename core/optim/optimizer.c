@@ -172,10 +172,16 @@ int cr_add_param_group_with(cr_optimizer *optimizer, cr_params params,
         X(momentum)
         X(dampening)
         X(weight_decay)
-        X(eps) X(alpha) X(rho) X(lr_decay) X(initial_accumulator_value) X(momentum_decay) X(lambd)
-            X(t0)
+        X(eps)
+        X(alpha)
+        X(rho)
+        X(lr_decay)
+        X(initial_accumulator_value)
+        X(momentum_decay)
+        X(lambd)
+        X(t0)
 #undef X
-                n.beta1 = cr_given(options->betas[0], n.beta1);
+        n.beta1 = cr_given(options->betas[0], n.beta1);
         n.beta2 = cr_given(options->betas[1], n.beta2);
         n.etaminus = cr_given(options->etas[0], n.etaminus);
         n.etaplus = cr_given(options->etas[1], n.etaplus);

@@ -339,8 +339,8 @@ START_TEST(sequences_run_in_mixed_precision)
     for (int i = 0; i < 5; i++) {
         cr_module *net = i < 4 ? nets[i] : layer;
         cr_tensor *in = i < 4 ? x : wide, *y = cr_forward(net, in), *z = NULL;
-        CR_AUTOCAST("cpu")
-        z = cr_forward(net, in);
+        CR_AUTOCAST ("cpu")
+            z = cr_forward(net, in);
         assert_close("in bfloat16", z, y, 0.03);
         ck_assert_msg(!cr_backward(cr_sum(z)), "%s", cr_error());
     }

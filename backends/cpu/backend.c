@@ -235,7 +235,7 @@ static cr_status copy_out(cr_device *device, void *to, cr_buffer *from, size_t o
 
 /* ---- plans ---- */
 
-enum { MOST_VALUES = 64 };
+enum { FEW_VALUES = 64 }; /* inputs and outputs that need no memory of their own while planning */
 
 static bool is_sound(const cr_meta *meta)
 {
@@ -252,14 +252,15 @@ static bool find_values(const cr_graph *graph, const uint32_t *wanted, uint32_t 
                         const uint32_t *list, uint32_t listed, int first, const cr_meta **metas,
                         int *places)
 {
+    uint32_t next = 0; /* mostly they come in the list's order */
     for (uint32_t i = 0; i < count; i++) {
         metas[i] = NULL;
         places[i] = -1;
         if (wanted[i] == CR_NO_VALUE)
             continue;
-        for (uint32_t j = 0; j < listed; j++)
-            if (list[j] == wanted[i]) {
-                places[i] = first + (int)j;
+        for (uint32_t n = 0; n < listed; n++, next = (next + 1) % listed)
+            if (list[next] == wanted[i]) {
+                places[i] = first + (int)next;
                 metas[i] = &graph->values[wanted[i]];
                 break;
             }
@@ -277,17 +278,31 @@ static cr_status plan_graph(cr_device *device, const cr_graph *graph, cr_plan_in
         return CR_UNSUPPORTED;
     const cr_graph_node *node = &graph->nodes[0];
     const cpu_op *op = *slot_of(node->op);
-    if (!op || node->ninputs > MOST_VALUES || node->noutputs > MOST_VALUES)
+    if (!op)
         return CR_UNSUPPORTED;
-    const cr_meta *in[MOST_VALUES], *out[MOST_VALUES];
-    int in_at[MOST_VALUES], out_at[MOST_VALUES];
-    if (!find_values(graph, node->inputs, node->ninputs, graph->inputs, graph->ninputs, 0, in,
-                     in_at) ||
-        !find_values(graph, node->outputs, node->noutputs, graph->outputs, graph->noutputs,
-                     (int)graph->ninputs, out, out_at))
-        return CR_UNSUPPORTED;
-    cpu_call call = {node, in, out, in_at, out_at, node->ninputs, node->noutputs, info};
-    return op->plan(&call, plan);
+    size_t nin = node->ninputs, count = nin + node->noutputs;
+    const cr_meta *few_metas[FEW_VALUES], **metas = few_metas;
+    int few_places[FEW_VALUES], *places = few_places;
+    if (count > FEW_VALUES) {
+        metas = malloc(count * sizeof *metas);
+        places = malloc(count * sizeof *places);
+    }
+    cr_status status = CR_UNSUPPORTED;
+    if (!metas || !places) {
+        status = cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY, "no memory for a plan");
+    } else if (find_values(graph, node->inputs, node->ninputs, graph->inputs, graph->ninputs, 0,
+                           metas, places) &&
+               find_values(graph, node->outputs, node->noutputs, graph->outputs, graph->noutputs,
+                           (int)graph->ninputs, metas + nin, places + nin)) {
+        cpu_call call = {node,         metas,         metas + nin,    places,
+                         places + nin, node->ninputs, node->noutputs, info};
+        status = op->plan(&call, plan);
+    }
+    if (count > FEW_VALUES) {
+        free(metas);
+        free(places);
+    }
+    return status;
 }
 
 static cr_status run_plan(cr_plan *plan, const cr_run *run)

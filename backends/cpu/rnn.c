@@ -1,6 +1,6 @@
 /* _rnn_scan and its backward: one layer of an RNN, LSTM or GRU in one direction over all steps.
  *
- * The recurrent weight is packed once, in panels in which all gates of some units stand side by side, so a step is one product
+ * The recurrent weight is packed once if there are several steps, in panels in which all gates of some units stand side by side, so a step is one product
  * for each panel with the gates' functions right behind it. Sequences are independent, so with enough of them each thread takes
  * some through all steps; with few the panels of each step are shared out. */
 #include "cpu_math.h"
@@ -24,7 +24,7 @@ typedef struct rnn_plan {
 typedef struct rnn_job {
     const rnn_plan *plan;
     const int64_t *sizes, *offsets;
-    const void *gates, *hx, *cx, *bias, *packed;
+    const void *gates, *hx, *cx, *bias, *weight, *packed; /* packed: null for the weight as it is */
     void *output, *hy, *cell, *reserve;
     /* backward: cell and hy hold the gradients that come from later steps */
     const void *grad_output, *old_output, *old_reserve;
@@ -155,12 +155,13 @@ static cr_status scan_body(const cpu_staged *staged, const cr_run *run, void *co
         memcpy(j.cell, in[2], state);
     if (state)
         memcpy(j.hy, in[1], state); /* for sequences without steps */
-    j.packed = scratch + p->packed_at;
     j.panels = (p->hidden + units_of(p) - 1) / units_of(p);
-    if (wide)
-        f64_pack_forward(&j, in[3], scratch + p->packed_at);
-    else
-        f32_pack_forward(&j, in[3], scratch + p->packed_at);
+    j.weight = in[3];
+    j.packed = p->steps > 1 ? scratch + p->packed_at : NULL;
+    if (j.packed && wide)
+        f64_pack_forward(&j, scratch + p->packed_at);
+    else if (j.packed)
+        f32_pack_forward(&j, scratch + p->packed_at);
     go(&j, step_cost(p), wide ? f64_slab : f32_slab, wide ? f64_step : f32_step);
     if (wide)
         f64_last_states(&j);
@@ -190,12 +191,13 @@ static cr_status back_body(const cpu_staged *staged, const cr_run *run, void *co
         }
     j.hidden_grads = p->mode == MODE_GRU ? scratch + p->hidden_grads_at : j.grad_gates;
     j.before = scratch + p->before_at;
-    j.packed = scratch + p->packed_at;
     j.panels = (p->hidden + PANEL - 1) / PANEL;
-    if (wide)
-        f64_pack_backward(&j, in[5], scratch + p->packed_at);
-    else
-        f32_pack_backward(&j, in[5], scratch + p->packed_at);
+    j.weight = in[5];
+    j.packed = p->steps > 1 ? scratch + p->packed_at : NULL;
+    if (j.packed && wide)
+        f64_pack_backward(&j, scratch + p->packed_at);
+    else if (j.packed)
+        f32_pack_backward(&j, scratch + p->packed_at);
     go(&j, step_cost(p), wide ? f64_slab_back : f32_slab_back,
        wide ? f64_step_back : f32_step_back);
     bool well = wide ? f64_weight_grads(&j, out[3], out[4]) : f32_weight_grads(&j, out[3], out[4]);

@@ -1,7 +1,7 @@
 /* The backward of recurrent layers for one type, see rnn_real.h. */
 
 /* w [gates · hidden, hidden] into panels of [gates · hidden][PANEL]. */
-static void NAME(pack_backward)(const rnn_job *j, const void *weight, void *to)
+static void NAME(pack_backward)(const rnn_job *j, void *to)
 {
     const rnn_plan *p = j->plan;
     const int64_t hidden = p->hidden, k = p->gates * hidden;
@@ -9,7 +9,7 @@ static void NAME(pack_backward)(const rnn_job *j, const void *weight, void *to)
         const int64_t first = panel * PANEL, n = hidden - first < PANEL ? hidden - first : PANEL;
         for (int64_t i = 0; i < k; i++) {
             REAL *row = (REAL *)to + (panel * k + i) * PANEL;
-            memcpy(row, (const REAL *)weight + i * hidden + first, (size_t)n * sizeof *row);
+            memcpy(row, (const REAL *)j->weight + i * hidden + first, (size_t)n * sizeof *row);
             memset(row + n, 0, (size_t)(PANEL - n) * sizeof *row);
         }
     }
@@ -101,8 +101,9 @@ static void NAME(hidden_back)(const rnn_job *j, int64_t t, int64_t b0, int64_t b
                      .a = (const REAL *)j->hidden_grads + (j->offsets[t] + b0) * k,
                      .a_row = k,
                      .a_col = 1,
-                     .b = (const REAL *)j->packed + panel * k * PANEL,
-                     .b_row = PANEL,
+                     .b = j->packed ? (const REAL *)j->packed + panel * k * PANEL
+                                    : (const REAL *)j->weight + first,
+                     .b_row = j->packed ? PANEL : hidden,
                      .b_col = 1,
                      .s = dh,
                      .s_row = hidden,

@@ -2,7 +2,7 @@
  * GEMM_ARG. */
 
 /* w [gates · hidden, hidden] into panels of [hidden][gates][units], zero beyond the last unit. */
-static void NAME(pack_forward)(const rnn_job *j, const void *weight, void *to)
+static void NAME(pack_forward)(const rnn_job *j, void *to)
 {
     const rnn_plan *p = j->plan;
     const int64_t units = units_of(p), width = units * p->gates, hidden = p->hidden;
@@ -13,7 +13,7 @@ static void NAME(pack_forward)(const rnn_job *j, const void *weight, void *to)
                 int64_t k1 = k0 + 16 < hidden ? k0 + 16 : hidden;
                 for (int64_t u = 0; u < units; u++) {
                     int64_t unit = panel * units + u;
-                    const REAL *from = (const REAL *)weight + (g * hidden + unit) * hidden;
+                    const REAL *from = (const REAL *)j->weight + (g * hidden + unit) * hidden;
                     for (int64_t k = k0; k < k1; k++)
                         block[k * width + g * units + u] = unit < hidden ? from[k] : 0;
                 }
@@ -79,6 +79,38 @@ static inline void NAME(row)(const rnn_job *j, int64_t row, int64_t b, int64_t u
     }
 }
 
+/* The recurrent part of a panel's gates: `count` rows of h before the step times the weight. */
+static void NAME(recurrent)(const rnn_job *j, const REAL *before, int64_t count, int64_t panel,
+                            int64_t unit, int64_t n, REAL *sums)
+{
+    const rnn_plan *p = j->plan;
+    const int64_t units = units_of(p), width = units * p->gates, hidden = p->hidden;
+    GEMM_ARG g = {.m = count,
+                  .n = width,
+                  .k = hidden,
+                  .a = before,
+                  .a_row = hidden,
+                  .a_col = 1,
+                  .b_row = width,
+                  .b_col = 1,
+                  .c_row = width,
+                  .alpha = 1};
+    if (j->packed) {
+        g.b = (const REAL *)j->packed + panel * hidden * width;
+        g.c = sums;
+        GEMM(&g);
+        return;
+    }
+    g.n = n;
+    g.b_row = 1;
+    g.b_col = hidden;
+    for (int64_t i = 0; i < p->gates; i++) {
+        g.b = (const REAL *)j->weight + (i * hidden + unit) * hidden;
+        g.c = sums + i * units;
+        GEMM(&g);
+    }
+}
+
 /* Step t for sequences b0 to b1 and a panel of units. */
 static void NAME(tile)(const rnn_job *j, int64_t t, int64_t b0, int64_t b1, int64_t panel)
 {
@@ -90,18 +122,7 @@ static void NAME(tile)(const rnn_job *j, int64_t t, int64_t b0, int64_t b1, int6
         int64_t count = b1 - b < CHUNK ? b1 - b : CHUNK, at = previous_row(j, t, b, &count);
         const REAL *before =
             at < 0 ? (const REAL *)j->hx + b * hidden : (const REAL *)j->output + at * hidden;
-        GEMM(&(GEMM_ARG){.m = count,
-                         .n = width,
-                         .k = hidden,
-                         .a = before,
-                         .a_row = hidden,
-                         .a_col = 1,
-                         .b = (const REAL *)j->packed + panel * hidden * width,
-                         .b_row = width,
-                         .b_col = 1,
-                         .c = sums,
-                         .c_row = width,
-                         .alpha = 1});
+        NAME(recurrent)(j, before, count, panel, unit, n, sums);
         for (int64_t i = 0; i < count; i++)
             NAME(row)
         (j, j->offsets[t] + b + i, b + i, unit, n, sums + i * width, before + i * hidden + unit);

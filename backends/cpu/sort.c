@@ -1,6 +1,8 @@
-/* sort.stable. Elements become unsigned keys in ascending order, together with their places: for keys up to 32 bits both
- * share one word. Short rows are merged, long ones sorted by digits. NaN is the greatest, and all NaN are equal, as are the
- * two zeros. */
+/* sort.stable. Elements become unsigned keys in ascending order; 32 bits of a key and the element's place share one word, an
+ * entry, so that whole words compare and equal keys keep their order. Of wider keys the bits that vary are taken, and where
+ * these are more than 32, the upper ones first and the rest among what is equal then. Very short rows are sorted by counting who
+ * is smaller, short ones are merged, long ones sorted by digits. NaN is the greatest, and all NaN are equal, as are the two
+ * zeros. */
 #include "convert.h"
 #include "half.h"
 #include "space.h"
@@ -9,7 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RUN = 16, RADIX_FROM = 384, ON_STACK = 256 };
+enum {
+    COUNT_TO = 32,
+    RUN = 16,
+    RADIX_FROM = 384,
+    ON_STACK = 256,
+    BLOCK = 8,
+    DIGIT = 11,
+    DIGITS = 1 << DIGIT
+};
 
 /* ---- keys ---- */
 
@@ -45,80 +55,91 @@ KEYS(i16, int16_t, uint32_t, (uint32_t)(x + 32768))
 KEYS(i8, int8_t, uint32_t, (uint32_t)(x + 128))
 KEYS(u8, uint8_t, uint32_t, x)
 
-/* ---- sorting: an entry is a key with its place ---- */
+/* ---- sorting entries; `other` is as long; each returns which of both is the sorted one ---- */
 
-typedef uint64_t
-    packed; /* the key above, the place below: whole words compare, and equal keys keep their order */
-typedef struct paired {
-    uint64_t key, place;
-} paired;
+typedef uint64_t entry;
 
-#define LESS_packed(a, b) ((a) < (b))
-#define LESS_paired(a, b) ((a).key < (b).key)
-#define KEY_packed(a)     (a)
-#define KEY_paired(a)     ((a).key)
-
-/* `entries` is sorted in place, `other` is as long. Digits of 8 bits from bit `low` on; a digit that all share is skipped. */
-#define SORTER(E)                                                                                 \
-    static void merge_##E(int64_t n, E *entries, E *other)                                        \
-    {                                                                                             \
-        for (int64_t from = 0; from < n; from += RUN) {                                           \
-            int64_t to = n - from < RUN ? n : from + RUN;                                         \
-            for (int64_t i = from + 1; i < to; i++) {                                             \
-                E e = entries[i];                                                                 \
-                int64_t j = i;                                                                    \
-                for (; j > from && LESS_##E(e, entries[j - 1]); j--)                              \
-                    entries[j] = entries[j - 1];                                                  \
-                entries[j] = e;                                                                   \
-            }                                                                                     \
-        }                                                                                         \
-        E *in = entries, *out = other;                                                            \
-        for (int64_t width = RUN; width < n; width *= 2) {                                        \
-            for (int64_t from = 0; from < n; from += 2 * width) {                                 \
-                int64_t mid = n - from < width ? n : from + width;                                \
-                int64_t to = n - mid < width ? n : mid + width, a = from, b = mid;                \
-                for (int64_t k = from; k < to; k++)                                               \
-                    out[k] = a < mid && (b == to || !LESS_##E(in[b], in[a])) ? in[a++] : in[b++]; \
-            }                                                                                     \
-            E *t = in;                                                                            \
-            in = out;                                                                             \
-            out = t;                                                                              \
-        }                                                                                         \
-        if (in != entries)                                                                        \
-            memcpy(entries, in, (size_t)n * sizeof *in);                                          \
-    }                                                                                             \
-    static void radix_##E(int64_t n, E *entries, E *other, int low, int bits)                     \
-    {                                                                                             \
-        E *in = entries, *out = other;                                                            \
-        for (int shift = low; shift < low + bits; shift += 8) {                                   \
-            int64_t count[256] = {0}, sum = 0;                                                    \
-            for (int64_t i = 0; i < n; i++)                                                       \
-                count[KEY_##E(in[i]) >> shift & 255]++;                                           \
-            if (count[KEY_##E(in[0]) >> shift & 255] == n)                                        \
-                continue;                                                                         \
-            for (int d = 0; d < 256; d++) {                                                       \
-                int64_t c = count[d];                                                             \
-                count[d] = sum;                                                                   \
-                sum += c;                                                                         \
-            }                                                                                     \
-            for (int64_t i = 0; i < n; i++)                                                       \
-                out[count[KEY_##E(in[i]) >> shift & 255]++] = in[i];                              \
-            E *t = in;                                                                            \
-            in = out;                                                                             \
-            out = t;                                                                              \
-        }                                                                                         \
-        if (in != entries)                                                                        \
-            memcpy(entries, in, (size_t)n * sizeof *in);                                          \
-    }                                                                                             \
-    static void sort_##E(int64_t n, E *entries, E *other, int low, int bits)                      \
-    {                                                                                             \
-        if (n < RADIX_FROM)                                                                       \
-            merge_##E(n, entries, other);                                                         \
-        else                                                                                      \
-            radix_##E(n, entries, other, low, bits);                                              \
+/* The room is a multiple of BLOCK, so that every round of the inner loop is whole vectors. */
+static entry *by_counting(int64_t n, entry *entries, entry *other)
+{
+    int64_t padded = (n + BLOCK - 1) / BLOCK * BLOCK;
+    for (int64_t i = n; i < padded; i++)
+        entries[i] = UINT64_MAX; /* smaller than none */
+    for (int64_t i = 0; i < n; i++) {
+        const entry e = entries[i];
+        uint64_t rank[BLOCK] = {0}, sum = 0;
+        for (int64_t k = 0; k < padded; k += BLOCK)
+            for (int j = 0; j < BLOCK; j++)
+                rank[j] += entries[k + j] < e;
+        for (int j = 0; j < BLOCK; j++)
+            sum += rank[j];
+        other[sum] = e;
     }
-SORTER(packed)
-SORTER(paired)
+    return other;
+}
+
+static entry *by_merging(int64_t n, entry *entries, entry *other)
+{
+    for (int64_t from = 0; from < n; from += RUN) {
+        int64_t to = n - from < RUN ? n : from + RUN;
+        for (int64_t i = from + 1; i < to; i++) {
+            entry e = entries[i];
+            int64_t j = i;
+            for (; j > from && e < entries[j - 1]; j--)
+                entries[j] = entries[j - 1];
+            entries[j] = e;
+        }
+    }
+    entry *in = entries, *out = other;
+    for (int64_t width = RUN; width < n; width *= 2) {
+        for (int64_t from = 0; from < n; from += 2 * width) {
+            int64_t mid = n - from < width ? n : from + width;
+            int64_t to = n - mid < width ? n : mid + width, a = from, b = mid;
+            for (int64_t k = from; k < to; k++)
+                out[k] = a < mid && (b == to || in[a] < in[b]) ? in[a++] : in[b++];
+        }
+        entry *t = in;
+        in = out;
+        out = t;
+    }
+    return in;
+}
+
+/* By the `bits` bits from bit 32 on; a digit that all share is skipped. */
+static entry *by_digits(int64_t n, entry *entries, entry *other, int bits)
+{
+    enum { PASSES = (32 + DIGIT - 1) / DIGIT };
+    uint32_t count[PASSES][DIGITS] = {{0}};
+    int passes = (bits + DIGIT - 1) / DIGIT;
+    for (int64_t i = 0; i < n; i++)
+        for (int p = 0; p < passes; p++)
+            count[p][entries[i] >> (32 + p * DIGIT) & (DIGITS - 1)]++;
+    entry *in = entries, *out = other;
+    for (int p = 0; p < passes; p++) {
+        int shift = 32 + p * DIGIT;
+        if ((int64_t)count[p][in[0] >> shift & (DIGITS - 1)] == n)
+            continue;
+        uint32_t sum = 0;
+        for (int d = 0; d < DIGITS; d++) {
+            uint32_t c = count[p][d];
+            count[p][d] = sum;
+            sum += c;
+        }
+        for (int64_t i = 0; i < n; i++)
+            out[count[p][in[i] >> shift & (DIGITS - 1)]++] = in[i];
+        entry *t = in;
+        in = out;
+        out = t;
+    }
+    return in;
+}
+
+static entry *sort_entries(int64_t n, entry *entries, entry *other, int bits)
+{
+    return n <= COUNT_TO    ? by_counting(n, entries, other)
+           : n < RADIX_FROM ? by_merging(n, entries, other)
+                            : by_digits(n, entries, other, bits);
+}
 
 /* ---- rows ---- */
 
@@ -152,64 +173,102 @@ static void keys_32(const sort_plan *p, const char *row, uint32_t *key)
     }
 }
 
-/* Writes element `from` of the row to place i of the outputs. */
-static inline void put(const sort_plan *p, char *const *value, int64_t i, int64_t from)
+/* Writes the row's elements and their places in the order of the entries. */
+#define PUT(T)                                                                          \
+    for (int64_t i = 0; i < p->n; i++)                                                  \
+        *(T *)(void *)(to + i * p->step[VALUE]) =                                       \
+            *(const T *)(const void *)(x + (int64_t)(e[i] & UINT32_MAX) * p->step[IN]); \
+    break
+static void put(const sort_plan *p, char *const *value, const entry *e)
 {
-    const char *x = value[IN] + from * p->step[IN];
-    char *to = value[VALUE] ? value[VALUE] + i * p->step[VALUE] : NULL;
+    const char *x = value[IN];
+    char *to = value[VALUE], *place = value[PLACE];
     if (to)
         switch (p->element) {
-        case 1: *to = *x; break;
-        case 2: memcpy(to, x, 2); break;
-        case 4: memcpy(to, x, 4); break;
-        default: memcpy(to, x, 8); break;
+        case 1: PUT(uint8_t);
+        case 2: PUT(uint16_t);
+        case 4: PUT(uint32_t);
+        default: PUT(uint64_t);
         }
-    if (value[PLACE])
-        *(int64_t *)(void *)(value[PLACE] + i * p->step[PLACE]) = from;
+    if (place)
+        for (int64_t i = 0; i < p->n; i++)
+            *(int64_t *)(void *)(place + i * p->step[PLACE]) = (int64_t)(e[i] & UINT32_MAX);
+}
+#undef PUT
+
+static int width_of(uint64_t x)
+{
+    return x ? 64 - __builtin_clzll(x) : 0;
 }
 
-static void sort_row(const sort_plan *p, char *const *value, void *entries, void *other)
+/* Entries that agree in the bits sorted by: in the order of the `below` bits that remain of their keys. */
+static void sort_ties(int64_t n, entry *entries, entry *other, const uint64_t *key, int below)
 {
-    if (p->bits <= 32 && p->n <= UINT32_MAX) {
-        packed *e = entries;
-        uint32_t *key = other, flip = p->descending ? UINT32_MAX >> (32 - p->bits) : 0;
-        keys_32(p, value[IN], key);
-        for (int64_t i = 0; i < p->n; i++)
-            e[i] = (packed)(key[i] ^ flip) << 32 | (packed)i;
-        sort_packed(p->n, e, other, 32, p->bits);
-        for (int64_t i = 0; i < p->n; i++)
-            put(p, value, i, (int64_t)(e[i] & UINT32_MAX));
-        return;
+    const uint64_t mask = ((uint64_t)1 << below) - 1;
+    for (int64_t from = 0, to; from < n; from = to) {
+        for (to = from + 1; to < n && entries[to] >> 32 == entries[from] >> 32; to++) {
+        }
+        if (to - from == 1)
+            continue;
+        const uint64_t top = entries[from] >> 32;
+        for (int64_t i = from; i < to;
+             i++) { /* places rise within a tie, and stay in the lower half */
+            uint64_t place = entries[i] & UINT32_MAX;
+            entries[i] = (key[place] & mask) << 32 | place;
+        }
+        const entry *tied =
+            (to - from < RADIX_FROM ? by_merging(to - from, entries + from, other)
+                                    : by_digits(to - from, entries + from, other, below));
+        for (int64_t i = from; i < to; i++)
+            entries[i] = top << 32 | (tied[i - from] & UINT32_MAX);
     }
-    paired *e = entries;
-    uint64_t *key = other, flip = p->descending ? UINT64_MAX : 0;
-    if (p->bits <= 32) { /* more elements than a word can number */
-        keys_32(p, value[IN], other);
+}
+
+/* entries, other and keys have room for p->n each. */
+static void sort_row(const sort_plan *p, char *const *value, entry *entries, entry *other,
+                     uint64_t *key)
+{
+    int bits = p->bits;
+    if (bits <= 32) {
+        uint32_t *narrow = (uint32_t *)(void *)other,
+                 flip = p->descending ? UINT32_MAX >> (32 - bits) : 0;
+        keys_32(p, value[IN], narrow);
         for (int64_t i = 0; i < p->n; i++)
-            e[i].key = ((uint32_t *)other)[i] ^ (flip >> (64 - p->bits));
+            key[i] = narrow[i] ^ flip;
     } else {
+        const uint64_t flip = p->descending ? UINT64_MAX : 0;
+        uint64_t least = UINT64_MAX, most = 0;
         if (p->dtype == CR_F64)
             keys_f64(p->n, value[IN], p->step[IN], key);
         else
             keys_i64(p->n, value[IN], p->step[IN], key);
+        for (int64_t i = 0; i < p->n; i++) {
+            key[i] ^= flip;
+            least = key[i] < least ? key[i] : least;
+            most = key[i] > most ? key[i] : most;
+        }
         for (int64_t i = 0; i < p->n; i++)
-            e[i].key = key[i] ^ flip;
+            key[i] -= least;
+        bits = width_of(most - least);
     }
+    int below = bits > 32 ? bits - 32 : 0;
     for (int64_t i = 0; i < p->n; i++)
-        e[i].place = (uint64_t)i;
-    sort_paired(p->n, e, other, 0, p->bits);
-    for (int64_t i = 0; i < p->n; i++)
-        put(p, value, i, (int64_t)e[i].place);
+        entries[i] = key[i] >> below << 32 | (uint64_t)i;
+    entry *sorted = sort_entries(p->n, entries, other, bits - below);
+    if (below)
+        sort_ties(p->n, sorted, sorted == entries ? other : entries, key, below);
+    put(p, value, sorted);
 }
 
 static void sort_range(void *context, int64_t begin, int64_t end)
 {
     sort_job *job = context;
     const sort_plan *p = job->plan;
-    paired stack[2 * ON_STACK], *entries = stack;
-    if (p->n > ON_STACK) {
-        if ((uint64_t)p->n > SIZE_MAX / (2 * sizeof *entries) ||
-            !(entries = malloc((size_t)p->n * 2 * sizeof *entries))) {
+    entry stack[3 * ON_STACK], *entries = stack;
+    const int64_t room = (p->n + BLOCK - 1) / BLOCK * BLOCK;
+    if (room > ON_STACK) {
+        if ((uint64_t)room > SIZE_MAX / (3 * sizeof *entries) ||
+            !(entries = malloc((size_t)room * 3 * sizeof *entries))) {
             atomic_store(&job->failed, 1);
             return;
         }
@@ -220,7 +279,7 @@ static void sort_range(void *context, int64_t begin, int64_t end)
         cpu_locate(p->rank, p->size, i, at);
         for (int v = 0; v < VALUES; v++)
             value[v] = job->value[v] ? job->value[v] + cpu_place(p->rank, at, p->stride[v]) : NULL;
-        sort_row(p, value, entries, entries + p->n);
+        sort_row(p, value, entries, entries + room, entries + 2 * room);
     }
     if (entries != stack)
         free(entries);
@@ -260,7 +319,7 @@ static cr_status plan_sort(const cpu_call *call, cr_plan **plan)
     const cr_meta *given[VALUES] = {call->in[0], call->out[0], call->out[1]}, *metas[VALUES];
     int rank = given[IN]->rank;
     int64_t dim = cpu_attr_int(call->node, "dim", 0), numel = cpu_numel(given[IN]);
-    if (dim < 0 || dim >= (rank ? rank : 1) ||
+    if (dim < 0 || dim >= (rank ? rank : 1) || (rank && given[IN]->size[dim] > UINT32_MAX) ||
         (given[VALUE] && given[VALUE]->dtype != given[IN]->dtype) ||
         (given[PLACE] && given[PLACE]->dtype != CR_I64))
         return CR_UNSUPPORTED;

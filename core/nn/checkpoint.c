@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cresset/autocast.h>
 #include <cresset/checkpoint.h>
 #include <cresset/ops.h>
 
@@ -14,7 +15,8 @@ typedef struct rerun {
     void *context;
     cr_module *module; /* held */
     uint64_t rng[2];
-    bool preserve_rng;
+    bool preserve_rng, autocast; /* autocast was on, to this dtype */
+    cr_dtype autocast_dtype;
     size_t ninputs, noutputs, nparameters;
     uint8_t given[INPUTS]; /* which inputs are not null */
 } rerun;
@@ -76,9 +78,15 @@ static int again(cr_function_context *context, const rerun *r, cr_tensor *const 
                                "forward");
     }
     spread(r, own, all);
-    int failed = -1;
+    int failed = -1, depth = 0;
+    if (r->autocast || cr_autocast_enabled(NULL)) {
+        const cr_autocast_options cast = {.dtype = r->autocast_dtype, .disabled = !r->autocast};
+        if (!(depth = cr_autocast_begin(NULL, &cast)))
+            return -1;
+    }
     CR_ENABLE_GRAD
         failed = r->function(r->context, all, r->ninputs, outputs, r->noutputs);
+    cr_autocast_end(depth);
     for (size_t i = 0; i < r->noutputs && !failed; i++)
         if (grad_outputs[i] && cr_requires_grad(outputs[i])) {
             outs[nouts] = outputs[i];
@@ -153,6 +161,9 @@ int cr_checkpoint_run(cr_checkpoint_function function, void *context, cr_tensor 
                  .ninputs = ninputs,
                  .noutputs = noutputs,
                  .nparameters = nparameters};
+    r->autocast = cr_autocast_enabled(cr_tensor_device(inputs[0]));
+    if (r->autocast)
+        r->autocast_dtype = cr_autocast_dtype(cr_tensor_device(inputs[0]));
     cr_get_rng_state(r->rng);
     for (size_t i = 0; i < ninputs; i++) {
         r->given[i] = inputs[i] != NULL;

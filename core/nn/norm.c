@@ -1,6 +1,8 @@
 /* BatchNorm1d, 2d, 3d and LayerNorm. */
 #include <string.h>
 
+#include <cresset/swa.h>
+
 #include "core/nn/layer.h"
 
 /* ---- batch norm ---- */
@@ -12,6 +14,7 @@ typedef struct batch_norm {
     double eps, momentum;
     int dims; /* spatial */
     bool no_momentum;
+    bool averages; /* for a while, as if there were no momentum: update_bn */
 } batch_norm;
 
 static bool check_input(const batch_norm *self, const cr_tensor *x)
@@ -47,7 +50,7 @@ static size_t forward_batch_norm(cr_module *module, cr_tensor *const *inputs, si
     if (module->training && self->num_batches_tracked) {
         CR_NO_GRAD
             cr_add_scalar_(self->num_batches_tracked, 1);
-        if (self->no_momentum)
+        if (self->no_momentum || self->averages)
             factor = 1 / (double)cr_item_int(self->num_batches_tracked);
     }
     outputs[0] =
@@ -145,6 +148,44 @@ cr_module *cr_batch_norm2d_with(const cr_batch_norm_options *options)
 cr_module *cr_batch_norm3d_with(const cr_batch_norm_options *options)
 {
     return new_batch_norm(3, options);
+}
+
+/* The batch norm that a module is; null if it is something else. */
+static batch_norm *as_batch_norm(cr_module *module)
+{
+    for (int i = 0; i < 3; i++)
+        if (module->type == &batch_norm_types[i])
+            return (batch_norm *)(void *)module;
+    return NULL;
+}
+
+size_t cr_batch_norm_averages_begin(cr_module *module)
+{
+    size_t count = 0;
+    CR_FOREACH_MODULE(m, module)
+    {
+        batch_norm *norm = as_batch_norm(m.module);
+        if (!norm || !norm->running_mean)
+            continue;
+        norm->averages = true;
+        count++;
+        CR_NO_GRAD {
+            cr_zero_(norm->running_mean);
+            cr_fill_scalar_(norm->running_var, 1);
+            cr_zero_(norm->num_batches_tracked);
+        }
+    }
+    return count;
+}
+
+void cr_batch_norm_averages_end(cr_module *module)
+{
+    CR_FOREACH_MODULE(m, module)
+    {
+        batch_norm *norm = as_batch_norm(m.module);
+        if (norm)
+            norm->averages = false;
+    }
 }
 
 /* ---- layer norm ---- */

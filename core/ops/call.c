@@ -272,6 +272,7 @@ int cr_call(const char *name, const cr_value *args, size_t nargs, const cr_keywo
         if (!last)
             last = op;
         char reason[256];
+        reason[0] = 0;
         bool fits = bind(op, args, nargs, kw, nkw, full, &m, reason, sizeof reason);
         if (!why[0])
             snprintf(why, sizeof why, "%s", reason);

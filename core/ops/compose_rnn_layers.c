@@ -21,6 +21,20 @@ static bool any_grad(const cr_rnn_layer *l)
             cr_requires_grad(l->weight_hh) || cr_requires_grad(l->bias_hh));
 }
 
+/* Brings all to the widest dtype among them: autocast makes the gates narrower than the states are. False after an error. */
+static bool agree(cr_rnn_layer *l)
+{
+    cr_tensor **parts[] = {&l->gates, &l->hx, &l->cx, &l->weight_hh, &l->bias_hh};
+    cr_dtype wide = dtype_of(l->gates);
+    for (int i = 1; i < 5; i++)
+        if (*parts[i])
+            wide = cr_promote_types(wide, dtype_of(*parts[i]));
+    for (int i = 0; i < 5; i++)
+        if (*parts[i] && dtype_of(*parts[i]) != wide && !(*parts[i] = cr_to_dtype(*parts[i], wide)))
+            return false;
+    return true;
+}
+
 /* One layer in one direction: p are its parameters, w_ih, w_hh, b_ih, b_hh, w_hr, as far as there are any. */
 static int run_direction(const rnn_call *call, cr_tensor *x, cr_tensor *const *p, int64_t index,
                          bool project, bool reverse, cr_results *r)
@@ -47,6 +61,8 @@ static int run_direction(const rnn_call *call, cr_tensor *x, cr_tensor *const *p
         return -1;
     if (project)
         return cr_rnn_steps_of(&l, r);
+    if (!agree(&l))
+        return -1;
     cr_tensor *sizes = l.batch_sizes;
     if (sizes && strcmp(cr_tensor_device(sizes), cr_tensor_device(gates)))
         sizes = cr_tensor_to(sizes, cr_tensor_device(gates));

@@ -2,6 +2,8 @@
  * stands in kinds.c. */
 #include "core/optim/optimizer.h"
 
+#include "core/optim/lbfgs.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +36,7 @@ void cr_optimizer_release(cr_optimizer *optimizer)
     for (size_t i = 0; i < optimizer->count; i++)
         group_free(&optimizer->groups[i]);
     free(optimizer->groups);
+    cr_lbfgs_free(optimizer->lbfgs);
     free(optimizer);
 }
 
@@ -168,10 +171,17 @@ int cr_add_param_group_with(cr_optimizer *optimizer, cr_params params,
         X(lr)
         X(momentum)
         X(dampening)
-        X(weight_decay) X(eps) X(alpha) X(rho) X(lr_decay) X(initial_accumulator_value)
-            X(momentum_decay) X(lambd) X(t0)
+        X(weight_decay)
+        X(eps)
+        X(alpha)
+        X(rho)
+        X(lr_decay)
+        X(initial_accumulator_value)
+        X(momentum_decay)
+        X(lambd)
+        X(t0)
 #undef X
-                n.beta1 = cr_given(options->betas[0], n.beta1);
+        n.beta1 = cr_given(options->betas[0], n.beta1);
         n.beta2 = cr_given(options->betas[1], n.beta2);
         n.etaminus = cr_given(options->etas[0], n.etaminus);
         n.etaplus = cr_given(options->etas[1], n.etaplus);
@@ -315,4 +325,20 @@ int cr_optimizer_step(cr_optimizer *optimizer)
     }
     cr_set_grad_enabled(was);
     return failed ? -1 : 0;
+}
+
+cr_tensor *cr_step_closure(cr_optimizer *optimizer, cr_closure *closure, void *context)
+{
+    if (!optimizer || !closure)
+        return cr_error()
+                   ? NULL
+                   : cr_fail("cr_step_closure: %s is null", optimizer ? "closure" : "optimizer");
+    if (optimizer->lbfgs)
+        return cr_lbfgs_step(optimizer, closure, context);
+    bool was = cr_set_grad_enabled(true);
+    cr_tensor *loss = closure(context);
+    cr_set_grad_enabled(was);
+    if (!loss)
+        return cr_error() ? NULL : cr_fail("cr_step_closure: the closure gave no loss");
+    return cr_optimizer_step(optimizer) ? NULL : loss;
 }

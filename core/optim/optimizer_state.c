@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/optim/optimizer.h"
+#include "core/optim/lbfgs.h"
 
 /* How an option is written. PAIR: two numbers side by side; COUNT: a whole number; CHOICE: a flag that PyTorch says with a
  * word or None. */
@@ -164,6 +164,8 @@ cr_state_dict *cr_optimizer_state_dict(const cr_optimizer *optimizer)
     for (size_t g = 0; g < optimizer->count; g++)
         for (size_t i = 0; i < optimizer->groups[g].count && !failed; i++)
             failed = take_state(optimizer, &optimizer->groups[g].states[i], number++, dict);
+    if (optimizer->lbfgs && !failed)
+        failed = cr_lbfgs_save(optimizer->lbfgs, dict);
     number = 0;
     for (size_t g = 0; g < optimizer->count && !failed; number += optimizer->groups[g++].count)
         failed = take_group(optimizer, g, number, dict);
@@ -241,6 +243,8 @@ static int load_state(const cr_optimizer *o, cr_param_group *group, size_t i, si
                       const cr_state_dict *dict)
 {
     char name[NAME];
+    if (o->lbfgs)
+        return 0; /* has none of each parameter */
     cr_param_state *state = &group->states[i];
     const cr_optimizer_kind *kind = o->kind;
     const cr_value *v = cr_state_dict_value(dict, named(name, "state.%zu.step", number));
@@ -284,6 +288,8 @@ int cr_optimizer_load_state_dict(cr_optimizer *optimizer, const cr_state_dict *d
         for (size_t i = 0; i < group->count && !failed; i++)
             failed = load_state(optimizer, group, i, number++, dict);
     }
+    if (optimizer->lbfgs && !failed)
+        failed = cr_lbfgs_load(optimizer->lbfgs, dict, &optimizer->groups[0]);
     cr_set_grad_enabled(was);
     return failed;
 }

@@ -1,5 +1,5 @@
 /* Activation checkpointing, torch.utils.checkpoint: less memory for more work. What happens inside is not recorded on the way
- * forward; the backward runs it once more, recorded, with the same random numbers (Chen et al., 2016). */
+ * forward; the backward runs it once more, recorded, with the same random numbers and autocast (Chen et al., 2016). */
 #ifndef CRESSET_CHECKPOINT_H
 #define CRESSET_CHECKPOINT_H
 

@@ -1,4 +1,4 @@
-/* Files: tensors saved and loaded as safetensors, NumPy's .npy and .npz, and idx.
+/* Files: tensors saved and loaded as safetensors and NumPy's .npy and .npz; loaded from PyTorch's checkpoints and idx.
  *
  * Readers trust nothing: every offset, size, shape and name is checked against what the file holds,
  * memory stays in proportion to the file's size, and a file that is cut short, lies or goes on too
@@ -100,6 +100,16 @@ CR_API int cr_save_npz_with(const cr_save_npz_options *options);
 #define cr_save_npz(...) cr_save_npz_with(&(const cr_save_npz_options){__VA_ARGS__, .end_ = 0})
 #endif
 
+/* ---- PyTorch's checkpoints: what torch.save writes since 1.6 ---- */
+
+/* Reads the zip that torch.save(net.state_dict(), path) writes into a dict of the scope. Dicts and lists within dicts become names
+ * with dots, {"model": {"fc.weight": …}, "epoch": 3} the entries "model.fc.weight" and "epoch"; lists of numbers are one entry.
+ * Tensors are mapped, without reading them, and those that shared a storage share it again; parameters come as plain tensors. The
+ * pickle inside is never run: it may name OrderedDict, torch's storages, Size, dtypes and the two functions that rebuild tensors,
+ * and nothing else. Errors: anything else in it; the older format, which is no zip; a tensor that leaves its storage; complex,
+ * quantised and sparse tensors. */
+CR_API cr_state_dict *cr_load_torch(const char *path);
+
 /* ---- idx: http://yann.lecun.com/exdb/mnist (the format of MNIST and Fashion-MNIST) ---- */
 
 /* Reads an array, plain or gzipped (told by the first bytes, not by the name): uint8, int8, int16,
@@ -107,6 +117,24 @@ CR_API int cr_save_npz_with(const cr_save_npz_options *options);
  * CR_MAX_RANK dimensions, sizes that overflow, that the file can't hold, or that leave bytes over;
  * a damaged gzip stream. */
 CR_API cr_tensor *cr_load_idx(const char *path);
+
+/* ---- images ---- */
+
+/* A PNG file in memory, the caller's to cr_free, and its size: of an image (C, H, W) with 1, 3 or 4
+ * channels, or (H, W), uint8 or floating from 0 to 1. Null and an error for others. */
+CR_API unsigned char *cr_encode_png(cr_tensor *image, size_t *size);
+
+/* ---- CIFAR's binary files: https://www.cs.toronto.edu/~kriz/cifar.html ---- */
+
+typedef struct cr_cifar {
+    cr_tensor *images; /* uint8 (N, 3, 32, 32), in the mapped file */
+    cr_tensor *labels; /* int64 (N) */
+    cr_tensor *coarse; /* CIFAR-100's groups of labels; else null */
+} cr_cifar;
+
+/* Reads a file of CIFAR-10 (labels 1: data_batch_1.bin) or CIFAR-100 (labels 2: train.bin). The tensors are the scope's; images is
+ * null, with the error set, for a size that is no whole number of records. */
+CR_API cr_cifar cr_load_cifar(const char *path, int labels);
 
 /* ---- any file ---- */
 

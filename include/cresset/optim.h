@@ -198,6 +198,22 @@ typedef struct cr_asgd_options {
 } cr_asgd_options;
 CR_API cr_optimizer *cr_asgd_with(cr_params params, const cr_asgd_options *options);
 
+/* L-BFGS (Nocedal, "Updating Quasi-Newton Matrices with Limited Storage", 1980): directions from the
+ * last history_size changes of the gradient, and steps of length lr, or to a point that meets the
+ * strong Wolfe conditions. Its step takes a closure, which it calls many times (cr_step_closure);
+ * it has one group. */
+typedef struct cr_lbfgs_options {
+    double lr;                  /* 1 */
+    int64_t max_iter;           /* of a step: 20 */
+    int64_t max_eval;           /* of a step: 5/4 max_iter */
+    double tolerance_grad;      /* 1e-7: no element of the gradient is larger */
+    double tolerance_change;    /* 1e-9: neither the loss nor a parameter changes more */
+    int64_t history_size;       /* 100 */
+    const char *line_search_fn; /* "strong_wolfe"; null: none */
+    int end_;
+} cr_lbfgs_options;
+CR_API cr_optimizer *cr_lbfgs_with(cr_params params, const cr_lbfgs_options *options);
+
 CR_API cr_optimizer *cr_optimizer_retain(cr_optimizer *optimizer);
 CR_API void cr_optimizer_release(cr_optimizer *optimizer);
 
@@ -233,6 +249,13 @@ CR_API int cr_set_lr(cr_optimizer *optimizer, double lr);
 
 /* One step with the gradients as they are. Returns 0, or an error. */
 CR_API int cr_optimizer_step(cr_optimizer *optimizer);
+
+/* Computes the loss anew: drops the gradients, runs the model, calls cr_backward, and returns the loss
+ * of the scope. */
+typedef cr_tensor *cr_closure(void *context);
+/* One step by a closure, with recording on while it runs: called once before the step, or as often as
+ * LBFGS likes. Returns the (first) loss, or null and an error. */
+CR_API cr_tensor *cr_step_closure(cr_optimizer *optimizer, cr_closure *closure, void *context);
 
 typedef struct cr_zero_grad_options {
     bool set_to_zero; /* fill gradients with zeros instead of dropping them */
@@ -300,6 +323,9 @@ CR_API int cr_clip_grad_value_with_(cr_params params, double clip_value);
 #define cr_asgd(...)                                    \
     cr_asgd_with(CR_PARAMS_(CR_FIRST_(__VA_ARGS__, 0)), \
                  &(const cr_asgd_options){CR_REST_(__VA_ARGS__, .end_ = 0)})
+#define cr_lbfgs(...)                                    \
+    cr_lbfgs_with(CR_PARAMS_(CR_FIRST_(__VA_ARGS__, 0)), \
+                  &(const cr_lbfgs_options){CR_REST_(__VA_ARGS__, .end_ = 0)})
 #define cr_add_param_group(optimizer, ...)                                    \
     cr_add_param_group_with(optimizer, CR_PARAMS_(CR_FIRST_(__VA_ARGS__, 0)), \
                             &(const cr_param_group_options){CR_REST_(__VA_ARGS__, .end_ = 0)})

@@ -141,6 +141,20 @@ typedef struct cr_transform_pad_options {
 /* Errors when used: reflecting further than the image goes. */
 CR_API cr_transform *cr_transform_pad_with(const cr_transform_pad_options *options);
 
+/* ---- looking at them ---- */
+
+typedef struct cr_make_grid_options {
+    int64_t nrow;    /* images in a row: 8 */
+    int64_t padding; /* pixels between and around them: 2 */
+    bool no_padding;
+    bool normalize; /* values from the smallest to the largest become 0 to 1 */
+    double pad_value;
+    int end_;
+} cr_make_grid_options;
+/* Images (N, C, H, W) side by side as one (C or 3, H', W'), as torchvision.utils.make_grid: grey ones
+ * get three channels. */
+CR_API cr_tensor *cr_make_grid_with(cr_tensor *images, const cr_make_grid_options *options);
+
 /* ---- data sets ---- */
 
 typedef struct cr_transform_dataset_options {
@@ -162,7 +176,7 @@ typedef struct cr_image_folder_options {
     const char *root; /* holds a folder a class, each with its images, also in folders below */
     cr_transform *transform; /* null: none */
     const char *extensions;  /* ".png .jpg .jpeg .ppm .pgm" unless given; compared without case */
-    cr_image_reader reader;  /* null: binary PPM and PGM are read here, nothing else */
+    cr_image_reader reader;  /* null: PNG and JPEG (image.h), binary PPM and PGM, as RGB */
     void *reader_context;
     uint64_t seed; /* of the transform; 0: cr_initial_seed() */
     int end_;
@@ -195,7 +209,11 @@ CR_API const char *cr_image_folder_class(const cr_dataset *dataset, int64_t inde
         &(const cr_random_resized_crop_options){__VA_ARGS__, .end_ = 0})
 #define cr_transform_random_rotation(...) \
     cr_transform_random_rotation_with(&(const cr_random_rotation_options){__VA_ARGS__, .end_ = 0})
-#define cr_transform_pad(...) cr_transform_pad_with(&(const cr_transform_pad_options){__VA_ARGS__, .end_ = 0})
+#define cr_transform_pad(...) \
+    cr_transform_pad_with(&(const cr_transform_pad_options){__VA_ARGS__, .end_ = 0})
+#define cr_make_grid(...)                        \
+    cr_make_grid_with(CR_FIRST_(__VA_ARGS__, 0), \
+                      &(const cr_make_grid_options){CR_REST_(__VA_ARGS__, .end_ = 0)})
 #define cr_transform_dataset(...) \
     cr_transform_dataset_with(&(const cr_transform_dataset_options){__VA_ARGS__, .end_ = 0})
 #define cr_image_folder(...) \

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 
 expect 0 "$cresset" --help
-for name in train summary backends ops bench version; do
+for name in train eval predict convert summary backends ops bench conform version; do
     expect 0 "$cresset" --help
     says out "$name"
     expect 0 "$cresset" "$name" --help

@@ -79,11 +79,8 @@ CR_FORWARD(GptBlock, x)
         cr_view(cr_forward(self->qkv, cr_forward(self->n1, x)), CR_INTS(b, t, 3, HEADS, d / HEADS));
     qkv = cr_permute(qkv, CR_INTS(2, 0, 3, 1, 4));
     cr_tensor *q = cr_select(qkv, 0, 0), *k = cr_select(qkv, 0, 1), *v = cr_select(qkv, 0, 2);
-    cr_tensor *s = cr_mul_scalar(cr_matmul(q, cr_transpose(k, -1, -2)), 1 / 8.0);
-    cr_tensor *later = cr_triu(cr_ones(CR_INTS(t, t), .dtype = CR_B8), .diagonal = 1);
-    s = cr_masked_fill_scalar(s, later, -INFINITY);
-    cr_tensor *mixed =
-        cr_reshape(cr_transpose(cr_matmul(cr_softmax(s, -1), v), 1, 2), CR_INTS(b, t, d));
+    cr_tensor *heads = cr_scaled_dot_product_attention(q, k, v, .is_causal = true);
+    cr_tensor *mixed = cr_reshape(cr_transpose(heads, 1, 2), CR_INTS(b, t, d));
     x = cr_add(x, cr_forward(self->o, mixed));
     return cr_add(x, cr_forward(self->v, cr_gelu(cr_forward(self->u, cr_forward(self->n2, x)))));
 }
@@ -137,6 +134,28 @@ static void mlp(void)
     bench_row("train/mlp_b128_adam", "images/s", 128, do_step, &s);
 }
 
+/* Steps of Adam alone, over a few large parameters and over many small ones. */
+static void do_adam(void *optimizer)
+{
+    cr_step((cr_optimizer *)optimizer);
+}
+
+static void adam(void)
+{
+    const int64_t large[6] = {784 * 512, 512, 512 * 512, 512, 5120, 10};
+    cr_tensor *params[200];
+    for (int many = 0; many < 2; many++) {
+        int count = many ? 200 : 6;
+        for (int i = 0; i < count; i++) {
+            int64_t n = many ? 1000 : large[i];
+            params[i] = cr_requires_grad_(cr_randn(CR_INTS(n)), 1);
+            cr_set_grad(params[i], cr_randn(CR_INTS(n)));
+        }
+        cr_optimizer *optimizer = cr_adam(cr_make_tensors(params, count));
+        bench_row(many ? "adam/200x1000" : "adam/mlp", "us", 1, do_adam, optimizer);
+    }
+}
+
 static void resnet(void)
 {
     step s = {.net = make_resnet18()};
@@ -165,6 +184,9 @@ void bench_models(void)
     if (bench_wants("train/mlp"))
         CR_SCOPE
             mlp();
+    if (bench_wants("adam/"))
+        CR_SCOPE
+            adam();
     if (bench_wants("train/resnet18") || bench_wants("infer/resnet18"))
         CR_SCOPE
             resnet();

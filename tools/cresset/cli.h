@@ -16,7 +16,7 @@ typedef struct command {
 } command;
 
 extern const command train_command, summary_command, backends_command, ops_command, version_command,
-    bench_command, conform_command;
+    bench_command, conform_command, eval_command, predict_command, convert_command;
 
 /* One option: --name VALUE into a string, an integer, a number, or a flag. Ended by a null name. */
 typedef enum option_kind { OPTION_TEXT, OPTION_INT, OPTION_NUMBER, OPTION_FLAG } option_kind;

@@ -30,6 +30,9 @@ verdict sample_run(const sample_file *file, const cJSON *sample, const char *dev
 /* Compares the second derivative of a sample that has a first one with finite differences (cr_gradgradcheck). */
 verdict sample_run_second(const sample_file *file, const cJSON *sample, const char *device);
 
+/* Whether the sample's call goes through with another dtype for its first tensor and all tensors of the same one. */
+bool sample_takes(const sample_file *file, const cJSON *sample, const char *device, cr_dtype dtype);
+
 /* The tests of memory alone: allocation, copies, fills and views. Returns how many failed, after a line for each on stdout. */
 int conform_memory(const char *device, bool quiet);
 

@@ -143,6 +143,8 @@ typedef struct call {
     cr_tensor *wants[MOST_LIST]; /* those that require grad, in order */
     int nwants;
     cr_tensor *const *given; /* stand for those, if not null */
+    /* If set, what the first tensor's dtype becomes, and all others' of that dtype. */
+    cr_dtype cast, first;
     int64_t elements;
     int64_t ints[MOST_ARGS][MOST_LIST];
     double floats[MOST_ARGS][MOST_LIST];
@@ -186,6 +188,10 @@ static cr_tensor *tensor_of(call *c, const cJSON *form)
                 CR_SOME((int64_t)cJSON_GetNumberValue(cJSON_GetObjectItem(form, "offset"))));
     if (t)
         c->elements += cr_tensor_numel(t);
+    if (c->cast && t) {
+        c->first = c->first ? c->first : cr_tensor_dtype(t);
+        return cr_tensor_dtype(t) == c->first ? cr_to_dtype(t, c->cast) : t;
+    }
     if (cJSON_IsTrue(cJSON_GetObjectItem(form, "grad")) && c->nwants < MOST_LIST)
         c->wants[c->nwants++] = t = cr_requires_grad_(size ? cr_detach(t) : t, true);
     return t;
@@ -264,7 +270,9 @@ static int forward(call *c, const cJSON *sample, cr_tensor **outs)
     cJSON_ArrayForEach(e, cJSON_GetObjectItem(sample, "kw")) if (nkw < MOST_ARGS) kw[nkw++] =
         (cr_keyword){e->string, value_of(c, e)};
     const char *op = cJSON_GetStringValue(cJSON_GetObjectItem(sample, "op"));
-    if (cr_error() || cr_call(op, args, nargs, kw, nkw, results, 8, &nresults))
+    if (cr_error() || cr_call(op, args, nargs, kw, nkw, results, 8, &nresults) ||
+        cr_synchronize(
+            c->device)) /* a device may find an index out of bounds later than the call */
         return -1;
     for (size_t i = 0; i < nresults && i < 8; i++) {
         if (results[i].tag == CR_TENSOR && count < MOST_OUTS)
@@ -425,4 +433,17 @@ verdict sample_run_second(const sample_file *file, const cJSON *sample, const ch
         cr_clear_error();
     }
     return v;
+}
+
+bool sample_takes(const sample_file *file, const cJSON *sample, const char *device, cr_dtype dtype)
+{
+    bool takes = false;
+    static call c; /* large */
+    c = (call){.file = file, .device = device, .cast = dtype};
+    CR_SCOPE {
+        cr_tensor *outs[MOST_OUTS];
+        takes = forward(&c, sample, outs) >= 0 && !cr_error();
+    }
+    cr_clear_error();
+    return takes;
 }

@@ -1,6 +1,8 @@
 /* cresset ops --coverage: which names of PyTorch's lists the table has, and what is missing. */
 #include "coverage.h"
 
+#include "op_dtypes.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,17 +72,23 @@ static void print_cell(const char *text)
     }
 }
 
-void print_page(void)
+int print_page(void)
 {
     static const char *const kinds[] = {"primitive", "memory", "kernel", "composite", "view"};
     cr_op_info info;
+    uint16_t *dtypes = op_dtypes();
+    if (!dtypes)
+        return -1;
     printf("# Operations\n\nMade by `cresset ops --page` from the table, `core/ops/ops.def`. "
            "*primitive*: every backend computes it; *kernel*: a\n"
            "backend may, else it is decomposed; *composite*: always said with others, which also "
            "give its derivative; *view*: another look at\n"
            "the same memory; *memory*: the core allocates. In-place (`_`) and out forms are made "
-           "from these rows and not listed.\n\n"
-           "| schema | | kind | derivative |\n|---|---|---|---|\n");
+           "from these rows and not listed.\n\nDtypes are those that the cpu backend takes for the "
+           "first tensor (and all of its "
+           "dtype) in the conformance samples; none\nare given where there is no sample. Complex "
+           "numbers are left out.\n\n"
+           "| schema | | dtypes | kind | derivative |\n|---|---|---|---|---|\n");
     for (size_t i = 0; i < cr_op_count(); i++) {
         const char *name = cr_op_name(i);
         size_t bare = strcspn(name, ".");
@@ -93,10 +101,15 @@ void print_page(void)
         print_cell(info.schema);
         printf("` | ");
         print_cell(info.summary);
-        printf(" | %s | %s |\n", kinds[info.kind],
+        printf(" | ");
+        print_op_dtypes(dtypes[i]);
+        printf(" | %s%s | %s |\n", kinds[info.kind],
+               info.kind == CR_OP_PRIMITIVE && info.decomposes ? ", in part decomposed" : "",
                info.derivative                ? "yes"
                : info.kind == CR_OP_COMPOSITE ? "by its parts"
                : info.kind == CR_OP_VIEW      ? "yes"
                                               : "no");
     }
+    free(dtypes);
+    return 0;
 }

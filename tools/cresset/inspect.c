@@ -95,10 +95,8 @@ static int run_ops(int argc, char **argv)
                    ? 0
                    : CLI_FAILED;
     }
-    if (page) {
-        print_page();
-        return 0;
-    }
+    if (page)
+        return print_page() ? report_error() : 0;
     size_t shown = 0;
     for (size_t i = 0; i < cr_op_count(); i++) {
         const char *op = cr_op_name(i);

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static const command *const commands[] = {&train_command,  &summary_command, &backends_command,
-                                          &ops_command,    &bench_command,   &conform_command,
-                                          &version_command};
+static const command *const commands[] = {
+    &train_command,    &eval_command, &predict_command, &convert_command, &summary_command,
+    &backends_command, &ops_command,  &bench_command,   &conform_command, &version_command};
 enum { NCOMMANDS = sizeof commands / sizeof *commands };
 
 void print_help(const command *c)

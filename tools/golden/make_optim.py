@@ -2,7 +2,8 @@
 
     python tools/golden/make_optim.py tests/golden        (with torch 1.13)
 
-trajectories.safetensors holds parameters after some of 50 steps, schedules.safetensors learning rates. Same bytes each time.
+trajectories.safetensors holds parameters after some of 50 steps and the state after ten, lbfgs.safetensors
+LBFGS's with its losses and counts, schedules.safetensors learning rates. Same bytes each time.
 """
 
 import math
@@ -14,7 +15,7 @@ from torch import nn, optim
 from torch.optim import lr_scheduler as schedules
 from torch.optim.swa_utils import SWALR
 
-from make_nn import save
+from safetensors_writer import save
 
 
 # The loss whose parameters are optimised: Σ (p - target)² · scale, over two parameters; the second one's gradient is missing
@@ -83,6 +84,68 @@ def trajectory_cases():
             if step in (1, 2, 5, 50):
                 for i in range(2):
                     out[f"{name}.{step}.{i}"] = params[i].detach().clone()
+    out.update(state_cases(start, target, scale))
+    return out
+
+
+# What PyTorch's state dict holds after ten steps, and where ten more lead.
+def state_cases(start, target, scale):
+    out = {}
+    for name, kind, options, late in optimisers():
+        if name not in RESUMED:
+            continue
+        params = [p.clone().requires_grad_() for p in start]
+        optimiser = kind(params, **options)
+        for step in range(1, 21):
+            optimiser.zero_grad(set_to_none=True)
+            sum(((p - t) ** 2 * s).sum() for p, t, s in zip(params, target, scale)).backward()
+            optimiser.step()
+            if step % 10 == 0:
+                for i in range(2):
+                    out[f"{name}.at{step}.{i}"] = params[i].detach().clone()
+            if step == 10:
+                for number, state in optimiser.state_dict()["state"].items():
+                    for key, value in state.items():
+                        if value is not None:
+                            out[f"{name}.state.{number}.{key}"] = torch.as_tensor(value).clone()
+    return out
+
+
+RESUMED = ("sgd_momentum", "adam_amsgrad", "adamw", "adamax", "nadam", "radam", "rmsprop_both", "rprop", "adagrad", "adadelta", "asgd_options")
+
+
+# LBFGS, on a curved valley over two parameters (no sum of separate terms); steps of few iterations each.
+def lbfgs():
+    yield "lbfgs", dict(lr=0.1, max_iter=4)
+    yield "lbfgs_wolfe", dict(line_search_fn="strong_wolfe", max_iter=5)
+    yield "lbfgs_history", dict(line_search_fn="strong_wolfe", max_iter=3, history_size=3, lr=0.8)
+
+
+def valley(a, b):
+    return ((1 - a) ** 2).sum() + 3 * ((b.reshape(2, 3)[:, :2] - a[:, :2] ** 2) ** 2).sum() + (b ** 4).sum() * 0.1
+
+
+def lbfgs_cases():
+    a0, b0 = torch.randn(2, 3, dtype=torch.float64), torch.randn(6, dtype=torch.float64)
+    out = {"a": a0, "b": b0}
+    for name, options in lbfgs():
+        params = [a0.clone().requires_grad_(), b0.clone().requires_grad_()]
+        optimiser = optim.LBFGS(params, **options)
+
+        def closure():
+            optimiser.zero_grad(set_to_none=True)
+            loss = valley(*params)
+            loss.backward()
+            return loss
+
+        losses = []
+        for step in range(1, 51):
+            losses.append(optimiser.step(closure).item())
+            if step in (1, 2, 5, 50):
+                out[f"{name}.{step}.0"], out[f"{name}.{step}.1"] = [p.detach().clone() for p in params]
+        state = optimiser.state[params[0]]
+        out[f"{name}.losses"] = torch.tensor(losses, dtype=torch.float64)
+        out[f"{name}.counts"] = torch.tensor([state["n_iter"], state["func_evals"]])
     return out
 
 
@@ -151,6 +214,7 @@ def schedule_cases():
 def main(folder):
     torch.manual_seed(2)
     save(folder / "optim" / "trajectories.safetensors", trajectory_cases())
+    save(folder / "optim" / "lbfgs.safetensors", lbfgs_cases())
     save(folder / "optim" / "schedules.safetensors", schedule_cases())
 
 

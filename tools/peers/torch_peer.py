@@ -141,9 +141,13 @@ class Block(nn.Module):
     def forward(self, x):
         b, t, d = x.shape
         q, k, v = self.qkv(self.n1(x)).view(b, t, 3, self.h, d // self.h).permute(2, 0, 3, 1, 4)
-        s = (q @ k.transpose(-1, -2)) * (d // self.h) ** -0.5
-        s = s.masked_fill(torch.ones(t, t, dtype=torch.bool, device=x.device).triu(1), float("-inf"))
-        x = x + self.o((s.softmax(-1) @ v).transpose(1, 2).reshape(b, t, d))
+        if hasattr(F, "scaled_dot_product_attention"):   # from PyTorch 2.0 on
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        else:
+            s = (q @ k.transpose(-1, -2)) * (d // self.h) ** -0.5
+            s = s.masked_fill(torch.ones(t, t, dtype=torch.bool, device=x.device).triu(1), float("-inf"))
+            y = s.softmax(-1) @ v
+        x = x + self.o(y.transpose(1, 2).reshape(b, t, d))
         return x + self.v(F.gelu(self.u(self.n2(x))))
 
 
@@ -177,6 +181,11 @@ with torch.no_grad():
     timed("infer/lenet_b1", "us", 1, lambda: net(x))
 net = nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 10))
 timed("train/mlp_b128_adam", "images/s", 128, trainer(net, torch.optim.Adam(net.parameters()), randn(128, 784), torch.randint(10, (128,), device=dev)))
+for name, sizes in (("adam/mlp", [784 * 512, 512, 512 * 512, 512, 5120, 10]), ("adam/200x1000", [1000] * 200)):
+    params = [randn(n).requires_grad_() for n in sizes]
+    for p in params:
+        p.grad = randn(p.numel())
+    timed(name, "us", 1, torch.optim.Adam(params).step)
 net = resnet18()
 timed("train/resnet18_b8_32px", "images/s", 8, trainer(net, torch.optim.SGD(net.parameters(), .01, .9), randn(8, 3, 32, 32), torch.randint(10, (8,), device=dev)), repeats=5)
 net.eval()

@@ -100,16 +100,15 @@ START_TEST(row_major_and_empty_memory_come_in)
 {
     managed m = sample();
     m.t.strides = NULL;
+    int64_t none[2] = {0, 3};
+    managed empty = m, zero = m; /* they outlive the scope, which gives them back */
+    empty.t.shape = none;
+    empty.t.data = NULL;
+    zero.t.ndim = 0;
+    zero.t.shape = NULL;
     CR_SCOPE {
         ck_assert(cr_equal(import(&m), cr_tensor_f32(CR_INTS(2, 3), 1, 2, 3, 4, 5, 6)));
-        int64_t none[2] = {0, 3};
-        managed empty = m;
-        empty.t.shape = none;
-        empty.t.data = NULL;
         ck_assert_int_eq(cr_tensor_numel(import(&empty)), 0);
-        managed zero = m;
-        zero.t.ndim = 0;
-        zero.t.shape = NULL;
         ck_assert(cr_item(import(&zero)) == 1);
     }
     ck_assert_int_eq(deleted, 3);

@@ -104,6 +104,23 @@ START_TEST(modules_of_many_outputs_and_absent_inputs)
 }
 END_TEST
 
+START_TEST(autocast_is_the_same_in_both_runs)
+{
+    cr_tensor *x = cr_randn(CR_INTS(3, 4)), *a = NULL, *b = NULL;
+    for (int i = 0; i < 2; i++) {
+        cr_module *net = make_net(0);
+        cr_tensor *y = NULL;
+        CR_AUTOCAST ("cpu")
+            y = i ? cr_checkpoint(net, x) : cr_forward(net, x);
+        ck_assert_int_eq(cr_tensor_dtype(y), CR_BF16);
+        ck_assert_int_eq(cr_backward(cr_sum(y)), 0);
+        *(i ? &b : &a) = cr_grad(cr_get_parameter(net, "0.weight"));
+    }
+    assert_close("gradient", b, a, 0);
+    assert_no_error();
+}
+END_TEST
+
 static int fails(void *context, cr_tensor *const *in, size_t n, cr_tensor **out, size_t nout)
 {
     (void)context, (void)in, (void)n, (void)out, (void)nout;
@@ -169,6 +186,7 @@ int main(void)
     tcase_add_test(all, nothing_inside_is_recorded);
     tcase_add_test(all, checkpoints_can_be_differentiated_twice);
     tcase_add_test(all, modules_of_many_outputs_and_absent_inputs);
+    tcase_add_test(all, autocast_is_the_same_in_both_runs);
     tcase_add_test(all, mistakes_are_told);
     tcase_add_test(all, gradients_gather_over_parts_of_a_batch);
     suite_add_tcase(suite, all);

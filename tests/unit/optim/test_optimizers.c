@@ -1,4 +1,6 @@
 /* Optimisers: 50 steps as PyTorch takes them, groups, saving and loading, clipping, errors. */
+#include <unistd.h>
+
 #include "nn/golden.h"
 
 static cr_state_dict *values;
@@ -18,9 +20,9 @@ static void load(void)
     values = cr_load("tests/golden/optim/trajectories.safetensors");
     ck_assert_msg(values != NULL, "%s", cr_error());
     for (int i = 0; i < 2; i++) {
-        start[i] = value("start", i);
-        target[i] = value("target", i);
-        scale[i] = value("scale", i);
+        start[i] = cr_tensor_to(value("start", i), cr_default_device());
+        target[i] = cr_tensor_to(value("target", i), cr_default_device());
+        scale[i] = cr_tensor_to(value("scale", i), cr_default_device());
     }
 }
 
@@ -195,6 +197,168 @@ START_TEST(a_state_dict_resumes_where_it_was_taken)
 }
 END_TEST
 
+/* Each kind, with options that use all its states. */
+static cr_optimizer *make_kind(int kind, cr_tensors ps)
+{
+    switch (kind) {
+    case 0: return cr_sgd(ps, .lr = 0.02, .momentum = 0.9, .nesterov = true);
+    case 1: return cr_adam(ps, .amsgrad = true);
+    case 2: return cr_adamw(ps, .lr = 0.05);
+    case 3: return cr_sparse_adam(ps, .lr = 0.05);
+    case 4: return cr_adamax(ps);
+    case 5: return cr_nadam(ps);
+    case 6: return cr_radam(ps, .lr = 0.05);
+    case 7: return cr_rmsprop(ps, .momentum = 0.5, .centered = true, .eps = 1e-3);
+    case 8: return cr_rprop(ps);
+    case 9: return cr_adagrad(ps, .initial_accumulator_value = 0.1, .lr_decay = 0.1);
+    case 10: return cr_adadelta(ps);
+    default: return cr_asgd(ps, .t0 = 5, .lambd = 0.1);
+    }
+}
+
+/* Through a file after eight steps, the first three of which had no gradient for one parameter, and at another rate: the same
+ * bits as without. */
+START_TEST(every_kind_resumes_exactly_from_a_file)
+{
+    for (int kind = 0; kind < 12; kind++) {
+        cr_tensor *expected[2];
+        for (int cut = 0; cut < 2; cut++) {
+            cr_optimizer *optimizer = make_kind(kind, fresh());
+            cr_set_lr(optimizer, 0.03);
+            for (int n = 1; n <= 16; n++) {
+                step(optimizer, n <= 3 ? 1 : 2);
+                if (!cut || n != 8)
+                    continue;
+                char path[] = "/tmp/cresset-optimizer-XXXXXX";
+                int file = mkstemp(path);
+                ck_assert_int_ge(file, 0);
+                close(file);
+                ck_assert_msg(!cr_save(path, cr_optimizer_state_dict(optimizer)), "%s", cr_error());
+                optimizer = make_kind(kind, cr_make_tensors(params, 2));
+                ck_assert_msg(!cr_optimizer_load_state_dict(optimizer, cr_load(path)), "%s",
+                              cr_error());
+                unlink(path);
+            }
+            for (int i = 0; i < 2; i++) {
+                if (cut)
+                    ck_assert_msg(cr_equal(params[i], expected[i]), "kind %d", kind);
+                else
+                    expected[i] = cr_clone(cr_detach(params[i]));
+            }
+        }
+    }
+    assert_no_error();
+}
+END_TEST
+
+/* An optimiser that goes on from PyTorch's state after ten steps, which holds tensors for all, its counts among them. */
+START_TEST(pytorchs_state_is_gone_on_from)
+{
+    static const char *const names[12] = {
+        "sgd_momentum", "adam_amsgrad", "adamw", NULL,      "adamax",   "nadam",
+        "radam",        "rmsprop_both", "rprop", "adagrad", "adadelta", "asgd_options"};
+    for (int kind = 0; kind < 12; kind++) {
+        const char *name = names[kind];
+        char prefix[64];
+        if (!name)
+            continue;
+        snprintf(prefix, sizeof prefix, "%s.at10", name);
+        fresh();
+        for (int i = 0; i < 2; i++)
+            CR_NO_GRAD
+                cr_copy_(params[i], cr_tensor_to(value(prefix, i), cr_default_device()));
+        cr_tensors both = cr_make_tensors(params, 2);
+        cr_optimizer *optimizer =
+            kind == 0    ? cr_sgd(both, .lr = 0.02, .momentum = 0.9)
+            : kind == 1  ? cr_adam(both, .lr = 0.05, .amsgrad = true)
+            : kind == 6  ? cr_radam(both, .lr = 0.05)
+            : kind == 7  ? cr_rmsprop(both, .lr = 0.01, .momentum = 0.5, .eps = 1e-3,
+                                      .centered = true, .maximize = true)
+            : kind == 9  ? cr_adagrad(both, .lr = 0.3)
+            : kind == 11 ? cr_asgd(both, .lr = 0.05, .lambd = 0.01, .alpha = 0.6, .t0 = 10,
+                                   .weight_decay = 0.1)
+            : kind == 5  ? cr_nadam(both)
+                         : make_kind(kind, both);
+        cr_state_dict *dict = cr_optimizer_state_dict(optimizer);
+        int length = snprintf(prefix, sizeof prefix, "%s.", name), entries = 0;
+        CR_FOREACH_STATE(s, values)
+        if (!strncmp(s.name, prefix, (size_t)length) && !strncmp(s.name + length, "state.", 6)) {
+            ck_assert_int_eq(cr_state_dict_set(dict, s.name + length, s.tensor), 0);
+            entries++;
+        }
+        ck_assert_msg(entries >= 2, "%s has %d entries", name, entries);
+        ck_assert_msg(!cr_optimizer_load_state_dict(optimizer, dict), "%s: %s", name, cr_error());
+        for (int n = 0; n < 10; n++)
+            step(optimizer, 2);
+        snprintf(prefix, sizeof prefix, "%s.at20", name);
+        for (int i = 0; i < 2; i++)
+            assert_close(prefix, params[i], value(prefix, i), 2e-5);
+    }
+    assert_no_error();
+}
+END_TEST
+
+/* A parameter in a group of its own takes the steps of an optimiser with those options. */
+START_TEST(groups_of_every_kind_follow_their_options)
+{
+    for (int kind = 0; kind < 12; kind++) {
+        cr_tensor *apart[2];
+        for (int way = 0; way < 2; way++) {
+            fresh();
+            cr_optimizer *one = make_kind(kind, cr_make_tensors(params, 1)), *other = NULL;
+            if (way) {
+                ck_assert_msg(!cr_add_param_group(one, cr_make_tensors(params + 1, 1)), "%s",
+                              cr_error());
+                ck_assert_int_eq(cr_param_group_set(one, 1, "lr", 0.004), 0);
+            } else {
+                other = make_kind(kind, cr_make_tensors(params + 1, 1));
+                cr_set_lr(other, 0.004);
+            }
+            for (int n = 0; n < 6; n++) {
+                cr_zero_grad(one);
+                if (other)
+                    cr_zero_grad(other);
+                differentiate(2);
+                ck_assert_msg(!cr_step(one), "%s", cr_error());
+                ck_assert(!other || !cr_step(other));
+            }
+            for (int i = 0; i < 2; i++) {
+                if (way)
+                    ck_assert_msg(cr_equal(params[i], apart[i]), "kind %d", kind);
+                else
+                    apart[i] = cr_clone(cr_detach(params[i]));
+            }
+        }
+    }
+    assert_no_error();
+}
+END_TEST
+
+START_TEST(adagrad_and_asgd_have_pytorchs_state)
+{
+    cr_optimizer *adagrad = cr_adagrad(fresh(), .initial_accumulator_value = 0.5);
+    cr_state_dict *dict = cr_optimizer_state_dict(adagrad); /* before any step */
+    ck_assert_double_eq(cr_item(cr_max(cr_state_dict_get(dict, "state.1.sum"))), 0.5);
+    ck_assert_double_eq(cr_state_dict_value(dict, "state.0.step")->as.f, 0);
+    ck_assert_double_eq(cr_state_dict_value(dict, "param_groups.0.initial_accumulator_value")->as.f,
+                        0.5);
+    ck_assert_ptr_null(cr_state_dict_value(dict, "param_groups.0.betas"));
+    cr_optimizer *asgd = cr_asgd(fresh(), .t0 = 1);
+    step(asgd, 2);
+    step(asgd, 2);
+    step(asgd, 2);
+    dict = cr_optimizer_state_dict(asgd);
+    ck_assert_double_eq(cr_state_dict_value(dict, "state.0.mu")->as.f, 0.5);
+    ck_assert_ptr_nonnull(cr_state_dict_get(dict, "state.0.ax"));
+    cr_optimizer *rprop = cr_rprop(fresh());
+    step(rprop, 2);
+    dict = cr_optimizer_state_dict(rprop);
+    ck_assert_double_eq(cr_state_dict_value(dict, "param_groups.0.etas")->as.floats[1], 1.2);
+    ck_assert_double_eq(cr_state_dict_value(dict, "param_groups.0.step_sizes")->as.floats[1], 50);
+    assert_no_error();
+}
+END_TEST
+
 START_TEST(a_state_dict_has_pytorchs_names)
 {
     cr_optimizer *adam = cr_adam(fresh(), .lr = 0.1);
@@ -289,6 +453,42 @@ START_TEST(a_training_loop_lowers_the_loss_and_keeps_memory)
 }
 END_TEST
 
+static cr_op_counts counts_of(const char *op)
+{
+    cr_op_counts counts[512], none = {.op = op};
+    size_t n = cr_device_op_counts(NULL, counts, 512);
+    for (size_t i = 0; i < n && i < 512; i++)
+        if (!strcmp(counts[i].op, op))
+            return counts[i];
+    return none;
+}
+
+static uint64_t runs_of(cr_op_counts c)
+{
+    return c.native + c.decomposed + c.fallback;
+}
+
+START_TEST(many_parameters_step_in_one_operation)
+{
+    enum { MANY = 300 };
+    cr_tensor *many[MANY];
+    for (int i = 0; i < MANY; i++) {
+        many[i] = cr_requires_grad_(cr_ones(CR_INTS(i % 7 + 1, 3)), 1);
+        cr_set_grad(many[i], cr_full_like(many[i], i + 1));
+    }
+    cr_optimizer *adam = cr_adam(cr_make_tensors(many, MANY), .lr = 0.5);
+    cr_op_counts before = counts_of("_fused_adam_");
+    ck_assert_msg(!cr_step(adam), "%s", cr_error());
+    cr_op_counts after = counts_of("_fused_adam_");
+    ck_assert_uint_eq(runs_of(after), runs_of(before) + 1);
+    if (!strcmp(cr_default_device(), "cpu") && !getenv("CRESSET_ONLY_PRIMITIVES"))
+        ck_assert_uint_eq(after.native, before.native + 1);
+    for (int i = 0; i < MANY; i++) /* the first step is lr, whatever the gradient */
+        ck_assert_double_eq_tol(cr_item(cr_max(cr_detach(many[i]))), 0.5, 1e-5);
+    assert_no_error();
+}
+END_TEST
+
 START_TEST(clipping_bounds_gradients_as_pytorch_does)
 {
     cr_tensors both = fresh();
@@ -306,7 +506,7 @@ START_TEST(clipping_bounds_gradients_as_pytorch_does)
     for (int i = 0; i < 2; i++)
         ck_assert(cr_item(cr_max(cr_abs(cr_grad(params[i])))) <= 0.125);
     assert_no_error();
-    cr_set_grad(params[0], cr_full(CR_INTS(3, 2), INFINITY));
+    cr_set_grad(params[0], cr_full_like(params[0], INFINITY));
     ck_assert_ptr_null(cr_clip_grad_norm_(both, 1.0, .error_if_nonfinite = true));
     assert_error_has("non-finite");
 }
@@ -323,6 +523,14 @@ START_TEST(options_out_of_range_are_refused)
     assert_error("Nesterov momentum requires a momentum and zero dampening");
     ck_assert_ptr_null(cr_adam(both, .betas = {0.9, 1}));
     assert_error("Invalid beta parameter at index 1: 1");
+    ck_assert_ptr_null(cr_rprop(both, .etas = {1.5, 1.2}));
+    assert_error("Invalid eta values: 1.5, 1.2");
+    ck_assert_ptr_null(cr_adadelta(both, .rho = 2));
+    assert_error("Invalid rho value: 2");
+    ck_assert_ptr_null(cr_rmsprop(both, .alpha = -1));
+    assert_error("Invalid alpha value: -1");
+    ck_assert_ptr_null(cr_sparse_adam(both, .lr = CR_ZERO));
+    assert_error("Invalid learning rate: 0");
     ck_assert_ptr_null(cr_adam(cr_relu_layer()));
     assert_error("optimizer got an empty parameter list");
     ck_assert_ptr_null(cr_adam(CR_TENSORS(params[0], params[0])));
@@ -347,10 +555,15 @@ int main(void)
     tcase_add_test(all, rmsprop_and_rprop_follow_pytorch);
     tcase_add_test(all, adagrad_adadelta_and_asgd_follow_pytorch);
     tcase_add_test(all, a_state_dict_resumes_where_it_was_taken);
+    tcase_add_test(all, every_kind_resumes_exactly_from_a_file);
+    tcase_add_test(all, pytorchs_state_is_gone_on_from);
+    tcase_add_test(all, groups_of_every_kind_follow_their_options);
+    tcase_add_test(all, adagrad_and_asgd_have_pytorchs_state);
     tcase_add_test(all, a_state_dict_has_pytorchs_names);
     tcase_add_test(all, groups_have_options_of_their_own);
     tcase_add_test(all, an_optimiser_of_a_module_takes_each_parameter_once);
     tcase_add_test(all, a_training_loop_lowers_the_loss_and_keeps_memory);
+    tcase_add_test(all, many_parameters_step_in_one_operation);
     tcase_add_test(all, clipping_bounds_gradients_as_pytorch_does);
     tcase_add_test(all, options_out_of_range_are_refused);
     suite_add_tcase(suite, all);

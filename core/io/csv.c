@@ -1,0 +1,537 @@
+/* Tables of comma-separated values. One pass reads numbers where they are and remembers of texts where they lie; a column that turns
+ * out to hold texts is read once more, as categories. */
+#include <cresset/csv.h>
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cresset/ops.h>
+
+#include "core/base/error.h"
+#include "core/base/file.h"
+#include "core/base/map.h"
+#include "core/base/text.h"
+#include "core/io/csv_cell.h"
+#include "core/io/memory.h"
+
+enum { COLUMNS_MOST = 100000 };
+
+typedef struct column {
+    char *name;
+    cr_column_kind kind;
+    int64_t missing;
+    double *numbers; /* while reading; integers lie here, too, as their bits */
+    cr_tensor *tensor;
+    cr_map categories;
+} column;
+
+struct cr_table {
+    atomic_int refs;
+    int64_t rows;
+    int ncolumns;
+    column *columns;
+};
+
+typedef struct reader {
+    const char *path, *at, *end;
+    char separator, quote;
+    int64_t line;
+    cr_table *table;
+    int64_t room;     /* rows there is memory for */
+    cr_text cell;     /* a quoted cell without its doubled quotes */
+    const char *data; /* where the first row begins */
+    int64_t data_line;
+} reader;
+
+static bool fail(const reader *r, const char *words)
+{
+    return cr_fail("%s: line %" PRId64 ": %s", r->path, r->line, words);
+}
+
+/* ---- cells ---- */
+
+/* A cell in quotes; the cursor is on the first of them. */
+static bool quoted_cell(reader *r, const char **cell, size_t *length)
+{
+    const char *from = ++r->at;
+    bool doubled = false;
+    r->cell.length = 0;
+    for (;;) {
+        const char *close = memchr(r->at, r->quote, (size_t)(r->end - r->at));
+        if (!close)
+            return fail(r, "a quote is not closed");
+        for (const char *c = r->at; (c = memchr(c, '\n', (size_t)(close - c))); c++)
+            r->line++;
+        bool again = close + 1 < r->end && close[1] == r->quote;
+        if (again || doubled)
+            cr_text_add_bytes(&r->cell, from, (size_t)(close - from) + again);
+        doubled |= again;
+        r->at = close + 1 + again;
+        if (!again) {
+            *cell = doubled ? r->cell.data : from;
+            *length = doubled ? r->cell.length : (size_t)(close - from);
+            return !r->cell.failed || cr_fail_memory("a cell", r->cell.length);
+        }
+        from = r->at;
+    }
+}
+
+/* Reads a cell; the cursor stands behind it, at a separator, a line's end or the file's. */
+static bool next_cell(reader *r, const char **cell, size_t *length)
+{
+    if (r->at < r->end && *r->at == r->quote) {
+        if (!quoted_cell(r, cell, length))
+            return false;
+        bool good = r->at == r->end || *r->at == r->separator || *r->at == '\n' ||
+                    (*r->at == '\r' && (r->at + 1 == r->end || r->at[1] == '\n'));
+        return good || fail(r, "text behind a closing quote");
+    }
+    const char *from = r->at;
+    while (r->at < r->end && *r->at != r->separator && *r->at != '\n')
+        r->at++;
+    *cell = from;
+    *length = (size_t)(r->at - from);
+    bool ends = r->at == r->end || *r->at == '\n';
+    if (ends && *length && from[*length - 1] == '\r') {
+        --*length;
+        r->at--;
+    }
+    return true;
+}
+
+/* Whether the line goes on behind a cell; the cursor moves over the separator or the line's end. */
+static bool line_goes_on(reader *r)
+{
+    if (r->at < r->end && *r->at == r->separator)
+        return r->at++, true;
+    if (r->at < r->end && *r->at == '\r')
+        r->at++;
+    if (r->at < r->end)
+        r->at++;
+    r->line++;
+    return false;
+}
+
+/* Passes over empty lines; false at the file's end. */
+static bool find_line(reader *r)
+{
+    for (; r->at < r->end; r->at++) {
+        if (*r->at == '\n')
+            r->line++;
+        else if (*r->at != '\r' || (r->at + 1 < r->end && r->at[1] != '\n'))
+            return true;
+    }
+    return false;
+}
+
+/* ---- the header ---- */
+
+static char *copy_text(const char *from, size_t length)
+{
+    char *copy = malloc(length + 1);
+    if (!copy)
+        return cr_fail_memory("a name", length + 1);
+    memcpy(copy, from, length);
+    copy[length] = 0;
+    return copy;
+}
+
+static bool add_column(reader *r, size_t *room, const char *name, size_t length)
+{
+    cr_table *t = r->table;
+    if (t->ncolumns == COLUMNS_MOST)
+        return fail(r, "it has more than 100000 columns");
+    if ((size_t)t->ncolumns == *room) {
+        size_t more = *room ? *room * 2 : 16;
+        column *bigger = realloc(t->columns, more * sizeof *bigger);
+        if (!bigger)
+            return cr_fail_memory("a table's columns", more * sizeof *bigger);
+        t->columns = bigger;
+        *room = more;
+    }
+    if (memchr(name, 0, length))
+        return fail(r, "a name holds a null");
+    column *c = &t->columns[t->ncolumns];
+    *c = (column){.name = copy_text(name, length)};
+    t->ncolumns += c->name != NULL;
+    return c->name != NULL;
+}
+
+static bool names_differ(reader *r)
+{
+    cr_map names = {0};
+    bool good = true;
+    for (int i = 0; i < r->table->ncolumns && good; i++) {
+        const char *name = r->table->columns[i].name;
+        if (cr_map_find(&names, name))
+            good = cr_fail("%s: two columns have the name '%.200s'", r->path, name);
+        good = good && cr_map_set(&names, name, r->table);
+    }
+    cr_map_free(&names);
+    return good;
+}
+
+/* Names the columns from the first line, or by number and goes back. */
+static bool read_header(reader *r, bool no_header)
+{
+    size_t room = 0;
+    if (!find_line(r))
+        return cr_fail("%s: it has no lines", r->path);
+    const char *begin = r->at;
+    int64_t line = r->line;
+    do {
+        const char *cell;
+        size_t length;
+        char number[16];
+        if (!next_cell(r, &cell, &length))
+            return false;
+        if (no_header) {
+            snprintf(number, sizeof number, "%d", r->table->ncolumns);
+            cell = number;
+            length = strlen(number);
+        }
+        if (!add_column(r, &room, cell, length))
+            return false;
+    } while (line_goes_on(r));
+    if (no_header) {
+        r->at = begin;
+        r->line = line;
+    }
+    r->data = r->at;
+    r->data_line = r->line;
+    return names_differ(r);
+}
+
+/* ---- the rows ---- */
+
+static bool make_room(reader *r)
+{
+    if (r->table->rows < r->room)
+        return true;
+    /* a row has at least as many bytes as columns, so memory is in proportion to the file */
+    size_t more = r->room ? (size_t)r->room * 2 : 256;
+    size_t most = (size_t)(r->end - r->data) / (size_t)r->table->ncolumns + 2;
+    more = more < most ? more : most;
+    for (int i = 0; i < r->table->ncolumns; i++) {
+        column *c = &r->table->columns[i];
+        double *bigger = realloc(c->numbers, more * sizeof *bigger);
+        if (!bigger)
+            return cr_fail_memory("a table's column", more * sizeof *bigger);
+        c->numbers = bigger;
+    }
+    r->room = (int64_t)more;
+    return true;
+}
+
+static double bits_of(int64_t whole)
+{
+    double bits;
+    memcpy(&bits, &whole, sizeof bits);
+    return bits;
+}
+
+static int64_t whole_of(double bits)
+{
+    int64_t whole;
+    memcpy(&whole, &bits, sizeof whole);
+    return whole;
+}
+
+/* Turns the integers that were read into numbers. */
+static void become_float(column *c, int64_t rows)
+{
+    for (int64_t i = 0; i < rows; i++)
+        c->numbers[i] = (double)whole_of(c->numbers[i]);
+    c->kind = CR_COLUMN_FLOAT;
+}
+
+static void take_cell(column *c, int64_t row, const char *cell, size_t length)
+{
+    if (c->kind == CR_COLUMN_CATEGORY)
+        return;
+    int64_t whole;
+    double value;
+    cr_cell_kind kind = cr_cell_number(cell, length, &whole, &value);
+    if (kind == CR_CELL_TEXT && cr_cell_is_missing(cell, length)) {
+        kind = CR_CELL_FLOAT;
+        value = NAN;
+        c->missing++;
+    }
+    if (kind == CR_CELL_TEXT) {
+        c->kind = CR_COLUMN_CATEGORY;
+        return;
+    }
+    if (kind == CR_CELL_FLOAT && c->kind == CR_COLUMN_INT)
+        become_float(c, row);
+    c->numbers[row] = c->kind == CR_COLUMN_INT ? bits_of(whole) : value;
+}
+
+static bool read_row(reader *r, bool (*take)(reader *, int column, const char *, size_t))
+{
+    int64_t line = r->line;
+    int i = 0, count = r->table->ncolumns;
+    bool more;
+    do {
+        const char *cell;
+        size_t length;
+        if (!next_cell(r, &cell, &length))
+            return false;
+        if (i < count && !take(r, i, cell, length))
+            return false;
+        i++;
+        more = line_goes_on(r);
+    } while (more);
+    if (i != count)
+        return cr_fail("%s: line %" PRId64 ": it has %d cells, expected are %d", r->path, line, i,
+                       count);
+    r->table->rows++;
+    return true;
+}
+
+static bool take_number(reader *r, int i, const char *cell, size_t length)
+{
+    take_cell(&r->table->columns[i], r->table->rows, cell, length);
+    return true;
+}
+
+static bool take_category(reader *r, int i, const char *cell, size_t length)
+{
+    column *c = &r->table->columns[i];
+    if (c->kind != CR_COLUMN_CATEGORY)
+        return true;
+    int64_t number = -1;
+    if (cr_cell_is_missing(cell, length)) {
+        c->missing++;
+    } else {
+        char small[256], *text = length < sizeof small ? small : malloc(length + 1);
+        if (!text)
+            return cr_fail_memory("a cell", length + 1);
+        memcpy(text, cell, length);
+        text[length] = 0;
+        cr_map_entry *known = cr_map_find(&c->categories, text);
+        bool good = known || cr_map_set(&c->categories, text, NULL);
+        number = known ? known - c->categories.entries : (int64_t)c->categories.count - 1;
+        if (text != small)
+            free(text);
+        if (!good)
+            return false;
+    }
+    c->numbers[r->table->rows] = bits_of(number);
+    return true;
+}
+
+static bool read_categories(reader *r)
+{
+    bool any = false;
+    for (int i = 0; i < r->table->ncolumns; i++) {
+        if (r->table->columns[i].kind != CR_COLUMN_CATEGORY)
+            continue;
+        r->table->columns[i].missing = 0;
+        any = true;
+    }
+    if (!any)
+        return true;
+    r->at = r->data;
+    r->line = r->data_line;
+    r->table->rows = 0;
+    while (find_line(r))
+        if (!read_row(r, take_category))
+            return false;
+    return true;
+}
+
+static bool make_tensors(reader *r)
+{
+    cr_table *t = r->table;
+    for (int i = 0; i < t->ncolumns; i++) {
+        column *c = &t->columns[i];
+        cr_tensor *made = NULL;
+        CR_SCOPE {
+            made = cr_tensor_copy_from(c->numbers, c->kind == CR_COLUMN_FLOAT ? CR_F64 : CR_I64, 1,
+                                       &t->rows, "cpu");
+            if (made)
+                c->tensor = cr_retain(made);
+        }
+        free(c->numbers);
+        c->numbers = NULL;
+        if (!made)
+            return false;
+    }
+    return true;
+}
+
+static bool read_table(reader *r, const cr_load_csv_options *o)
+{
+    if (r->end > r->at && memchr(r->at, 0, (size_t)(r->end - r->at)))
+        return cr_fail("%s: it holds a null byte, so it is no text", r->path);
+    if (r->end - r->at >= 3 && !memcmp(r->at, "\xef\xbb\xbf", 3))
+        r->at += 3;
+    for (int64_t i = 0; i < o->skip && r->at < r->end; i++, r->line++) {
+        const char *end = memchr(r->at, '\n', (size_t)(r->end - r->at));
+        r->at = end ? end + 1 : r->end;
+    }
+    if (!read_header(r, o->no_header) || !make_room(r))
+        return false;
+    while (find_line(r))
+        if (!make_room(r) || !read_row(r, take_number))
+            return false;
+    return read_categories(r) && make_tensors(r);
+}
+
+static void release(void *table)
+{
+    cr_table_release(table);
+}
+
+cr_table *cr_load_csv_with(const cr_load_csv_options *o)
+{
+    if (!o || !o->path)
+        return cr_fail("cr_load_csv: the path is null");
+    char separator = o->separator ? o->separator : ',', quote = o->quote ? o->quote : '"';
+    if (separator == quote || strchr("\r\n", separator) || strchr("\r\n", quote))
+        return cr_fail("cr_load_csv: the separator and the quote can't be these");
+    cr_file_map *map = cr_file_map_open(o->path);
+    if (!map)
+        return NULL;
+    cr_table *table = calloc(1, sizeof *table);
+    if (!table) {
+        cr_file_map_release(map);
+        return cr_fail_memory("a table", sizeof *table);
+    }
+    atomic_init(&table->refs, 1);
+    const char *bytes = (const char *)cr_file_map_data(map);
+    reader r = {.path = o->path,
+                .at = bytes,
+                .end = bytes ? bytes + cr_file_map_size(map) : bytes,
+                .separator = separator,
+                .quote = quote,
+                .line = 1,
+                .table = table};
+    bool good = read_table(&r, o);
+    cr_text_free(&r.cell);
+    cr_file_map_release(map);
+    if (!good) {
+        cr_table_release(table);
+        return NULL;
+    }
+    return cr_scope_add(table, release);
+}
+
+/* ---- looking at one ---- */
+
+cr_table *cr_table_retain(cr_table *table)
+{
+    if (table)
+        atomic_fetch_add_explicit(&table->refs, 1, memory_order_relaxed);
+    return table;
+}
+
+void cr_table_release(cr_table *table)
+{
+    if (!table || atomic_fetch_sub_explicit(&table->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    for (int i = 0; i < table->ncolumns; i++) {
+        column *c = &table->columns[i];
+        free(c->name);
+        free(c->numbers);
+        cr_release(c->tensor);
+        cr_map_free(&c->categories);
+    }
+    free(table->columns);
+    free(table);
+}
+
+int64_t cr_table_rows(const cr_table *table)
+{
+    return table ? table->rows : 0;
+}
+
+int cr_table_columns(const cr_table *table)
+{
+    return table ? table->ncolumns : 0;
+}
+
+static const column *column_of(const cr_table *table, int i)
+{
+    return table && i >= 0 && i < table->ncolumns ? &table->columns[i] : NULL;
+}
+
+int cr_table_find(const cr_table *table, const char *name)
+{
+    for (int i = 0; name && i < cr_table_columns(table); i++)
+        if (!strcmp(table->columns[i].name, name))
+            return i;
+    return -1;
+}
+
+const char *cr_table_name(const cr_table *table, int i)
+{
+    const column *c = column_of(table, i);
+    return c ? c->name : NULL;
+}
+
+cr_column_kind cr_table_kind(const cr_table *table, int i)
+{
+    const column *c = column_of(table, i);
+    return c ? c->kind : CR_COLUMN_INT;
+}
+
+int64_t cr_table_missing(const cr_table *table, int i)
+{
+    const column *c = column_of(table, i);
+    return c ? c->missing : 0;
+}
+
+cr_tensor *cr_table_column(const cr_table *table, int i)
+{
+    const column *c = column_of(table, i);
+    if (!c && table)
+        return cr_fail("cr_table_column: there is no column %d, the table has %d", i,
+                       table->ncolumns);
+    return c ? c->tensor : NULL;
+}
+
+int64_t cr_table_categories(const cr_table *table, int i)
+{
+    const column *c = column_of(table, i);
+    return c ? (int64_t)c->categories.count : 0;
+}
+
+const char *cr_table_category(const cr_table *table, int i, int64_t category)
+{
+    const column *c = column_of(table, i);
+    bool known = c && category >= 0 && (uint64_t)category < c->categories.count;
+    return known ? c->categories.entries[category].key : NULL;
+}
+
+cr_tensor *cr_table_tensor(const cr_table *table, cr_dtype dtype, cr_ints columns)
+{
+    if (!table)
+        return NULL;
+    int64_t count = columns.count ? columns.count : table->ncolumns;
+    cr_tensor **list = calloc((size_t)count + 1, sizeof *list), *result = NULL;
+    if (!list)
+        return cr_fail_memory("a list of columns", (size_t)count * sizeof *list);
+    CR_SCOPE {
+        int64_t i = 0;
+        for (; i < count; i++) {
+            int64_t at = !columns.count ? i : columns.data ? columns.data[i] : columns.one;
+            cr_tensor *c = at >= 0 && at < table->ncolumns ? table->columns[at].tensor : NULL;
+            if (!c)
+                cr_fail("cr_table_tensor: there is no column %lld, the table has %d", (long long)at,
+                        table->ncolumns);
+            if (!(list[i] = cr_to_dtype(c, dtype)))
+                break;
+        }
+        if (i == count)
+            result = cr_stack(cr_make_tensors(list, (size_t)count), .dim = 1);
+        if (result)
+            cr_keep(result);
+    }
+    free(list);
+    return result;
+}

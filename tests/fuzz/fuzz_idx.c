@@ -1,0 +1,12 @@
+/* idx files, plain and gzipped. */
+#include "fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    CR_SCOPE {
+        cr_tensor *t = cr_load_idx(fuzz_file(data, size));
+        fuzz_touch(t);
+        fuzz_finish(t);
+    }
+    return 0;
+}

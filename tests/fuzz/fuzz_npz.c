@@ -1,0 +1,12 @@
+/* .npz files. */
+#include "fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    CR_SCOPE {
+        cr_state_dict *dict = cr_load_npz(fuzz_file(data, size));
+        fuzz_touch_dict(dict);
+        fuzz_finish(dict);
+    }
+    return 0;
+}

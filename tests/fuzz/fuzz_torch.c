@@ -1,0 +1,12 @@
+/* PyTorch's checkpoints. */
+#include "fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    CR_SCOPE {
+        cr_state_dict *dict = cr_load_torch(fuzz_file(data, size));
+        fuzz_touch_dict(dict);
+        fuzz_finish(dict);
+    }
+    return 0;
+}

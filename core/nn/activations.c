@@ -3,6 +3,9 @@
 
 #include "core/nn/layer.h"
 
+/* A dim that no layer has: the mark of a wrong factor. */
+#define NO_FACTOR INT64_MIN
+
 typedef struct sizes {
     int64_t size[CR_MAX_RANK];
     int count; /* -1: none, after an error */
@@ -50,9 +53,37 @@ static double probability(const char *layer, double p)
     return NAN;
 }
 
+/* The lower of two bounds; no number, with the error set, if it isn't below the other. */
+static double bound(double low, double low_default, double high, double high_default)
+{
+    low = cr_or_default(low, low_default);
+    high = cr_or_default(high, high_default);
+    if (low < high)
+        return low;
+    cr_fail("Hardtanh: max_val must be above min_val, got %g and %g", high, low);
+    return NAN;
+}
+
+/* A factor, or NO_FACTOR with the error set. */
+static int64_t factor(const char *layer, int64_t given)
+{
+    if (given >= 1)
+        return given;
+    cr_fail("%s: the factor must be at least 1, got %lld", layer, (long long)given);
+    return NO_FACTOR;
+}
+
+static cr_tensor *softmax2d(cr_tensor *x)
+{
+    int rank = cr_tensor_dim(x);
+    if (rank != 3 && rank != 4)
+        return cr_fail("Softmax2d requires a 3D or 4D tensor as input, got %s", cr_shape_text(x));
+    return cr_softmax(x, -3);
+}
+
 static cr_module *new_activation(const cr_module_type *type, const activation *members)
 {
-    if (isnan(members->a) || members->sizes.count < 0 ||
+    if (isnan(members->a) || members->sizes.count < 0 || members->dim == NO_FACTOR ||
         (!members->mode && !strcmp(type->name, "GELU")))
         return NULL;
     return cr_module_new(type, members);
@@ -75,6 +106,23 @@ static void repr_number(cr_text *text, const activation *s, const char *name)
 {
     cr_text_add(text, "%s=", name);
     cr_repr_float(text, s->a);
+    if (s->inplace)
+        cr_text_add(text, ", inplace=True");
+}
+
+static void repr_range(cr_text *text, const activation *s, const char *low, const char *high)
+{
+    cr_text_add(text, "%s=", low);
+    cr_repr_float(text, s->a);
+    cr_text_add(text, ", %s=", high);
+    cr_repr_float(text, s->b);
+    if (s->inplace)
+        cr_text_add(text, ", inplace=True");
+}
+
+static void repr_threshold(cr_text *text, const activation *s)
+{
+    cr_text_add(text, "threshold=%g, value=%g", s->a, s->b);
     if (s->inplace)
         cr_text_add(text, ", inplace=True");
 }

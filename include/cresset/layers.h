@@ -16,6 +16,8 @@
 #define CRESSET_LAYERS_H
 
 #include <cresset/module.h>
+#include <cresset/pooling.h>
+#include <cresset/resizing.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -66,35 +68,52 @@ typedef struct cr_conv_options {
     cr_dtype dtype;
     int64_t kernel_size_hw[2], stride_hw[2], padding_hw[2], dilation_hw[2];     /* conv2d */
     int64_t kernel_size_dhw[3], stride_dhw[3], padding_dhw[3], dilation_dhw[3]; /* conv3d */
+    const char *padding_mode; /* "zeros", "reflect", "replicate" or "circular" */
     int end_;
 } cr_conv_options;
 CR_API cr_module *cr_conv1d_with(const cr_conv_options *options);
 CR_API cr_module *cr_conv2d_with(const cr_conv_options *options);
 CR_API cr_module *cr_conv3d_with(const cr_conv_options *options);
 
-/* ---- pooling ---- */
-
-/* The largest of each window. x: (N, C, H, W) or (C, H, W); H_out = ⌊(H + 2 padding - dilation (kH
- * - 1) - 1) / stride + 1⌋, rounded up with ceil_mode. stride is kernel_size unless given. With
- * return_indices a call has a second output: each maximum's place in its plane. Errors: padding
- * above half of the kernel's size. */
-typedef struct cr_max_pool2d_options {
-    int64_t kernel_size, stride, padding, dilation;
-    bool return_indices, ceil_mode;
-    int64_t kernel_size_hw[2], stride_hw[2], padding_hw[2], dilation_hw[2];
+/* Transposed convolution: the gradient of a convolution with respect to its input. weight (in_channels, out_channels / groups,
+ * kH, kW); H_out = (H - 1) stride - 2 padding + dilation (kH - 1) + output_padding + 1. A second input gives the output's size
+ * (its last 1 to 3 sizes, int64) instead of output_padding. Initial values as above, of the weight's second size. Errors: as
+ * above, output_padding that is below neither stride nor dilation, a padding_mode other than "zeros"; a size out of reach. */
+typedef struct cr_conv_transpose_options {
+    int64_t in_channels, out_channels, kernel_size, stride, padding, output_padding, groups;
+    bool no_bias;
+    int64_t dilation;
+    const char *padding_mode;
+    const char *device;
+    cr_dtype dtype;
+    int64_t kernel_size_hw[2], stride_hw[2], padding_hw[2], output_padding_hw[2], dilation_hw[2];
+    int64_t kernel_size_dhw[3], stride_dhw[3], padding_dhw[3], output_padding_dhw[3],
+        dilation_dhw[3];
     int end_;
-} cr_max_pool2d_options;
-CR_API cr_module *cr_max_pool2d_with(const cr_max_pool2d_options *options);
+} cr_conv_transpose_options;
+CR_API cr_module *cr_conv_transpose1d_with(const cr_conv_transpose_options *options);
+CR_API cr_module *cr_conv_transpose2d_with(const cr_conv_transpose_options *options);
+CR_API cr_module *cr_conv_transpose3d_with(const cr_conv_transpose_options *options);
 
-/* The same with windows chosen so that the output has this size, whatever the input's. (N, C, H, W)
- * to (N, C, output_size). A size of -1 is PyTorch's None: as the input's. */
-typedef struct cr_adaptive_max_pool2d_options {
-    int64_t output_size;
-    bool return_indices;
-    int64_t output_size_hw[2];
+/* The same with in_channels taken from the first input. Until then such a layer has no parameters: it can't be given to an
+ * optimiser or load a state; with the first call it becomes an ordinary Conv or ConvTranspose. */
+typedef struct cr_lazy_conv_options {
+    int64_t out_channels, kernel_size, stride, padding, output_padding, dilation, groups;
+    bool no_bias, padding_same;
+    const char *padding_mode;
+    const char *device;
+    cr_dtype dtype;
+    int64_t kernel_size_hw[2], stride_hw[2], padding_hw[2], output_padding_hw[2], dilation_hw[2];
+    int64_t kernel_size_dhw[3], stride_dhw[3], padding_dhw[3], output_padding_dhw[3],
+        dilation_dhw[3];
     int end_;
-} cr_adaptive_max_pool2d_options;
-CR_API cr_module *cr_adaptive_max_pool2d_with(const cr_adaptive_max_pool2d_options *options);
+} cr_lazy_conv_options;
+CR_API cr_module *cr_lazy_conv1d_with(const cr_lazy_conv_options *options);
+CR_API cr_module *cr_lazy_conv2d_with(const cr_lazy_conv_options *options);
+CR_API cr_module *cr_lazy_conv3d_with(const cr_lazy_conv_options *options);
+CR_API cr_module *cr_lazy_conv_transpose1d_with(const cr_lazy_conv_options *options);
+CR_API cr_module *cr_lazy_conv_transpose2d_with(const cr_lazy_conv_options *options);
+CR_API cr_module *cr_lazy_conv_transpose3d_with(const cr_lazy_conv_options *options);
 
 /* ---- dropout: Srivastava et al., 2014, and Tompson et al., 2015 ---- */
 
@@ -107,6 +126,14 @@ typedef struct cr_dropout_options {
  * common value; PyTorch's default is 0.5. Errors: p outside of 0 to 1. */
 CR_API cr_module *cr_dropout_with(double p, const cr_dropout_options *options);
 CR_API cr_module *cr_dropout2d_with(double p, const cr_dropout_options *options);
+
+/* Whole channels of (N, C, L) and of (N, C, D, H, W). */
+CR_API cr_module *cr_dropout1d_with(double p, const cr_dropout_options *options);
+CR_API cr_module *cr_dropout3d_with(double p, const cr_dropout_options *options);
+/* Sets elements (whole channels) to SELU's negative saturation, and scales and shifts so that mean and variance stay.
+ * Klambauer et al., 2017. */
+CR_API cr_module *cr_alpha_dropout_with(double p, const cr_dropout_options *options);
+CR_API cr_module *cr_feature_alpha_dropout_with(double p, const cr_dropout_options *options);
 
 /* ---- shapes ---- */
 
@@ -121,6 +148,13 @@ CR_API cr_module *cr_flatten_layer_with(const cr_flatten_layer_options *options)
 /* Makes dimension dim several: cr_unflatten_layer(1, CR_INTS(2, 5)) takes (N, 10) to (N, 2, 5). One
  * size may be -1. */
 CR_API cr_module *cr_unflatten_layer_with(int64_t dim, cr_ints unflattened_size);
+
+/* (*, C r², H, W) to (*, C, H r, W r), Shi et al., 2016, and back. Errors: a factor below 1; called with sizes that it
+ * doesn't divide. */
+CR_API cr_module *cr_pixel_shuffle(int64_t upscale_factor);
+CR_API cr_module *cr_pixel_unshuffle(int64_t downscale_factor);
+/* (N, g · k, *) in an order that takes one channel of each group in turn. */
+CR_API cr_module *cr_channel_shuffle(int64_t groups);
 
 /* ---- activations, element by element ---- */
 
@@ -169,6 +203,76 @@ CR_API cr_module *cr_softplus_layer_with(const cr_softplus_layer_options *option
 /* e^x_i / Σ_j e^x_j along dim, and its logarithm. */
 CR_API cr_module *cr_softmax_layer(int64_t dim);
 CR_API cr_module *cr_log_softmax_layer(int64_t dim);
+
+/* e^-x_i / Σ_j e^-x_j along dim; and softmax over the channels of (N, C, H, W) or (C, H, W). */
+CR_API cr_module *cr_softmin_layer(int64_t dim);
+CR_API cr_module *cr_softmax2d_layer(void);
+
+CR_API cr_module *cr_relu6_layer_with(const cr_inplace_options *options); /* min(max(0, x), 6) */
+/* scale (max(0, x) + min(0, α (eˣ - 1))), α = 1.6733, scale = 1.0507; Klambauer et al., 2017 */
+CR_API cr_module *cr_selu_layer_with(const cr_inplace_options *options);
+CR_API cr_module *cr_mish_layer_with(
+    const cr_inplace_options *options); /* x tanh softplus x; Misra, 2019 */
+CR_API cr_module *cr_hardsigmoid_layer_with(
+    const cr_inplace_options *options); /* relu6(x + 3) / 6 */
+CR_API cr_module *cr_hardswish_layer_with(
+    const cr_inplace_options *options); /* x relu6(x + 3) / 6; Howard et al., 2019 */
+/* max(0, x) + min(0, alpha (e^(x / alpha) - 1)); Barron, 2017 */
+CR_API cr_module *cr_celu_layer_with(const cr_elu_layer_options *options);
+
+typedef struct cr_hardtanh_layer_options {
+    int begin_;
+    double min_val, max_val; /* -1, 1: x, kept between them. Errors: not in this order */
+    bool inplace;
+    int end_;
+} cr_hardtanh_layer_options;
+CR_API cr_module *cr_hardtanh_layer_with(const cr_hardtanh_layer_options *options);
+
+typedef struct cr_rrelu_layer_options {
+    int begin_;
+    double lower,
+        upper; /* 1/8, 1/3: x, or a x below 0, with a drawn from U(lower, upper) in training, their mean in
+                            evaluation. Xu et al., 2015 */
+    bool inplace;
+    int end_;
+} cr_rrelu_layer_options;
+CR_API cr_module *cr_rrelu_layer_with(const cr_rrelu_layer_options *options);
+
+/* x where it is above threshold, value elsewhere. */
+CR_API cr_module *cr_threshold_layer_with(double threshold, double value,
+                                          const cr_inplace_options *options);
+
+typedef struct cr_shrink_layer_options {
+    int begin_;
+    double
+        lambd; /* 0.5: 0 where |x| ≤ lambd; elsewhere hardshrink is x, softshrink lambd nearer to 0 */
+    int end_;
+} cr_shrink_layer_options;
+CR_API cr_module *cr_hardshrink_layer_with(const cr_shrink_layer_options *options);
+CR_API cr_module *cr_softshrink_layer_with(const cr_shrink_layer_options *options);
+
+typedef struct cr_glu_layer_options {
+    int begin_;
+    cr_opt_int dim; /* -1: a σ(b), a and b being the halves along dim. Dauphin et al., 2017 */
+    int end_;
+} cr_glu_layer_options;
+CR_API cr_module *cr_glu_layer_with(const cr_glu_layer_options *options);
+
+CR_API cr_module *cr_log_sigmoid_layer(void); /* log σ(x) */
+CR_API cr_module *cr_softsign_layer(void);    /* x / (1 + |x|) */
+CR_API cr_module *cr_tanhshrink_layer(void);  /* x - tanh x */
+
+/* max(0, x) + weight · min(0, x), with weight learnt: one for all channels or one for each, the second dimension of x.
+ * weight: (num_parameters), starts as init. He et al., 2015. */
+typedef struct cr_prelu_layer_options {
+    int begin_;
+    int64_t num_parameters; /* 1 */
+    double init;            /* 0.25 */
+    const char *device;
+    cr_dtype dtype;
+    int end_;
+} cr_prelu_layer_options;
+CR_API cr_module *cr_prelu_layer_with(const cr_prelu_layer_options *options);
 
 /* ---- normalisation ---- */
 
@@ -224,10 +328,24 @@ CR_API cr_module *cr_embedding_with(const cr_embedding_options *options);
 #define cr_conv1d(...)   cr_conv1d_with(&(const cr_conv_options){__VA_ARGS__, .end_ = 0})
 #define cr_conv2d(...)   cr_conv2d_with(&(const cr_conv_options){__VA_ARGS__, .end_ = 0})
 #define cr_conv3d(...)   cr_conv3d_with(&(const cr_conv_options){__VA_ARGS__, .end_ = 0})
-#define cr_max_pool2d(...) \
-    cr_max_pool2d_with(&(const cr_max_pool2d_options){__VA_ARGS__, .end_ = 0})
-#define cr_adaptive_max_pool2d(...) \
-    cr_adaptive_max_pool2d_with(&(const cr_adaptive_max_pool2d_options){__VA_ARGS__, .end_ = 0})
+#define cr_conv_transpose1d(...) \
+    cr_conv_transpose1d_with(&(const cr_conv_transpose_options){__VA_ARGS__, .end_ = 0})
+#define cr_lazy_conv1d(...) \
+    cr_lazy_conv1d_with(&(const cr_lazy_conv_options){__VA_ARGS__, .end_ = 0})
+#define cr_lazy_conv_transpose1d(...) \
+    cr_lazy_conv_transpose1d_with(&(const cr_lazy_conv_options){__VA_ARGS__, .end_ = 0})
+#define cr_conv_transpose2d(...) \
+    cr_conv_transpose2d_with(&(const cr_conv_transpose_options){__VA_ARGS__, .end_ = 0})
+#define cr_lazy_conv2d(...) \
+    cr_lazy_conv2d_with(&(const cr_lazy_conv_options){__VA_ARGS__, .end_ = 0})
+#define cr_lazy_conv_transpose2d(...) \
+    cr_lazy_conv_transpose2d_with(&(const cr_lazy_conv_options){__VA_ARGS__, .end_ = 0})
+#define cr_conv_transpose3d(...) \
+    cr_conv_transpose3d_with(&(const cr_conv_transpose_options){__VA_ARGS__, .end_ = 0})
+#define cr_lazy_conv3d(...) \
+    cr_lazy_conv3d_with(&(const cr_lazy_conv_options){__VA_ARGS__, .end_ = 0})
+#define cr_lazy_conv_transpose3d(...) \
+    cr_lazy_conv_transpose3d_with(&(const cr_lazy_conv_options){__VA_ARGS__, .end_ = 0})
 #define cr_dropout(...)                        \
     cr_dropout_with(CR_FIRST_(__VA_ARGS__, 0), \
                     &(const cr_dropout_options){CR_REST_(__VA_ARGS__, .end_ = 0)})
@@ -246,6 +364,42 @@ CR_API cr_module *cr_embedding_with(const cr_embedding_options *options);
 #define cr_elu_layer(...) cr_elu_layer_with(&(const cr_elu_layer_options){.begin_ = 0, __VA_ARGS__})
 #define cr_softplus_layer(...) \
     cr_softplus_layer_with(&(const cr_softplus_layer_options){.begin_ = 0, __VA_ARGS__})
+#define cr_relu6_layer(...) \
+    cr_relu6_layer_with(&(const cr_inplace_options){.begin_ = 0, __VA_ARGS__})
+#define cr_selu_layer(...) cr_selu_layer_with(&(const cr_inplace_options){.begin_ = 0, __VA_ARGS__})
+#define cr_mish_layer(...) cr_mish_layer_with(&(const cr_inplace_options){.begin_ = 0, __VA_ARGS__})
+#define cr_hardsigmoid_layer(...) \
+    cr_hardsigmoid_layer_with(&(const cr_inplace_options){.begin_ = 0, __VA_ARGS__})
+#define cr_hardswish_layer(...) \
+    cr_hardswish_layer_with(&(const cr_inplace_options){.begin_ = 0, __VA_ARGS__})
+#define cr_celu_layer(...) \
+    cr_celu_layer_with(&(const cr_elu_layer_options){.begin_ = 0, __VA_ARGS__})
+#define cr_hardtanh_layer(...) \
+    cr_hardtanh_layer_with(&(const cr_hardtanh_layer_options){.begin_ = 0, __VA_ARGS__})
+#define cr_rrelu_layer(...) \
+    cr_rrelu_layer_with(&(const cr_rrelu_layer_options){.begin_ = 0, __VA_ARGS__})
+#define cr_hardshrink_layer(...) \
+    cr_hardshrink_layer_with(&(const cr_shrink_layer_options){.begin_ = 0, __VA_ARGS__})
+#define cr_softshrink_layer(...) \
+    cr_softshrink_layer_with(&(const cr_shrink_layer_options){.begin_ = 0, __VA_ARGS__})
+#define cr_glu_layer(...) cr_glu_layer_with(&(const cr_glu_layer_options){.begin_ = 0, __VA_ARGS__})
+#define cr_prelu_layer(...) \
+    cr_prelu_layer_with(&(const cr_prelu_layer_options){.begin_ = 0, __VA_ARGS__})
+#define cr_threshold_layer(threshold, ...)                        \
+    cr_threshold_layer_with(threshold, CR_FIRST_(__VA_ARGS__, 0), \
+                            &(const cr_inplace_options){0, CR_REST_(__VA_ARGS__, .end_ = 0)})
+#define cr_dropout1d(...)                        \
+    cr_dropout1d_with(CR_FIRST_(__VA_ARGS__, 0), \
+                      &(const cr_dropout_options){CR_REST_(__VA_ARGS__, .end_ = 0)})
+#define cr_dropout3d(...)                        \
+    cr_dropout3d_with(CR_FIRST_(__VA_ARGS__, 0), \
+                      &(const cr_dropout_options){CR_REST_(__VA_ARGS__, .end_ = 0)})
+#define cr_alpha_dropout(...)                        \
+    cr_alpha_dropout_with(CR_FIRST_(__VA_ARGS__, 0), \
+                          &(const cr_dropout_options){CR_REST_(__VA_ARGS__, .end_ = 0)})
+#define cr_feature_alpha_dropout(...)                        \
+    cr_feature_alpha_dropout_with(CR_FIRST_(__VA_ARGS__, 0), \
+                                  &(const cr_dropout_options){CR_REST_(__VA_ARGS__, .end_ = 0)})
 #define cr_batch_norm1d(...) \
     cr_batch_norm1d_with(&(const cr_batch_norm_options){__VA_ARGS__, .end_ = 0})
 #define cr_batch_norm2d(...) \

@@ -7,6 +7,8 @@
 #include <cresset/layers.h>
 #include <cresset/losses.h>
 #include <cresset/module.h>
+#include <cresset/pooling.h>
+#include <cresset/resizing.h>
 #include <cresset/rnn.h>
 #include <cresset/state_dict.h>
 #include <cresset/transformer.h>

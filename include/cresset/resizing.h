@@ -1,0 +1,89 @@
+/* Layers that change sizes without parameters: padding, upsampling, and windows unfolded and folded. Options and defaults are
+ * written as layers.h says. */
+#ifndef CRESSET_RESIZING_H
+#define CRESSET_RESIZING_H
+
+#include <cresset/module.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- padding ----
+ *
+ * By one number on all sides, or by two for each dimension, the last dimension's first: left, right, top, bottom, front, back.
+ * Negative ones crop. ConstantPad with value, ZeroPad2d with zeros; ReflectionPad mirrors the input at its border (padding must
+ * be smaller than the input's size), ReplicationPad repeats the border. x: (N, C, W), (N, C, H, W), (N, C, D, H, W), or without
+ * N. Errors: another number of paddings; called with another rank. */
+CR_API cr_module *cr_constant_pad1d_with(cr_ints padding, double value);
+CR_API cr_module *cr_constant_pad2d_with(cr_ints padding, double value);
+CR_API cr_module *cr_constant_pad3d_with(cr_ints padding, double value);
+CR_API cr_module *cr_zero_pad2d_with(cr_ints padding);
+CR_API cr_module *cr_reflection_pad1d_layer_with(cr_ints padding);
+CR_API cr_module *cr_reflection_pad2d_layer_with(cr_ints padding);
+CR_API cr_module *cr_reflection_pad3d_layer_with(cr_ints padding);
+CR_API cr_module *cr_replication_pad1d_layer_with(cr_ints padding);
+CR_API cr_module *cr_replication_pad2d_layer_with(cr_ints padding);
+CR_API cr_module *cr_replication_pad3d_layer_with(cr_ints padding);
+
+/* ---- upsampling ---- */
+
+/* (N, C, *) to (N, C, size) or to ⌊scale_factor · sizes⌋. mode: "nearest" (the default), "nearest-exact", "linear" (1 spatial
+ * dimension), "bilinear", "bicubic" (2), "trilinear" (3). With align_corners the corner elements keep their values. Errors: both
+ * or none of size and factor, another mode; called with another rank. UpsamplingNearest2d and UpsamplingBilinear2d (with
+ * align_corners) have their modes fixed. */
+typedef struct cr_upsample_options {
+    int64_t size;
+    double scale_factor;
+    const char *mode;
+    bool align_corners, recompute_scale_factor;
+    int64_t size_hw[2], size_dhw[3];
+    double scale_factor_hw[2], scale_factor_dhw[3];
+    int end_;
+} cr_upsample_options;
+CR_API cr_module *cr_upsample_with(const cr_upsample_options *options);
+CR_API cr_module *cr_upsampling_nearest2d_with(const cr_upsample_options *options);
+CR_API cr_module *cr_upsampling_bilinear2d_with(const cr_upsample_options *options);
+
+/* ---- windows ---- */
+
+/* Unfold: (N, C, H, W) to (N, C kH kW, L), a column for each of L windows. Fold: (N, C kH kW, L) to (N, C, output_size), the sum
+ * of windows where they overlap. Both without N, too. Errors: sizes below 1; called with columns that don't fit. */
+typedef struct cr_fold_options {
+    int64_t output_size, kernel_size, dilation, padding, stride;
+    int64_t output_size_hw[2], kernel_size_hw[2], dilation_hw[2], padding_hw[2], stride_hw[2];
+    int end_;
+} cr_fold_options;
+CR_API cr_module *cr_fold_layer_with(const cr_fold_options *options);
+typedef struct cr_unfold_layer_options {
+    int64_t kernel_size, dilation, padding, stride;
+    int64_t kernel_size_hw[2], dilation_hw[2], padding_hw[2], stride_hw[2];
+    int end_;
+} cr_unfold_layer_options;
+CR_API cr_module *cr_unfold_layer_with(const cr_unfold_layer_options *options);
+
+#ifndef __cplusplus
+#define cr_constant_pad1d(padding, value)   cr_constant_pad1d_with(CR_I(padding), value)
+#define cr_constant_pad2d(padding, value)   cr_constant_pad2d_with(CR_I(padding), value)
+#define cr_constant_pad3d(padding, value)   cr_constant_pad3d_with(CR_I(padding), value)
+#define cr_zero_pad2d(padding)              cr_zero_pad2d_with(CR_I(padding))
+#define cr_reflection_pad1d_layer(padding)  cr_reflection_pad1d_layer_with(CR_I(padding))
+#define cr_reflection_pad2d_layer(padding)  cr_reflection_pad2d_layer_with(CR_I(padding))
+#define cr_reflection_pad3d_layer(padding)  cr_reflection_pad3d_layer_with(CR_I(padding))
+#define cr_replication_pad1d_layer(padding) cr_replication_pad1d_layer_with(CR_I(padding))
+#define cr_replication_pad2d_layer(padding) cr_replication_pad2d_layer_with(CR_I(padding))
+#define cr_replication_pad3d_layer(padding) cr_replication_pad3d_layer_with(CR_I(padding))
+#define cr_upsample(...)                    cr_upsample_with(&(const cr_upsample_options){__VA_ARGS__, .end_ = 0})
+#define cr_upsampling_nearest2d(...) \
+    cr_upsampling_nearest2d_with(&(const cr_upsample_options){__VA_ARGS__, .end_ = 0})
+#define cr_upsampling_bilinear2d(...) \
+    cr_upsampling_bilinear2d_with(&(const cr_upsample_options){__VA_ARGS__, .end_ = 0})
+#define cr_fold_layer(...) cr_fold_layer_with(&(const cr_fold_options){__VA_ARGS__, .end_ = 0})
+#define cr_unfold_layer(...) \
+    cr_unfold_layer_with(&(const cr_unfold_layer_options){__VA_ARGS__, .end_ = 0})
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,149 @@
+/* Every module of torch.nn from a given state: outputs, gradients, buffers, names in the state dict and the printed form are
+ * PyTorch's. The cases are tests/golden/nn/modules.def. */
+#include "golden.h"
+
+static cr_state_dict *values;
+
+static cr_tensor *value(const char *name, const char *part)
+{
+    char full[256];
+    snprintf(full, sizeof full, "%s.%s", name, part);
+    return cr_state_dict_get(values, full);
+}
+
+/* The entries "name.state.…" under the names behind. */
+static cr_state_dict *state_of(const char *name, size_t *count)
+{
+    char prefix[128];
+    snprintf(prefix, sizeof prefix, "%s.state.", name);
+    cr_state_dict *state = cr_state_dict_new();
+    *count = 0;
+    CR_FOREACH_STATE(s, values)
+    if (!strncmp(s.name, prefix, strlen(prefix))) {
+        cr_state_dict_set(state, s.name + strlen(prefix), s.tensor);
+        ++*count;
+    }
+    return state;
+}
+
+static void check_state(const char *name, cr_module *module)
+{
+    size_t expected, count = 0;
+    cr_state_dict *state = state_of(name, &expected);
+    ck_assert_msg(!cr_module_load_state_dict(module, state), "%s: %s", name, cr_error());
+    const char *folder = getenv("CRESSET_SAVE_MODULES");
+    cr_state_dict *ours = cr_module_state_dict(module);
+    CR_FOREACH_STATE(s, ours)
+    {
+        count++;
+        ck_assert_msg(cr_state_dict_get(state, s.name) != NULL, "%s: PyTorch has no %s", name,
+                      s.name);
+    }
+    ck_assert_msg(count == expected, "%s: %zu entries in the state dict, PyTorch has %zu", name,
+                  count, expected);
+    if (folder && count) {
+        char path[512];
+        snprintf(path, sizeof path, "%s/%s.safetensors", folder, name);
+        ck_assert_msg(!cr_save(path, ours), "%s", cr_error());
+    }
+}
+
+static void check_grads(const char *name, cr_module *module)
+{
+    char part[128];
+    CR_FOREACH_PARAMETER (p, module) {
+        snprintf(part, sizeof part, "grad.state.%s", p.name);
+        if (value(name, part))
+            assert_close(name, cr_grad(p.tensor), value(name, part), 3e-5);
+    }
+    CR_FOREACH_BUFFER(b, module)
+    {
+        snprintf(part, sizeof part, "after.%s", b.name);
+        if (value(name, part))
+            assert_close(name, b.tensor, value(name, part), 3e-5);
+    }
+}
+
+static void check_calls(const char *name, cr_module *module)
+{
+    enum { MOST = 8 };
+    char part[40];
+    cr_tensor *inputs[MOST] = {NULL}, *outputs[MOST] = {NULL}, *cotangents[MOST];
+    size_t n = 0, noutputs = 0, roots = 0;
+    for (;; n++) {
+        snprintf(part, sizeof part, "input.%zu", n);
+        if (!value(name, part))
+            break;
+        inputs[n] = cr_clone(value(name, part));
+        snprintf(part, sizeof part, "grad.input.%zu", n);
+        if (value(name, part))
+            cr_requires_grad_(inputs[n], 1);
+    }
+    for (;; noutputs++) {
+        snprintf(part, sizeof part, "output.%zu", noutputs);
+        if (!value(name, part))
+            break;
+    }
+    ck_assert_msg(!cr_forward_many_with(module, inputs, n, outputs, noutputs), "%s: %s", name,
+                  cr_error());
+    cr_tensor *total = NULL;
+    for (size_t i = 0; i < noutputs; i++) {
+        snprintf(part, sizeof part, "output.%zu", i);
+        assert_close(name, outputs[i], value(name, part), 3e-5);
+        snprintf(part, sizeof part, "cotangent.%zu", i);
+        cotangents[i] = value(name, part);
+        if (!cotangents[i])
+            continue;
+        cr_tensor *sum = cr_sum(cr_mul(outputs[i], cotangents[i]));
+        total = roots++ ? cr_add(total, sum) : sum;
+    }
+    ck_assert_msg(!roots || !cr_backward(total), "%s: %s", name, cr_error());
+    for (size_t i = 0; i < n; i++) {
+        snprintf(part, sizeof part, "grad.input.%zu", i);
+        if (value(name, part))
+            assert_close(name, cr_grad(inputs[i]), value(name, part), 3e-5);
+    }
+}
+
+static void check_module(const char *name, cr_module *module, bool training, const char *words)
+{
+    ck_assert_msg(module != NULL, "%s: %s", name, cr_error());
+    char *text = cr_module_to_string(module);
+    ck_assert_str_eq(text, words);
+    cr_free(text);
+    check_state(name, module);
+    if (!training)
+        cr_eval(module);
+    check_calls(name, module);
+    check_grads(name, module);
+    ck_assert_msg(!cr_error(), "%s: %s", name, cr_error());
+}
+
+static void load(void)
+{
+    values = cr_load("tests/golden/nn/modules.safetensors");
+    ck_assert_msg(values != NULL, "%s", cr_error());
+}
+
+/* The constructor comes last, since its commas may stand in braces. */
+#define MODULE(name, training, words, ...)                   \
+    START_TEST(name##_agrees_with_pytorch)                   \
+    {                                                        \
+        check_module(#name, (__VA_ARGS__), training, words); \
+    }                                                        \
+    END_TEST
+#include "tests/golden/nn/modules.def"
+#undef MODULE
+
+int main(void)
+{
+    Suite *suite = suite_create("modules");
+    TCase *tests = tcase_create("agreement with PyTorch");
+    tcase_set_timeout(tests, 60);
+    tcase_add_checked_fixture(tests, load, NULL);
+#define MODULE(name, ...) tcase_add_test(tests, name##_agrees_with_pytorch);
+#include "tests/golden/nn/modules.def"
+#undef MODULE
+    suite_add_tcase(suite, tests);
+    return run_suite(suite);
+}

@@ -3,6 +3,7 @@
  * the blocks' scores out again from each row's log Σ exp. */
 #include "gemm_f32.h"
 #include "nn_math.h"
+#include "random.h"
 #include "simd.h"
 #include "staged.h"
 #include "variant.h"
@@ -22,7 +23,7 @@ typedef struct att_plan {
     int64_t batch, heads, targets, sources, width, values; /* widths of keys and of values */
     bool causal, wide;
     int mask_kind; /* 0: none, 1: bools, 2: as computed */
-    int mask_at, scale_at;
+    int mask_at, scale_at, dropout_at, seed_at, offset_at;
     int64_t mask_stride[4];
     cpu_stage stage[6], out[3]; /* forward: q k v | y lse; backward: g q k v y lse | dq dk dv */
     int nin, nout;
@@ -33,7 +34,8 @@ typedef struct att_plan {
 /* Addresses of one run. */
 typedef struct att_job {
     const att_plan *plan;
-    double scale;
+    double scale, dropout;
+    uint64_t seed, offset;
     const void *q, *k, *v, *g, *y, *mask, *packed_k, *packed_v;
     void *to_pack_k, *to_pack_v, *sums; /* sums: of g · y, for each row */
     void *lse, *out, *dq, *dk, *dv;
@@ -50,6 +52,24 @@ static int64_t panels_of(const att_plan *p)
 static int64_t keys_seen(const att_plan *p, int64_t end)
 {
     return p->causal && end < p->sources ? end : p->sources;
+}
+
+/* What dropout multiplies n weights of a row with, from `key` on: 0 or 1 / (1 - p). A weight's number is the word of its place
+ * among all scores. */
+static void draw_keep(const att_job *j, int64_t head, int64_t row, int64_t key, int64_t n,
+                      float *keep)
+{
+    enum { WORDS = 4 * CPU_PHILOX_BLOCKS };
+    const int64_t first = (head * j->plan->targets + row) * j->plan->sources + key;
+    const float p = (float)j->dropout, kept = (float)(1 / (1 - j->dropout));
+    uint32_t words[WORDS];
+    uint64_t block = j->offset + (uint64_t)(first / 4);
+    for (int64_t i = -(first % 4); i < n; i += WORDS, block += CPU_PHILOX_BLOCKS) {
+        CPU_NAME(cpu_philox)(j->seed, block, words);
+        const int64_t from = i < 0 ? -i : 0, to = n - i < WORDS ? n - i : WORDS;
+        for (int64_t w = from; w < to; w++)
+            keep[i + w] = (float)(int32_t)(words[w] >> 8) * 0x1p-24f >= p ? kept : 0;
+    }
 }
 
 #define REAL     float
@@ -98,6 +118,9 @@ static att_job begin(const att_plan *p, const cr_run *run)
 {
     char *workspace = (char *)run->workspace.buffer + run->workspace.offset;
     att_job j = {.plan = p, .scale = run->numbers[p->scale_at].f};
+    j.dropout = p->dropout_at >= 0 ? run->numbers[p->dropout_at].f : 0;
+    j.seed = p->seed_at >= 0 ? (uint64_t)run->numbers[p->seed_at].i : 0;
+    j.offset = p->offset_at >= 0 ? (uint64_t)run->numbers[p->offset_at].i : 0;
     j.mask = p->mask_at >= 0 ? cpu_at(run, p->mask_at) : NULL;
     j.packed_k = j.to_pack_k = workspace + p->packed_k;
     j.packed_v = j.to_pack_v = workspace + p->packed_v;
@@ -205,6 +228,9 @@ static cr_status plan_any(const cpu_call *call, bool back, cr_plan **plan)
     p->causal = cpu_attr_int(call->node, "is_causal", 0);
     p->wide = type == CR_F64;
     p->scale_at = cpu_number_at(call->node, "scale");
+    p->dropout_at = cpu_number_at(call->node, "dropout_p");
+    p->seed_at = cpu_number_at(call->node, "seed");
+    p->offset_at = cpu_number_at(call->node, "offset");
     p->mask_at = mask ? call->in_at[mask_in] : -1;
     p->mask_kind = !mask ? 0 : mask->dtype == CR_B8 ? 1 : 2;
     for (int d = 0; d < 4 && mask; d++)

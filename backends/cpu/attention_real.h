@@ -173,6 +173,12 @@ static void NAME(forward_block)(const att_job *j, int64_t head, int64_t row, int
             if (key && earlier != 1)
                 for (int64_t d = 0; d < p->values; d++)
                     out[r * j->ys->row + d] *= earlier;
+            if (j->dropout > 0) {
+                float keep[KEYS];
+                draw_keep(j, head, row + r, key, n, keep);
+                for (int64_t i = 0; i < n; i++)
+                    scores[r * KEYS + i] *= (REAL)keep[i];
+            }
         }
         NAME(add_product)
         (scores, false, rows, n, NAME(at)(j->v, j->vs, p, head, key), j->vs->row, p->values, out,
@@ -217,7 +223,8 @@ static void NAME(sums)(void *context, int64_t begin, int64_t end)
 }
 
 /* What rows and keys of one head have to do with one another:
- *   P = exp(scores - lse),  v' += Pᵀ g,  S = P ⊙ (g vᵀ - Σ g y) · scale,  k' += Sᵀ q,  q' += S k */
+ *   P = exp(scores - lse),  v' += Pᵀ g,  S = P ⊙ (g vᵀ - Σ g y) · scale,  k' += Sᵀ q,  q' += S k;
+ * dropout multiplies the P of v' and g vᵀ. */
 static void NAME(back_block)(const att_job *j, int64_t head, int64_t row, int64_t rows, int64_t key,
                              int64_t n)
 {
@@ -234,6 +241,16 @@ static void NAME(back_block)(const att_job *j, int64_t head, int64_t row, int64_
         const REAL sum = ((const REAL *)j->sums)[head * p->targets + row + r];
         const REAL scale = (REAL)j->scale;
         REAL *restrict w = weights + r * KEYS, *restrict s = slopes + r * KEYS;
+        if (j->dropout > 0) {
+            float keep[KEYS];
+            draw_keep(j, head, row + r, key, n, keep);
+            for (int64_t i = 0; i < n; i++) {
+                w[i] = EXP(w[i] - lse);
+                s[i] = w[i] * (s[i] * (REAL)keep[i] - sum) * scale;
+                w[i] *= (REAL)keep[i];
+            }
+            continue;
+        }
 #pragma omp simd
         for (int64_t i = 0; i < n; i++) {
             w[i] = EXP(w[i] - lse);

@@ -80,8 +80,8 @@ static int NAMED(triangular)(const linalg_plan *p, const cr_run *run, int64_t b,
     NAMED(load)(p, &p->b, run, b, work);
     if (n && rows && columns)
         CBLAS(trsm)
-        (CblasColMajor, p->left ? CblasLeft : CblasRight, p->upper ? CblasUpper : CblasLower,
-         CblasNoTrans, p->unit ? CblasUnit : CblasNonUnit, rows, columns, 1, a, n, work, rows);
+    (CblasColMajor, p->left ? CblasLeft : CblasRight, p->upper ? CblasUpper : CblasLower,
+     CblasNoTrans, p->unit ? CblasUnit : CblasNonUnit, rows, columns, 1, a, n, work, rows);
     NAMED(store)(p, &p->out[0], run, b, work, rows);
     return 0;
 }
@@ -178,8 +178,8 @@ static int NAMED(eigh)(const linalg_plan *p, const cr_run *run, int64_t b, REAL 
                 return NOT_FINITE;
     if (n)
         LAPACK(syevd)
-        (p->vectors ? "V" : "N", p->upper ? "U" : "L", &n, a, &n, w, work, &size, iwork, &isize,
-         &info, 1, 1);
+    (p->vectors ? "V" : "N", p->upper ? "U" : "L", &n, a, &n, w, work, &size, iwork, &isize, &info,
+     1, 1);
     if (info)
         return info;
     NAMED(store)(p, &p->out[0], run, b, w, n);

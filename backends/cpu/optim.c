@@ -17,11 +17,12 @@ typedef struct optim_tensor {
 } optim_tensor;
 
 /* The numbers that change from step to step, and the flags that don't, by their names in the operations' schemas. */
-#define OPTIM_NUMBERS(X)                                                                      \
-    X(lr)                                                                                     \
-    X(weight_decay) X(momentum) X(dampening) X(beta1) X(beta2) X(eps) X(step) X(alpha) X(rho) \
-        X(lr_decay) X(momentum_decay) X(mu_product) X(etaminus) X(etaplus) X(step_size_min)   \
-            X(step_size_max) X(lambd) X(eta) X(mu)
+/* clang-format off */
+#define OPTIM_NUMBERS(X) \
+    X(lr) X(weight_decay) X(momentum) X(dampening) X(beta1) X(beta2) X(eps) X(step) \
+    X(alpha) X(rho) X(lr_decay) X(momentum_decay) X(mu_product) X(etaminus) X(etaplus) \
+    X(step_size_min) X(step_size_max) X(lambd) X(eta) X(mu)
+/* clang-format on */
 #define OPTIM_FLAGS(X) \
     X(amsgrad) X(has_momentum) X(nesterov) X(centered) X(maximize) X(is_first_step)
 
@@ -207,10 +208,11 @@ static cr_status plan_step(const cpu_call *call, optim_formula *f32, optim_formu
 }
 
 /* Every step with how many values a parameter has without flags. */
-#define OPTIM_STEPS(X)                                                                    \
-    X(sgd, 2)                                                                             \
-    X(adam, 4) X(adamw, 4) X(adamax, 4) X(nadam, 4) X(radam, 4) X(rmsprop, 3) X(rprop, 4) \
-        X(adagrad, 3) X(adadelta, 4) X(asgd, 3)
+/* clang-format off */
+#define OPTIM_STEPS(X) \
+    X(sgd, 2) X(adam, 4) X(adamw, 4) X(adamax, 4) X(nadam, 4) X(radam, 4) X(rmsprop, 3) \
+    X(rprop, 4) X(adagrad, 3) X(adadelta, 4) X(asgd, 3)
+/* clang-format on */
 
 #define X(name, values)                                                \
     static cr_status plan_##name(const cpu_call *call, cr_plan **plan) \

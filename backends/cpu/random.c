@@ -2,16 +2,17 @@
  * the same bits. */
 #include "convert.h"
 #include "cpu.h"
+#include "random.h"
 #include "space.h"
 
 #include <string.h>
 
-enum { LANES = 32, WORDS = 4 * LANES }; /* blocks that are computed together */
+enum { LANES = CPU_PHILOX_BLOCKS, WORDS = 4 * LANES };
 
 /* ---- Philox ---- */
 
 /* Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3" (2011). */
-static void philox(uint64_t seed, uint64_t counter, uint32_t *restrict words)
+void CPU_NAME(cpu_philox)(uint64_t seed, uint64_t counter, uint32_t *restrict words)
 {
     uint32_t a[LANES], b[LANES], c[LANES], d[LANES];
     for (int i = 0; i < LANES; i++) {
@@ -91,7 +92,7 @@ static void random_range(void *context, int64_t begin, int64_t end)
     _Alignas(64) char block[WORDS * sizeof(uint32_t)];
     for (int64_t i = begin; i < end; i += p->each) {
         int64_t n = end - i < p->each ? end - i : p->each, at[CR_MAX_RANK];
-        philox(job->seed, job->offset + (uint64_t)(i / p->each) * LANES, words);
+        CPU_NAME(cpu_philox)(job->seed, job->offset + (uint64_t)(i / p->each) * LANES, words);
         finish(job, words, block);
         if (p->flat) {
             memcpy(job->out + i * p->size, block, (size_t)(n * p->size));

@@ -45,6 +45,10 @@ cr_status vk_failed(cr_device *d, VkResult result, const char *what)
 
 /* ---- opening ---- */
 
+/* Mesa's llvmpipe silently leaves a shader's loops after 65535 iterations, all loops of the shader
+ * counted together. Kernels share long work out so that they stay below. */
+enum { LLVMPIPE_LOOPS = 60000 };
+
 /* A queue family that computes; one without graphics, where there is such a one, has the device's
  * attention to itself. */
 static uint32_t choose_family(VkPhysicalDevice physical)
@@ -135,6 +139,7 @@ cr_status vk_device_open(int index, cr_device **device)
     const char *as_gpu = vk_env("CRESSET_VULKAN_AS_GPU");
     d->is_cpu = d->profile->type == VK_PHYSICAL_DEVICE_TYPE_CPU && !(as_gpu && *as_gpu == '1');
     d->direct_products = d->is_cpu && d->profile->subgroup_ops && d->profile->subgroup == 8;
+    d->loops = d->profile->type == VK_PHYSICAL_DEVICE_TYPE_CPU ? LLVMPIPE_LOOPS : UINT32_MAX;
     d->group = d->is_cpu ? 64 : 128;
     status = vk_instance_acquire(index, &d->physical);
     if (status != CR_OK) {

@@ -65,7 +65,7 @@ static cr_status plan_forward(const vk_call *call, cr_plan **plan)
         return CR_UNSUPPORTED;
     const cr_meta *weight = call->nin > 2 ? call->in[2] : NULL;
     if (!fill_block(call, call->in[0], call->in[1], weight, &b) ||
-        call->out[0]->dtype != call->in[0]->dtype)
+        call->out[0]->dtype != call->in[0]->dtype || b.rows / 8 > call->device->loops / 2)
         return CR_UNSUPPORTED;
     b.out_row = call->out[0]->rank ? (uint32_t)call->out[0]->stride[0] : 0;
     nll_plan *p = vk_plan_new(call->device, sizeof *p, nll_run);

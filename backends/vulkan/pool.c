@@ -124,12 +124,17 @@ static cr_status plan_new(const vk_call *call, int op, int n, const cr_meta *x, 
     p->index_at = index_at;
     p->index_written = !back;
     p->empty = !b.count;
-    uint32_t special[] = {(uint32_t)op, (uint32_t)x->dtype};
+    uint32_t special[11] = {(uint32_t)op, (uint32_t)x->dtype};
+    for (int i = 0; i < 3; i++) {
+        special[2 + i] = (uint32_t)b.k[i];
+        special[5 + i] = (uint32_t)b.stride[i];
+        special[8 + i] = (uint32_t)b.dil[i];
+    }
     cr_status status =
         p->empty
             ? CR_OK
             : vk_plan_step(&p->base, x->dtype == CR_F64 ? VK_SHADER_pool_f64 : VK_SHADER_pool_f32,
-                           0, special, 2, &b, sizeof b, vk_groups(d, b.count), 1, 1);
+                           0, special, 11, &b, sizeof b, vk_groups(d, b.count), 1, 1);
     return vk_plan_done(&p->base, status, plan);
 }
 

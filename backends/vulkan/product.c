@@ -50,6 +50,26 @@ static void simplify(vk_axis *axes, int *rank)
     *rank = n;
 }
 
+/* Windows that never leave their operand are strides like any others. */
+static void make_plain(vk_product *p)
+{
+    vk_product_block *b = &p->block;
+    if (p->mode != VK_WINDOWS || b->base[0] || b->base[1] || b->base[2])
+        return;
+    for (int i = 0; i < 3; i++) {
+        for (int k = 0; k < p->k_rank; k++)
+            b->k_axis[k].stride[VK_B] += (uint32_t)b->k_axis[k].coordinate[i] * b->spatial[i];
+        for (int n = 0; n < p->n_rank; n++)
+            b->n_axis[n].stride[VK_B] += (uint32_t)b->n_axis[n].coordinate[i] * b->spatial[i];
+    }
+    for (int i = 0; i < 4; i++) {
+        memset(b->k_axis[i].coordinate, 0, sizeof b->k_axis[i].coordinate);
+        memset(b->n_axis[i].coordinate, 0, sizeof b->n_axis[i].coordinate);
+    }
+    p->mode = VK_PLAIN;
+    p->spatial = 0;
+}
+
 static uint64_t size_of(const vk_axis *axes, int rank)
 {
     uint64_t size = 1;
@@ -96,6 +116,9 @@ static tiling choose_tiling(const cr_device *d, vk_class class, uint32_t m, uint
 static uint32_t choose_splits(const cr_device *d, uint64_t groups, uint32_t k)
 {
     uint64_t wanted = d->is_cpu ? 8 : 256, least = d->is_cpu ? 256 : 128;
+    uint64_t at_once = d->loops / 4; /* terms; an invocation has about one iteration for each */
+    if (k > at_once)
+        return (uint32_t)((k + at_once - 1) / at_once);
     if (groups >= wanted || k < 2 * least)
         return 1;
     uint64_t splits = (wanted + groups - 1) / groups, most = k / least;
@@ -115,6 +138,7 @@ cr_status vk_product_add(cr_plan *plan, const vk_product *product, cr_plan_info 
     s->first = plan->nsteps;
     vk_product *p = &s->product;
     vk_product_block *b = &p->block;
+    make_plain(p);
     simplify(b->m_axis, &p->m_rank);
     simplify(b->k_axis, &p->k_rank);
     simplify(b->n_axis, &p->n_rank);
@@ -137,6 +161,7 @@ cr_status vk_product_add(cr_plan *plan, const vk_product *product, cr_plan_info 
         return CR_UNSUPPORTED;
     s->split = b->splits > 1;
     uint32_t adds = p->at[VK_C0] >= 0 || p->alpha_at >= 0;
+    uint32_t divides = b->divide_by[0] > 1 || b->divide_by[1] > 1 || b->divide_by[2] > 1 ? 1u : 0u;
     uint32_t special[] = {(uint32_t)p->mode,
                           (uint32_t)p->from,
                           (uint32_t)p->to,
@@ -147,15 +172,16 @@ cr_status vk_product_add(cr_plan *plan, const vk_product *product, cr_plan_info 
                           s->split,
                           (uint32_t)p->spatial,
                           b->k_axis[p->k_rank - 1].stride[VK_A] == 1,
-                          b->k_axis[p->k_rank - 1].stride[VK_B] == 1 && p->mode == VK_PLAIN};
+                          b->k_axis[p->k_rank - 1].stride[VK_B] == 1 && p->mode == VK_PLAIN,
+                          divides};
     cr_status status =
-        vk_plan_step(plan, t.shader, t.group, special, 11, b, sizeof *b, x, y, batch * b->splits);
+        vk_plan_step(plan, t.shader, t.group, special, 12, b, sizeof *b, x, y, batch * b->splits);
     if (status != CR_OK || !s->split)
         return status;
     s->parts = vk_workspace(info, (size_t)elements * b->splits *
                                       (class == VK_FLOAT || class == VK_INT ? 4 : 8));
     special[7] = 0;
-    return vk_plan_step(plan, join[class], d->is_cpu ? 16 : 0, special, 11, NULL, 0,
+    return vk_plan_step(plan, join[class], d->is_cpu ? 16 : 0, special, 12, NULL, 0,
                         vk_groups(d, (int64_t)elements * (d->is_cpu ? 4 : 1)), 1, 1);
 }
 

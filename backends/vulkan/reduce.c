@@ -111,6 +111,10 @@ static shares share(const cr_device *d, const spaces *s)
         int64_t chunks = (wanted + outputs - 1) / outputs, most = terms / least;
         w.chunks = (uint32_t)(chunks < most ? chunks : most);
     }
+    /* A unit's terms within half of the loops that the driver allows. */
+    int64_t most = w.grouped ? d->loops / 2 * (int64_t)w.group : d->loops / 2;
+    if (terms / w.chunks >= most)
+        w.chunks = (uint32_t)(terms / most + 1);
     return w;
 }
 
@@ -180,6 +184,8 @@ cr_status vk_reduce_add(cr_plan *plan, vk_reduction *r, const cr_meta *in, const
     if (r->empty)
         return CR_OK;
     shares w = share(d, &s);
+    if (w.chunks > d->loops / 2)
+        return CR_UNSUPPORTED;
     vk_class class = vk_class_of(d, in->dtype);
     r->two = w.chunks > 1;
     if (r->two) {

@@ -57,9 +57,14 @@ static cr_status plan_new(const vk_call *call, uint32_t op, cr_plan **plan)
     scan_block b = {.lanes = (uint32_t)lanes.space.numel, .terms = (uint32_t)lanes.terms};
     memcpy(b.step, lanes.step, sizeof b.step);
     vk_lane_dims(b.lane, &lanes);
-    bool grouped = !d->is_cpu && lanes.space.numel < 4096 && lanes.terms > 64;
+    bool grouped =
+        d->is_cpu ? lanes.terms > d->loops / 4 : lanes.space.numel < 4096 && lanes.terms > 64;
     uint32_t special[] = {op, (uint32_t)lanes.space.rank, (uint32_t)values[0]->dtype, grouped};
-    uint32_t group = d->is_cpu ? 16 : d->group;
+    uint32_t group = d->is_cpu && !grouped ? 16 : d->group;
+    if (grouped && (uint64_t)b.terms / group * 4 > d->loops) {
+        vk_plan_free(&p->base);
+        return CR_UNSUPPORTED;
+    }
     uint64_t groups = grouped ? b.lanes : (b.lanes + (uint64_t)group - 1) / group;
     vk_shader shader = shaders[vk_class_of(d, values[0]->dtype)];
     if (shader == VK_SHADER_scan_f32 && !d->profile->f64)

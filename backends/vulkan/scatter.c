@@ -17,9 +17,10 @@ typedef struct scatter_block {
 typedef struct scatter_plan {
     struct cr_plan base;
     int self_at, index_at, src_at, out_at;
-    bool empty, nothing; /* no output; nothing to write into it */
-    bool wide;           /* the target is an f32 array in the workspace */
-    bool zero;           /* it begins as zeros, not as self */
+    bool empty, nothing;     /* no output; nothing to write into it */
+    bool wide;               /* the target is an f32 array in the workspace */
+    bool zero;               /* it begins as zeros, not as self */
+    uint32_t terms, at_once; /* of a lane; that one launch takes */
     size_t target;
     uint64_t bytes; /* of the target, where it begins as zeros */
 } scatter_plan;
@@ -59,7 +60,11 @@ static cr_status scatter_run(cr_plan *plan, const cr_run *run)
         vk_bind(&launch, 1, &run->values[p->index_at], 0, false);
         vk_bind(&launch, 2, &run->values[p->src_at], 0, false);
         vk_bind(&launch, 0, target, 0, true);
-        status = vk_record(plan->device, &launch);
+        for (uint32_t t = 0; t < p->terms && status == CR_OK; t += p->at_once) {
+            launch.args.word[0] = t;
+            launch.args.word[1] = p->terms - t < p->at_once ? p->terms : t + p->at_once;
+            status = vk_record(plan->device, &launch);
+        }
     }
     if (status == CR_OK && p->wide) {
         vk_launch back = vk_step_launch(plan, plan->nsteps - 1);
@@ -113,6 +118,8 @@ static cr_status scatter_step(scatter_plan *p, uint32_t op, const cr_meta *targe
                        .size = (uint32_t)size,
                        .dim = (uint32_t)dim,
                        .skipped = skipped};
+    p->terms = b.terms;
+    p->at_once = d->loops / 2;
     memcpy(b.step, lanes.step, sizeof b.step);
     vk_lane_dims(b.lane, &lanes);
     int32_t from = src->dtype;

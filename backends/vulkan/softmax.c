@@ -55,8 +55,12 @@ static cr_status plan_new(const vk_call *call, bool logs, bool back, cr_plan **p
     lane_block b = {.lanes = (uint32_t)lanes.space.numel, .terms = (uint32_t)lanes.terms};
     memcpy(b.step, lanes.step, sizeof b.step);
     vk_lane_dims(b.lane, &lanes);
-    bool grouped = !d->is_cpu && b.terms >= 64;
-    uint32_t group = d->is_cpu ? 16 : d->group;
+    bool grouped = d->is_cpu ? b.terms > d->loops / 8 : b.terms >= 64;
+    uint32_t group = d->is_cpu && !grouped ? 16 : d->group;
+    if (grouped && (uint64_t)b.terms / group * 8 > d->loops) {
+        vk_plan_free(&p->base);
+        return CR_UNSUPPORTED;
+    }
     uint64_t groups = grouped ? b.lanes : (b.lanes + (uint64_t)group - 1) / group;
     uint32_t special[] = {logs,
                           back,

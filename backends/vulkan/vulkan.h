@@ -260,6 +260,7 @@ struct cr_device {
     uint32_t family;
     uint32_t group;       /* the usual size of a group */
     bool is_cpu;          /* the "device" is this machine's processor */
+    uint32_t loops;       /* iterations of all its loops that an invocation may do; see device.c */
     bool direct_products; /* shaders/product_direct.comp suits it */
     bool lost;
     char lost_words[512];

@@ -32,7 +32,7 @@ typedef struct cr_thread {
     size_t lost_scopes; /* begun without memory to note them */
     char *error;        /* null: none */
     bool grad_disabled, inference_mode;
-    bool autocast; /* some operations cast their arguments */
+    bool autocast;   /* some operations cast their arguments */
     bool registered; /* for cleaning up at the thread's end */
     void (*on_end[8])(void *unused);
     int non_end;

@@ -7,6 +7,8 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include <cresset/image.h>
+
 #include "core/base/error.h"
 #include "core/base/file.h"
 #include "core/data/dataset.h"
@@ -146,35 +148,40 @@ static int64_t number(const unsigned char *bytes, size_t size, size_t *at)
     return value;
 }
 
-static cr_tensor *read_pnm(void *context, const char *path)
+static bool is_pnm(const unsigned char *bytes, size_t size)
+{
+    return size > 2 && bytes[0] == 'P' && (bytes[1] == '5' || bytes[1] == '6');
+}
+
+static cr_tensor *read_pnm(const char *path, const unsigned char *bytes, size_t size)
+{
+    size_t at = 2;
+    int64_t channels = bytes[1] == '6' ? 3 : 1, width = number(bytes, size, &at),
+            height = number(bytes, size, &at), most = number(bytes, size, &at);
+    at++; /* one space */
+    if (width < 1 || height < 1 || width > 1 << 20 || height > 1 << 20 || most != 255 ||
+        at > size || size - at < (size_t)(channels * width * height))
+        return cr_fail("%s: no binary PPM or PGM of 8 bits, or cut short", path);
+    const int64_t sizes[] = {3, height, width};
+    unsigned char *memory = cr_io_allocate("an image", (size_t)(3 * width * height));
+    for (int64_t i = 0; i < width * height && memory; i++)
+        for (int64_t c = 0; c < 3; c++)
+            memory[c * width * height + i] =
+                bytes[at + (size_t)(i * channels + (channels == 3 ? c : 0))];
+    return memory ? cr_io_adopt(memory, CR_U8, 3, sizes, NULL) : NULL;
+}
+
+/* Any image as RGB, told by its first bytes. */
+static cr_tensor *read_image(void *context, const char *path)
 {
     (void)context;
     cr_file_map *map = cr_file_map_open(path);
     if (!map)
         return NULL;
     const unsigned char *bytes = cr_file_map_data(map);
-    size_t size = cr_file_map_size(map), at = 2;
-    bool good = size > 2 && bytes[0] == 'P' && (bytes[1] == '5' || bytes[1] == '6');
-    int64_t channels = good && bytes[1] == '6' ? 3 : 1, width = 0, height = 0, most = 0;
-    if (good) {
-        width = number(bytes, size, &at);
-        height = number(bytes, size, &at);
-        most = number(bytes, size, &at);
-        at++; /* one space */
-    }
-    cr_tensor *image = NULL;
-    if (!good || width < 1 || height < 1 || width > 1 << 20 || height > 1 << 20 || most != 255 ||
-        at > size || size - at < (size_t)(channels * width * height)) {
-        cr_fail("%s: no binary PPM or PGM of 8 bits, or cut short; give .reader for other images",
-                path);
-    } else {
-        const int64_t sizes[] = {channels, height, width};
-        unsigned char *memory = cr_io_allocate("an image", (size_t)(channels * width * height));
-        for (int64_t i = 0; i < width * height && memory; i++)
-            for (int64_t c = 0; c < channels; c++)
-                memory[c * width * height + i] = bytes[at + (size_t)(i * channels + c)];
-        image = memory ? cr_io_adopt(memory, CR_U8, 3, sizes, NULL) : NULL;
-    }
+    size_t size = cr_file_map_size(map);
+    cr_tensor *image = is_pnm(bytes, size) ? read_pnm(path, bytes, size)
+                                           : cr_load_image(path, .mode = CR_IMAGE_RGB);
     cr_file_map_release(map);
     return image;
 }
@@ -248,7 +255,7 @@ cr_dataset *cr_image_folder_with(const cr_image_folder_options *o)
     folder *f = calloc(1, sizeof *f);
     if (!f)
         return cr_fail_memory("a data set", sizeof *f);
-    f->reader = o->reader ? o->reader : read_pnm;
+    f->reader = o->reader ? o->reader : read_image;
     f->context = o->reader_context;
     f->transform = cr_transform_retain(o->transform);
     f->seed = o->seed ? o->seed : cr_initial_seed();

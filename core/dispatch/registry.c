@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/base/text.h"
 #include "core/dispatch/device.h"
@@ -106,11 +107,48 @@ static cr_dev *open_device(cr_candidate *c, int index)
 
 /* ---- names ---- */
 
-/* One entry of a preference list: "name", "name:index" or an absolute path. Null without an error
- * where nothing of that name was found; the reason goes to why. */
+/* Whether text holds the word, in letters of either case. */
+static bool mentions(const char *text, const char *word)
+{
+    size_t length = strlen(word);
+    for (; *text; text++)
+        if (!strncasecmp(text, word, length))
+            return true;
+    return false;
+}
+
+/* The device that what follows the colon means: a number, or a part of the first such device's
+ * name; -1 after adding the reason to why. */
+static int index_of_device(const cr_candidate *c, const char *entry, const char *which,
+                           cr_text *why)
+{
+    const char *comma = why->length ? "; " : "";
+    int count = c->shown.device_count;
+    char *end;
+    long value = strtol(which, &end, 10);
+    if (end != which && !*end && value >= 0 && value < count)
+        return (int)value;
+    if (!*which || (end != which && !*end)) {
+        cr_text_add(why, "%s%s: it has %d device%s", comma, entry, count, count == 1 ? "" : "s");
+        return -1;
+    }
+    for (int i = 0; i < count; i++) {
+        cr_device_info info = {.struct_size = sizeof info};
+        if (c->backend->device_info(c->backend, i, &info) == CR_OK && mentions(info.name, which))
+            return i;
+    }
+    cr_text_add(why,
+                "%s%s: the part after ':' is neither the number of a device nor in a device's name",
+                comma, entry);
+    return -1;
+}
+
+/* One entry of a preference list: "name", "name:index", "name:part of a device's name" or an
+ * absolute path. Null without an error where nothing of that name was found; the reason goes to why. */
 static cr_dev *open_named(const char *entry, cr_text *why)
 {
     char name[64] = "";
+    const char *which = NULL;
     int index = 0;
     cr_candidate *c;
     if (entry[0] == '/') {
@@ -122,23 +160,14 @@ static cr_dev *open_named(const char *entry, cr_text *why)
             return NULL;
         }
     } else {
-        const char *colon = strrchr(entry, ':');
+        const char *colon = strchr(entry, ':');
+        which = colon ? colon + 1 : NULL;
         size_t length = colon ? (size_t)(colon - entry) : strlen(entry);
         if (length >= sizeof name) {
             cr_text_add(why, "%s\"%.40s…\" is no backend's name", why->length ? "; " : "", entry);
             return NULL;
         }
         memcpy(name, entry, length);
-        if (colon) {
-            char *end;
-            long value = strtol(colon + 1, &end, 10);
-            if (end == colon + 1 || *end || value < 0 || value > 1023) {
-                cr_text_add(why, "%s\"%s\": the part after ':' is no device number",
-                            why->length ? "; " : "", entry);
-                return NULL;
-            }
-            index = (int)value;
-        }
         c = cr_loader_find(name);
         if (!c) {
             const char *reason = "no such backend was found";
@@ -149,9 +178,10 @@ static cr_dev *open_named(const char *entry, cr_text *why)
             return NULL;
         }
     }
-    if (index >= c->shown.device_count) {
-        cr_text_add(why, "%s%s: it has %d device%s", why->length ? "; " : "", entry,
-                    c->shown.device_count, c->shown.device_count == 1 ? "" : "s");
+    if (which && (index = index_of_device(c, entry, which, why)) < 0)
+        return NULL;
+    if (!c->shown.device_count) {
+        cr_text_add(why, "%s%s: it has 0 devices", why->length ? "; " : "", entry);
         return NULL;
     }
     return open_device(c, index);

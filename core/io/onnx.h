@@ -66,6 +66,7 @@ struct onnx_run {
     const onnx_model *model;
     const onnx_node *node;
     cr_tensor **values; /* by slot, retained */
+    const char *device; /* the first input's */
 };
 
 enum { ONNX_INTS = 64 }; /* the longest list that onnx_ints reads */
@@ -89,6 +90,8 @@ int onnx_ints(const onnx_run *run, size_t input, const char *name, int64_t *list
 double onnx_number(const onnx_run *run, size_t input, const char *name, double fallback);
 /* An axis from -rank to rank - 1, counted from 0; -1 and the error. */
 int onnx_axis(const onnx_run *run, int64_t axis, int rank);
+/* A constant where the inputs are, if it is of numbers; integers, which are mostly shapes, stay on the cpu. Takes null. */
+cr_tensor *onnx_place(const onnx_run *run, cr_tensor *tensor);
 /* The dtype with ONNX's number, or none. */
 cr_dtype onnx_dtype(int64_t number);
 
@@ -98,7 +101,7 @@ typedef struct onnx_entry {
 } onnx_entry;
 /* The operators of each file, ended by a null name. */
 extern const onnx_entry onnx_math_operators[], onnx_shape_operators[], onnx_nn_operators[],
-    onnx_index_operators[];
+    onnx_index_operators[], onnx_rnn_operators[], onnx_quantized_operators[];
 onnx_operator onnx_find_operator(const char *name);
 
 #endif

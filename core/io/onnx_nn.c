@@ -56,7 +56,7 @@ static bool read_window(const onnx_run *run, const cr_tensor *x, const cr_tensor
     for (size_t i = 0; i < w->n; i++) {
         if (weight)
             w->kernel[i] = cr_tensor_size(weight, (int)i + 2);
-        const int64_t most = (int64_t)1 << 31;
+        const int64_t most = 1 << 16;
         if (w->kernel[i] < 1 || w->stride[i] < 1 || w->dilation[i] < 1 || w->pads[i] < 0 ||
             w->pads[w->n + i] < 0 || w->kernel[i] > most || w->stride[i] > most ||
             w->dilation[i] > most || w->pads[i] > most || w->pads[w->n + i] > most)

@@ -25,9 +25,9 @@ static bool damaged(const onnx_model *m)
     return cr_fail("%s: it is no ONNX model, or damaged", m->path);
 }
 
-static char *take_text(onnx_model *m, const cr_proto_field *f)
+static char *take_text(onnx_model *m, const cr_wire_field *f)
 {
-    if (f->wire != CR_PROTO_BYTES) {
+    if (f->wire != CR_WIRE_BYTES) {
         damaged(m);
         return NULL;
     }
@@ -38,11 +38,11 @@ static char *take_text(onnx_model *m, const cr_proto_field *f)
 }
 
 /* How often a field is there. */
-static size_t count_fields(cr_proto message, uint32_t number)
+static size_t count_fields(cr_wire message, uint32_t number)
 {
     size_t count = 0;
-    cr_proto_field f;
-    while (cr_proto_next(&message, &f))
+    cr_wire_field f;
+    while (cr_wire_next(&message, &f))
         count += f.number == number;
     return count;
 }
@@ -60,37 +60,37 @@ static int slot_of(onnx_model *m, const char *name, bool make)
 
 /* ---- attributes ---- */
 
-enum { A_NAME = 1, A_F, A_I, A_S, A_T, A_G, A_FLOATS, A_INTS };
+enum { A_NAME = 1, A_F, A_I, A_S, A_T, A_G, A_FLOATS, A_INTS, A_STRINGS };
 
-static bool add_ints(onnx_model *m, onnx_attribute *a, const cr_proto_field *f)
+static bool add_ints(onnx_model *m, onnx_attribute *a, const cr_wire_field *f)
 {
     /* a varint has a byte at least, so there are at most this many */
-    size_t most = f->wire == CR_PROTO_BYTES ? f->size : 1;
+    size_t most = f->wire == CR_WIRE_BYTES ? f->size : 1;
     int64_t *list = onnx_take(m, (a->nints + most) * sizeof *list);
     if (!list)
         return false;
     if (a->nints)
         memcpy(list, a->ints, a->nints * sizeof *list);
     a->ints = list;
-    if (f->wire != CR_PROTO_BYTES) {
+    if (f->wire != CR_WIRE_BYTES) {
         list[a->nints++] = (int64_t)f->value;
         return true;
     }
-    cr_proto packed = cr_proto_of(f->bytes, f->size);
+    cr_wire packed = cr_wire_of(f->bytes, f->size);
     uint64_t value;
     while (packed.at < packed.end) {
-        if (!cr_proto_varint(&packed, &value))
+        if (!cr_wire_varint(&packed, &value))
             return damaged(m);
         list[a->nints++] = (int64_t)value;
     }
     return true;
 }
 
-static bool add_floats(onnx_model *m, onnx_attribute *a, const cr_proto_field *f)
+static bool add_floats(onnx_model *m, onnx_attribute *a, const cr_wire_field *f)
 {
     uint32_t one = (uint32_t)f->value;
-    const unsigned char *bytes = f->wire == CR_PROTO_BYTES ? f->bytes : (unsigned char *)&one;
-    size_t count = f->wire == CR_PROTO_BYTES ? f->size / 4 : 1;
+    const unsigned char *bytes = f->wire == CR_WIRE_BYTES ? f->bytes : (unsigned char *)&one;
+    size_t count = f->wire == CR_WIRE_BYTES ? f->size / 4 : 1;
     float *list = onnx_take(m, (a->nfloats + count) * sizeof *list);
     if (!list)
         return false;
@@ -103,15 +103,32 @@ static bool add_floats(onnx_model *m, onnx_attribute *a, const cr_proto_field *f
     return true;
 }
 
-static bool parse_attribute(onnx_model *m, onnx_attribute *a, cr_proto message)
+/* Strings of a list are one text, with commas between. */
+static bool add_string(onnx_model *m, onnx_attribute *a, const cr_wire_field *f)
 {
-    cr_proto_field f;
+    char *more = take_text(m, f);
+    size_t before = a->text ? strlen(a->text) : 0;
+    char *text = more ? onnx_take(m, before + strlen(more) + 2) : NULL;
+    if (!text)
+        return false;
+    if (before) {
+        memcpy(text, a->text, before);
+        text[before++] = ',';
+    }
+    memcpy(text + before, more, strlen(more));
+    a->text = text;
+    return true;
+}
+
+static bool parse_attribute(onnx_model *m, onnx_attribute *a, cr_wire message)
+{
+    cr_wire_field f;
     /* lists that come one by one are copied each time: too many of them would take forever */
     size_t singles = 0;
-    while (cr_proto_next(&message, &f)) {
+    while (cr_wire_next(&message, &f)) {
         uint32_t bits = (uint32_t)f.value;
         bool good = true;
-        if ((f.number == A_INTS || f.number == A_FLOATS) && singles++ == 1024)
+        if (f.number >= A_FLOATS && f.number <= A_STRINGS && singles++ == 1024)
             return damaged(m);
         switch (f.number) {
         case A_NAME: good = (a->name = take_text(m, &f)) != NULL; break;
@@ -119,7 +136,7 @@ static bool parse_attribute(onnx_model *m, onnx_attribute *a, cr_proto message)
         case A_I: a->i = (int64_t)f.value; break;
         case A_S: good = (a->text = take_text(m, &f)) != NULL; break;
         case A_T:
-            if (f.wire != CR_PROTO_BYTES || a->tensor)
+            if (f.wire != CR_WIRE_BYTES || a->tensor)
                 return damaged(m);
             a->tensor = cr_retain(onnx_read_tensor(m->path, m->map, f.bytes, f.size));
             good = a->tensor;
@@ -127,6 +144,7 @@ static bool parse_attribute(onnx_model *m, onnx_attribute *a, cr_proto message)
         case A_G: return cr_fail("%s: control flow (If, Loop, Scan) is not supported", m->path);
         case A_FLOATS: good = add_floats(m, a, &f); break;
         case A_INTS: good = add_ints(m, a, &f); break;
+        case A_STRINGS: good = add_string(m, a, &f); break;
         default: break;
         }
         if (!good)
@@ -139,7 +157,7 @@ static bool parse_attribute(onnx_model *m, onnx_attribute *a, cr_proto message)
 
 enum { N_INPUT = 1, N_OUTPUT, N_NAME, N_TYPE, N_ATTRIBUTE, N_DOMAIN = 7 };
 
-static bool parse_input(onnx_model *m, onnx_node *node, const cr_proto_field *f)
+static bool parse_input(onnx_model *m, onnx_node *node, const cr_wire_field *f)
 {
     char *name = take_text(m, f);
     if (!name)
@@ -151,7 +169,7 @@ static bool parse_input(onnx_model *m, onnx_node *node, const cr_proto_field *f)
     return true;
 }
 
-static bool parse_output(onnx_model *m, onnx_node *node, const cr_proto_field *f)
+static bool parse_output(onnx_model *m, onnx_node *node, const cr_wire_field *f)
 {
     char *name = take_text(m, f);
     if (!name)
@@ -163,18 +181,18 @@ static bool parse_output(onnx_model *m, onnx_node *node, const cr_proto_field *f
     return slot >= 0 || !*name;
 }
 
-static bool parse_node(onnx_model *m, onnx_node *node, cr_proto message)
+static bool parse_node(onnx_model *m, onnx_node *node, cr_wire message)
 {
-    cr_proto_field f;
+    cr_wire_field f;
     size_t inputs = count_fields(message, N_INPUT), outputs = count_fields(message, N_OUTPUT);
     node->inputs = onnx_take(m, (inputs + outputs) * sizeof *node->inputs);
     node->attributes = onnx_take(m, count_fields(message, N_ATTRIBUTE) * sizeof *node->attributes);
     if (!node->inputs || !node->attributes)
         return false;
     node->outputs = node->inputs + inputs;
-    cr_proto again = message;
+    cr_wire again = message;
     const char *domain = "";
-    while (cr_proto_next(&message, &f)) {
+    while (cr_wire_next(&message, &f)) {
         bool good = true;
         switch (f.number) {
         case N_INPUT: good = parse_input(m, node, &f); break;
@@ -182,9 +200,9 @@ static bool parse_node(onnx_model *m, onnx_node *node, cr_proto message)
         case N_TYPE: good = (node->type = take_text(m, &f)) != NULL; break;
         case N_DOMAIN: good = (domain = take_text(m, &f)) != NULL; break;
         case N_ATTRIBUTE:
-            good = f.wire == CR_PROTO_BYTES
+            good = f.wire == CR_WIRE_BYTES
                        ? parse_attribute(m, &node->attributes[node->nattributes++],
-                                         cr_proto_of(f.bytes, f.size))
+                                         cr_wire_of(f.bytes, f.size))
                        : damaged(m);
             break;
         default: break;
@@ -192,7 +210,7 @@ static bool parse_node(onnx_model *m, onnx_node *node, cr_proto message)
         if (!good)
             return false;
     }
-    while (cr_proto_next(&again, &f))
+    while (cr_wire_next(&again, &f))
         if (f.number == N_OUTPUT && !parse_output(m, node, &f))
             return false;
     if (message.damaged || !node->type)
@@ -210,14 +228,14 @@ static bool parse_node(onnx_model *m, onnx_node *node, cr_proto message)
 enum { G_NODE = 1, G_INITIALIZER = 5, G_INPUT = 11, G_OUTPUT, G_SPARSE = 15 };
 enum { T_NAME = 8, V_NAME = 1 };
 
-static char *name_within(onnx_model *m, const cr_proto_field *field, uint32_t number)
+static char *name_within(onnx_model *m, const cr_wire_field *field, uint32_t number)
 {
-    cr_proto message = cr_proto_of(field->bytes, field->size);
-    cr_proto_field f;
+    cr_wire message = cr_wire_of(field->bytes, field->size);
+    cr_wire_field f;
     char *name = NULL;
-    if (field->wire == CR_PROTO_BYTES)
-        while (!name && cr_proto_next(&message, &f))
-            if (f.number == number && f.wire == CR_PROTO_BYTES)
+    if (field->wire == CR_WIRE_BYTES)
+        while (!name && cr_wire_next(&message, &f))
+            if (f.number == number && f.wire == CR_WIRE_BYTES)
                 name = take_text(m, &f);
     if (!name || !*name) {
         damaged(m);
@@ -226,7 +244,7 @@ static char *name_within(onnx_model *m, const cr_proto_field *field, uint32_t nu
     return name;
 }
 
-static bool parse_weight(onnx_model *m, const cr_proto_field *f)
+static bool parse_weight(onnx_model *m, const cr_wire_field *f)
 {
     char *name = name_within(m, f, T_NAME);
     if (!name)
@@ -243,18 +261,17 @@ static bool parse_weight(onnx_model *m, const cr_proto_field *f)
 }
 
 /* Walks over the graph once for fields of one kind. */
-static bool parse_fields(onnx_model *m, cr_proto graph, uint32_t number)
+static bool parse_fields(onnx_model *m, cr_wire graph, uint32_t number)
 {
-    cr_proto_field f;
-    while (cr_proto_next(&graph, &f)) {
+    cr_wire_field f;
+    while (cr_wire_next(&graph, &f)) {
         if (f.number != number)
             continue;
-        if (f.wire != CR_PROTO_BYTES)
+        if (f.wire != CR_WIRE_BYTES)
             return damaged(m);
         if (number == G_INITIALIZER && !parse_weight(m, &f))
             return false;
-        if (number == G_NODE &&
-            !parse_node(m, &m->nodes[m->nnodes++], cr_proto_of(f.bytes, f.size)))
+        if (number == G_NODE && !parse_node(m, &m->nodes[m->nnodes++], cr_wire_of(f.bytes, f.size)))
             return false;
         if (number == G_INPUT) {
             char *name = name_within(m, &f, V_NAME);
@@ -281,7 +298,7 @@ static bool parse_fields(onnx_model *m, cr_proto graph, uint32_t number)
     return !graph.damaged || damaged(m);
 }
 
-static bool parse_graph(onnx_model *m, cr_proto graph)
+static bool parse_graph(onnx_model *m, cr_wire graph)
 {
     if (count_fields(graph, G_SPARSE))
         return cr_fail("%s: sparse weights are not supported", m->path);
@@ -304,13 +321,13 @@ static bool parse_graph(onnx_model *m, cr_proto graph)
 
 enum { M_GRAPH = 7, M_OPSET = 8 };
 
-static void parse_opset(onnx_model *m, const cr_proto_field *field)
+static void parse_opset(onnx_model *m, const cr_wire_field *field)
 {
-    cr_proto message = cr_proto_of(field->bytes, field->size);
-    cr_proto_field f;
+    cr_wire message = cr_wire_of(field->bytes, field->size);
+    cr_wire_field f;
     int64_t version = 0;
     bool standard = true;
-    while (cr_proto_next(&message, &f)) {
+    while (cr_wire_next(&message, &f)) {
         if (f.number == 1)
             standard = !f.size || (f.size == 7 && !memcmp(f.bytes, "ai.onnx", 7));
         if (f.number == 2)
@@ -322,15 +339,15 @@ static void parse_opset(onnx_model *m, const cr_proto_field *field)
 
 bool onnx_parse(onnx_model *m)
 {
-    cr_proto message = cr_proto_of(cr_file_map_data(m->map), cr_file_map_size(m->map));
-    cr_proto_field f, graph = {0};
-    while (cr_proto_next(&message, &f)) {
-        if (f.number == M_GRAPH && f.wire == CR_PROTO_BYTES)
+    cr_wire message = cr_wire_of(cr_file_map_data(m->map), cr_file_map_size(m->map));
+    cr_wire_field f, graph = {0};
+    while (cr_wire_next(&message, &f)) {
+        if (f.number == M_GRAPH && f.wire == CR_WIRE_BYTES)
             graph = f;
-        if (f.number == M_OPSET && f.wire == CR_PROTO_BYTES)
+        if (f.number == M_OPSET && f.wire == CR_WIRE_BYTES)
             parse_opset(m, &f);
     }
     if (message.damaged || !graph.bytes)
         return damaged(m);
-    return parse_graph(m, cr_proto_of(graph.bytes, graph.size));
+    return parse_graph(m, cr_wire_of(graph.bytes, graph.size));
 }

@@ -41,6 +41,7 @@ static size_t forward(cr_module *module, cr_tensor *const *inputs, size_t n, cr_
     onnx_run run = {.model = m, .values = calloc(m->slots.count + 1, sizeof *run.values)};
     if (!run.values)
         return cr_fail_memory("a model's values", m->slots.count * sizeof *run.values), 0;
+    run.device = n && inputs[0] ? cr_tensor_device(inputs[0]) : "cpu";
     for (size_t i = 0; i < m->nweights; i++)
         run.values[i] = cr_retain(m->weights[i]);
     bool good = true;
@@ -145,8 +146,9 @@ cr_module *cr_load_onnx(const char *path)
 
 onnx_operator onnx_find_operator(const char *name)
 {
-    static const onnx_entry *const tables[] = {onnx_math_operators, onnx_shape_operators,
-                                               onnx_index_operators, onnx_nn_operators};
+    static const onnx_entry *const tables[] = {onnx_math_operators,  onnx_shape_operators,
+                                               onnx_index_operators, onnx_nn_operators,
+                                               onnx_rnn_operators,   onnx_quantized_operators};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (const onnx_entry *e = tables[i]; e->name; e++)
             if (!strcmp(e->name, name))
@@ -211,6 +213,13 @@ bool onnx_out(onnx_run *run, size_t i, cr_tensor *tensor)
     if (tensor && slot >= 0 && !run->values[slot])
         run->values[slot] = cr_retain(tensor);
     return tensor != NULL;
+}
+
+cr_tensor *onnx_place(const onnx_run *run, cr_tensor *tensor)
+{
+    bool here =
+        !tensor || !cr_is_floating_point(tensor) || !strcmp(cr_tensor_device(tensor), run->device);
+    return here ? tensor : cr_tensor_to(tensor, run->device);
 }
 
 const onnx_attribute *onnx_find(const onnx_run *run, const char *name)

@@ -159,7 +159,8 @@ static cr_tensor *slice_axis(cr_tensor *x, int axis, int64_t start, int64_t end,
 {
     int64_t size = cr_tensor_size(x, axis);
     if (step > 0)
-        return cr_slice(x, .dim = axis, .start = CR_SOME(start), .end = CR_SOME(end), .step = CR_SOME(step));
+        return cr_slice(x, .dim = axis, .start = CR_SOME(start), .end = CR_SOME(end),
+                        .step = CR_SOME(step));
     /* backwards: the same elements of the flipped axis */
     start = start < 0 ? start + size : start;
     end = end < 0 ? (end < -size ? -1 : end + size) : end;
@@ -276,15 +277,16 @@ static bool op_constant(onnx_run *run)
 {
     const onnx_attribute *a;
     if ((a = onnx_find(run, "value")) && a->tensor)
-        OUT(cr_alias(a->tensor));
+        OUT(onnx_place(run, cr_alias(a->tensor)));
     if ((a = onnx_find(run, "value_int")))
         OUT(cr_tensor_copy_from(&a->i, CR_I64, 0, NULL, "cpu"));
     if ((a = onnx_find(run, "value_float")))
-        OUT(cr_tensor_copy_from(&a->f, CR_F32, 0, NULL, "cpu"));
+        OUT(onnx_place(run, cr_tensor_copy_from(&a->f, CR_F32, 0, NULL, "cpu")));
     if ((a = onnx_find(run, "value_ints")))
         OUT(cr_tensor_copy_from(a->ints, CR_I64, 1, &(int64_t){(int64_t)a->nints}, "cpu"));
     if ((a = onnx_find(run, "value_floats")))
-        OUT(cr_tensor_copy_from(a->floats, CR_F32, 1, &(int64_t){(int64_t)a->nfloats}, "cpu"));
+        OUT(onnx_place(run, cr_tensor_copy_from(a->floats, CR_F32, 1,
+                                                &(int64_t){(int64_t)a->nfloats}, "cpu")));
     return onnx_fail(run, "it has no value that is supported");
 }
 
@@ -297,8 +299,8 @@ static bool op_constant_of_shape(onnx_run *run)
         return false;
     cr_ints shape = cr_make_ints(sizes, (size_t)count);
     if (!a || !a->tensor)
-        OUT(cr_zeros(shape, .dtype = CR_F32, .device = "cpu"));
-    OUT(cr_clone(cr_expand(cr_reshape(a->tensor, CR_EMPTY), shape)));
+        OUT(onnx_place(run, cr_zeros(shape, .dtype = CR_F32, .device = "cpu")));
+    OUT(onnx_place(run, cr_clone(cr_expand(cr_reshape(a->tensor, CR_EMPTY), shape))));
 }
 
 static bool op_range(onnx_run *run)

@@ -35,20 +35,20 @@ static bool add_dim(const char *what, proto_tensor *t, uint64_t size)
 }
 
 /* Calls with each number of a list, packed or not, and counts them; to null only counts. */
-static bool read_list(const cr_proto_field *f, int width, unsigned char *to, size_t room,
+static bool read_list(const cr_wire_field *f, int width, unsigned char *to, size_t room,
                       size_t *count, size_t size)
 {
-    cr_proto list = cr_proto_of(f->bytes, f->size);
+    cr_wire list = cr_wire_of(f->bytes, f->size);
     uint64_t value = f->value;
-    if (f->wire == CR_PROTO_BYTES && width && (f->size % (size_t)width))
+    if (f->wire == CR_WIRE_BYTES && width && (f->size % (size_t)width))
         return false;
-    while (f->wire != CR_PROTO_BYTES || list.at < list.end) {
-        if (f->wire == CR_PROTO_BYTES && width) {
+    while (f->wire != CR_WIRE_BYTES || list.at < list.end) {
+        if (f->wire == CR_WIRE_BYTES && width) {
             value = 0;
             for (int i = 0; i < width; i++)
                 value |= (uint64_t)list.at[i] << 8 * i;
             list.at += width;
-        } else if (f->wire == CR_PROTO_BYTES && !cr_proto_varint(&list, &value)) {
+        } else if (f->wire == CR_WIRE_BYTES && !cr_wire_varint(&list, &value)) {
             return false;
         }
         if (to) {
@@ -66,7 +66,7 @@ static bool read_list(const cr_proto_field *f, int width, unsigned char *to, siz
                    size);
         }
         ++*count;
-        if (f->wire != CR_PROTO_BYTES)
+        if (f->wire != CR_WIRE_BYTES)
             break;
     }
     return true;
@@ -83,23 +83,23 @@ static uint32_t list_of(cr_dtype dtype)
     return dtype == CR_F32 ? FLOATS : dtype == CR_F64 ? DOUBLES : dtype == CR_I64 ? INT64S : INT32S;
 }
 
-static bool scan(const char *what, cr_proto m, proto_tensor *t)
+static bool scan(const char *what, cr_wire m, proto_tensor *t)
 {
-    cr_proto_field f;
+    cr_wire_field f;
     *t = (proto_tensor){0};
-    while (cr_proto_next(&m, &f)) {
+    while (cr_wire_next(&m, &f)) {
         if (f.number == TYPE) {
             t->type = (int64_t)f.value;
-        } else if (f.number == DIMS && f.wire == CR_PROTO_BYTES) {
-            cr_proto list = cr_proto_of(f.bytes, f.size);
+        } else if (f.number == DIMS && f.wire == CR_WIRE_BYTES) {
+            cr_wire list = cr_wire_of(f.bytes, f.size);
             uint64_t size;
             while (list.at < list.end)
-                if (!cr_proto_varint(&list, &size) || !add_dim(what, t, size))
+                if (!cr_wire_varint(&list, &size) || !add_dim(what, t, size))
                     return cr_error() ? false : cr_fail("%s: it is damaged", what);
         } else if (f.number == DIMS) {
             if (!add_dim(what, t, f.value))
                 return false;
-        } else if (f.number == RAW && f.wire == CR_PROTO_BYTES) {
+        } else if (f.number == RAW && f.wire == CR_WIRE_BYTES) {
             t->raw = f.bytes;
             t->raw_size = f.size;
         } else if (f.number == EXTERNAL) {
@@ -110,12 +110,12 @@ static bool scan(const char *what, cr_proto m, proto_tensor *t)
 }
 
 /* Fills memory with all lists of the message. */
-static bool fill(cr_proto m, cr_dtype dtype, unsigned char *to, size_t room)
+static bool fill(cr_wire m, cr_dtype dtype, unsigned char *to, size_t room)
 {
-    cr_proto_field f;
+    cr_wire_field f;
     size_t count = 0;
     bool good = true;
-    while (good && cr_proto_next(&m, &f))
+    while (good && cr_wire_next(&m, &f))
         if (f.number == list_of(dtype))
             good = read_list(&f, width_of(f.number), to, room, &count, cr_dtype_size(dtype));
     return good && count == room;
@@ -125,7 +125,7 @@ cr_tensor *onnx_read_tensor(const char *what, cr_file_map *map, const unsigned c
                             size_t size)
 {
     proto_tensor t;
-    cr_proto m = cr_proto_of(bytes, size);
+    cr_wire m = cr_wire_of(bytes, size);
     if (!scan(what, m, &t))
         return NULL;
     cr_dtype dtype = onnx_dtype(t.type);

@@ -1,7 +1,7 @@
 /* The wire format of protocol buffers. */
 #include "core/io/protobuf.h"
 
-bool cr_proto_varint(cr_proto *m, uint64_t *value)
+bool cr_wire_varint(cr_wire *m, uint64_t *value)
 {
     *value = 0;
     for (int shift = 0; shift < 70 && m->at < m->end; shift += 7) {
@@ -14,7 +14,7 @@ bool cr_proto_varint(cr_proto *m, uint64_t *value)
     return false;
 }
 
-static bool fixed(cr_proto *m, int bytes, uint64_t *value)
+static bool fixed(cr_wire *m, int bytes, uint64_t *value)
 {
     *value = 0;
     if (m->end - m->at < bytes)
@@ -25,20 +25,20 @@ static bool fixed(cr_proto *m, int bytes, uint64_t *value)
     return true;
 }
 
-bool cr_proto_next(cr_proto *m, cr_proto_field *f)
+bool cr_wire_next(cr_wire *m, cr_wire_field *f)
 {
     uint64_t head, size;
-    *f = (cr_proto_field){0};
-    if (m->damaged || m->at == m->end || !cr_proto_varint(m, &head))
+    *f = (cr_wire_field){0};
+    if (m->damaged || m->at == m->end || !cr_wire_varint(m, &head))
         return false;
-    f->wire = (cr_proto_wire)(head & 7);
+    f->wire = (cr_wire_kind)(head & 7);
     f->number = (uint32_t)(head >> 3);
     switch (f->wire) {
-    case CR_PROTO_VARINT: return cr_proto_varint(m, &f->value);
-    case CR_PROTO_64: return fixed(m, 8, &f->value);
-    case CR_PROTO_32: return fixed(m, 4, &f->value);
-    case CR_PROTO_BYTES:
-        if (!cr_proto_varint(m, &size) || size > (uint64_t)(m->end - m->at))
+    case CR_WIRE_VARINT: return cr_wire_varint(m, &f->value);
+    case CR_WIRE_64: return fixed(m, 8, &f->value);
+    case CR_WIRE_32: return fixed(m, 4, &f->value);
+    case CR_WIRE_BYTES:
+        if (!cr_wire_varint(m, &size) || size > (uint64_t)(m->end - m->at))
             break;
         f->bytes = m->at;
         f->size = (size_t)size;

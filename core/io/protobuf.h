@@ -4,34 +4,34 @@
 
 #include <cresset/base.h>
 
-typedef struct cr_proto {
+typedef struct cr_wire {
     const unsigned char *at, *end;
     bool damaged;
-} cr_proto;
+} cr_wire;
 
-typedef enum cr_proto_wire {
-    CR_PROTO_VARINT,
-    CR_PROTO_64,
-    CR_PROTO_BYTES,
-    CR_PROTO_32 = 5
-} cr_proto_wire;
+typedef enum cr_wire_kind {
+    CR_WIRE_VARINT,
+    CR_WIRE_64,
+    CR_WIRE_BYTES,
+    CR_WIRE_32 = 5
+} cr_wire_kind;
 
-typedef struct cr_proto_field {
+typedef struct cr_wire_field {
     uint32_t number;
-    cr_proto_wire wire;
+    cr_wire_kind wire;
     uint64_t value; /* of all but bytes */
     const unsigned char *bytes;
     size_t size;
-} cr_proto_field;
+} cr_wire_field;
 
-static inline cr_proto cr_proto_of(const unsigned char *bytes, size_t size)
+static inline cr_wire cr_wire_of(const unsigned char *bytes, size_t size)
 {
-    return (cr_proto){bytes, bytes + size, false};
+    return (cr_wire){bytes, bytes ? bytes + size : bytes, false};
 }
 
 /* Reads the next field. False at the end, and where the message is damaged, which it then says. */
-bool cr_proto_next(cr_proto *message, cr_proto_field *field);
+bool cr_wire_next(cr_wire *message, cr_wire_field *field);
 /* Reads a number without a field's head, as packed lists hold them. */
-bool cr_proto_varint(cr_proto *message, uint64_t *value);
+bool cr_wire_varint(cr_wire *message, uint64_t *value);
 
 #endif

@@ -52,8 +52,9 @@ void cr_end_keeping(cr_results *results, int failed);
  */
 int cr_make_plain(cr_tensor *t);
 
-/* Takes n Philox blocks from the process's generator. */
+/* Takes n Philox blocks from the process's generator; or, of a thread that borrows, from its own state (null: no longer). */
 void cr_generator_take(uint64_t blocks, uint64_t *seed, uint64_t *offset);
+void cr_generator_borrow(uint64_t state[2]);
 
 /* The autograd room, seen from here. begin looks at a call that is about to run and makes its node
  * (saving what the derivative needs), finish hangs it on the results, cancel forgets it.

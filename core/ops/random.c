@@ -6,8 +6,21 @@
 static cr_lock lock;
 static uint64_t key, counter;
 
+static _Thread_local uint64_t *borrowed;
+
+void cr_generator_borrow(uint64_t state[2])
+{
+    borrowed = state;
+}
+
 void cr_generator_take(uint64_t blocks, uint64_t *seed, uint64_t *offset)
 {
+    if (borrowed) {
+        *seed = borrowed[0];
+        *offset = borrowed[1];
+        borrowed[1] += blocks;
+        return;
+    }
     cr_lock_acquire(&lock);
     *seed = key;
     *offset = counter;

@@ -167,15 +167,21 @@ int cr_add_param_group_with(cr_optimizer *optimizer, cr_params params,
         return CR_FAIL_INT("LBFGS doesn't support per-parameter options (parameter groups)");
     cr_group_numbers n = optimizer->defaults;
     if (options) {
-#define X(name) n.name = cr_given(options->name, n.name);
-        X(lr)
-        X(momentum)
-        X(dampening)
-        X(weight_decay)
-        X(eps) X(alpha) X(rho) X(lr_decay) X(initial_accumulator_value) X(momentum_decay) X(lambd)
-            X(t0)
-#undef X
-                n.beta1 = cr_given(options->betas[0], n.beta1);
+#define TAKE(name) n.name = cr_given(options->name, n.name)
+        TAKE(lr);
+        TAKE(momentum);
+        TAKE(dampening);
+        TAKE(weight_decay);
+        TAKE(eps);
+        TAKE(alpha);
+        TAKE(rho);
+        TAKE(lr_decay);
+        TAKE(initial_accumulator_value);
+        TAKE(momentum_decay);
+        TAKE(lambd);
+        TAKE(t0);
+#undef TAKE
+        n.beta1 = cr_given(options->betas[0], n.beta1);
         n.beta2 = cr_given(options->betas[1], n.beta2);
         n.etaminus = cr_given(options->etas[0], n.etaminus);
         n.etaplus = cr_given(options->etas[1], n.etaplus);

@@ -13,15 +13,13 @@
 
 /* The numbers of a group, by PyTorch's names; of a pair (betas, etas, step_sizes), the parts lie side by side. One list for
  * getting, setting, saving and loading. */
-#define CR_GROUP_NUMBERS(X)                                                                    \
-    X(lr)                                                                                      \
-    X(initial_lr)                                                                              \
-    X(momentum)                                                                                \
-    X(dampening)                                                                               \
-    X(weight_decay) X(beta1) X(beta2) X(eps) X(alpha) X(rho) X(lr_decay)                       \
-        X(initial_accumulator_value) X(momentum_decay) X(etaminus) X(etaplus) X(step_size_min) \
-            X(step_size_max) X(lambd) X(t0) X(max_iter) X(max_eval) X(history_size)            \
-                X(tolerance_grad) X(tolerance_change)
+/* clang-format off */
+#define CR_GROUP_NUMBERS(X) \
+    X(lr) X(initial_lr) X(momentum) X(dampening) X(weight_decay) X(beta1) X(beta2) X(eps) \
+    X(alpha) X(rho) X(lr_decay) X(initial_accumulator_value) X(momentum_decay) X(etaminus) \
+    X(etaplus) X(step_size_min) X(step_size_max) X(lambd) X(t0) X(max_iter) X(max_eval) \
+    X(history_size) X(tolerance_grad) X(tolerance_change)
+/* clang-format on */
 #define CR_GROUP_FLAGS(X) X(nesterov) X(amsgrad) X(centered) X(strong_wolfe) X(maximize)
 
 typedef struct cr_group_numbers {
@@ -33,16 +31,14 @@ typedef struct cr_group_numbers {
 #undef X
 } cr_group_numbers;
 
+/* clang-format off */
 /* The options that a kind can have, as its state dict shows them. */
-#define CR_OPTIONS(X)                                                                           \
-    X(LR)                                                                                       \
-    X(INITIAL_LR)                                                                               \
-    X(MOMENTUM)                                                                                 \
-    X(DAMPENING)                                                                                \
-    X(BETAS) X(ALPHA) X(RHO) X(EPS) X(WEIGHT_DECAY) X(LR_DECAY) X(INITIAL_ACCUMULATOR_VALUE)    \
-        X(MOMENTUM_DECAY) X(ETAS) X(STEP_SIZES) X(LAMBD) X(T0) X(MAX_ITER) X(MAX_EVAL)          \
-            X(TOLERANCE_GRAD) X(TOLERANCE_CHANGE) X(HISTORY_SIZE) X(LINE_SEARCH_FN) X(NESTEROV) \
-                X(AMSGRAD) X(CENTERED) X(MAXIMIZE)
+#define CR_OPTIONS(X) \
+    X(LR) X(INITIAL_LR) X(MOMENTUM) X(DAMPENING) X(BETAS) X(ALPHA) X(RHO) X(EPS) \
+    X(WEIGHT_DECAY) X(LR_DECAY) X(INITIAL_ACCUMULATOR_VALUE) X(MOMENTUM_DECAY) X(ETAS) \
+    X(STEP_SIZES) X(LAMBD) X(T0) X(MAX_ITER) X(MAX_EVAL) X(TOLERANCE_GRAD) X(TOLERANCE_CHANGE) \
+    X(HISTORY_SIZE) X(LINE_SEARCH_FN) X(NESTEROV) X(AMSGRAD) X(CENTERED) X(MAXIMIZE)
+/* clang-format on */
 enum cr_option {
 #define X(name) CR_OPTION_##name,
     CR_OPTIONS(X)

@@ -63,7 +63,7 @@ int cr_event_write(cr_event_writer *w, uint32_t field, cr_text *content, int64_t
     clock_gettime(CLOCK_REALTIME, &now);
     cr_text event = {0};
     cr_proto_double(&event, EVENT_TIME, (double)now.tv_sec + 1e-9 * (double)now.tv_nsec);
-    cr_proto_varint(&event, EVENT_STEP, (uint64_t)step);
+    cr_proto_put_varint(&event, EVENT_STEP, (uint64_t)step);
     cr_proto_message(&event, field, content);
     int failed =
         event.failed ? (cr_fail_memory("an event", event.length), -1) : write_record(w, &event);
@@ -242,9 +242,9 @@ int cr_event_image(cr_event_writer *w, const char *tag, cr_tensor *image, int64_
         return -1;
     int dim = cr_tensor_dim(image);
     cr_text value = {0}, message = {0};
-    cr_proto_varint(&message, 1, (uint64_t)cr_tensor_size(image, dim - 2));
-    cr_proto_varint(&message, 2, (uint64_t)cr_tensor_size(image, dim - 1));
-    cr_proto_varint(&message, 3, dim == 3 ? (uint64_t)cr_tensor_size(image, 0) : 1);
+    cr_proto_put_varint(&message, 1, (uint64_t)cr_tensor_size(image, dim - 2));
+    cr_proto_put_varint(&message, 2, (uint64_t)cr_tensor_size(image, dim - 1));
+    cr_proto_put_varint(&message, 3, dim == 3 ? (uint64_t)cr_tensor_size(image, 0) : 1);
     cr_proto_bytes(&message, 4, png, size);
     free(png);
     cr_proto_string(&value, VALUE_TAG, tag);

@@ -8,7 +8,7 @@
 
 /* Protocol buffers (protobuf.dev/programming-guides/encoding): fields are added to a message in cr_text, which remembers
  * what failed. */
-void cr_proto_varint(cr_text *to, uint32_t field, uint64_t value);
+void cr_proto_put_varint(cr_text *to, uint32_t field, uint64_t value);
 void cr_proto_double(cr_text *to, uint32_t field, double value);
 void cr_proto_float(cr_text *to, uint32_t field, float value);
 void cr_proto_bytes(cr_text *to, uint32_t field, const void *bytes, size_t count);

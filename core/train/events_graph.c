@@ -133,7 +133,7 @@ static void put_shape(cr_text *node, const cr_tensor *t)
     cr_text shape = {0}, list = {0}, value = {0}, entry = {0};
     for (int d = 0; d < cr_tensor_dim(t); d++) {
         cr_text dim = {0};
-        cr_proto_varint(&dim, 1, (uint64_t)cr_tensor_sizes(t)[d]);
+        cr_proto_put_varint(&dim, 1, (uint64_t)cr_tensor_sizes(t)[d]);
         cr_proto_message(&shape, 2, &dim);
     }
     cr_proto_message(&list, 7, &shape);
@@ -167,7 +167,7 @@ static void put_graph(cr_text *graph, const trace *t)
         cr_proto_message(graph, 1, &node);
     }
     cr_text versions = {0};
-    cr_proto_varint(&versions, 1, 22);
+    cr_proto_put_varint(&versions, 1, 22);
     cr_proto_message(graph, 4, &versions);
 }
 

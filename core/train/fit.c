@@ -158,6 +158,9 @@ static int call(cr_fitting *f, size_t member)
 static int step(cr_fitting *f)
 {
     const cr_fit_options *o = f->o;
+    bool looked_at = f->measure_norm || o->clip_grad_value > 0;
+    if (o->scaler && looked_at && cr_scaler_unscale_(o->scaler, o->optimizer))
+        return -1;
     if (f->measure_norm) {
         cr_tensor *norm = cr_clip_grad_norm_with_(
             cr_params_of_module(o->net), o->clip_grad_norm > 0 ? o->clip_grad_norm : INFINITY,
@@ -170,7 +173,8 @@ static int step(cr_fitting *f)
     if (o->clip_grad_value > 0 &&
         cr_clip_grad_value_with_(cr_params_of_module(o->net), o->clip_grad_value))
         return -1;
-    if (cr_optimizer_step(o->optimizer))
+    if (o->scaler ? cr_scaler_step(o->scaler, o->optimizer) || cr_scaler_update(o->scaler)
+                  : cr_optimizer_step(o->optimizer))
         return -1;
     f->seen.step++;
     return o->scheduler && o->scheduler_per_step ? cr_scheduler_step(o->scheduler) : 0;
@@ -189,6 +193,8 @@ static int train_batch(cr_fitting *f, const cr_batch *batch, int64_t *group)
         return -1;
     cr_tensor *part =
         f->accumulate > 1 ? cr_div_scalar(loss, cr_float_scalar((double)f->accumulate)) : loss;
+    if (f->o->scaler && part)
+        part = cr_scaler_scale(f->o->scaler, part);
     if (!part || cr_backward(part) || note_loss(f, loss, batch->count) ||
         update_metrics(&f->o->metrics, prediction, batch->target))
         return -1;

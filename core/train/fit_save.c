@@ -135,6 +135,7 @@ int cr_fit_save(cr_fitting *f)
                  put_all(all, "optimizer.", cr_optimizer_state_dict(f->o->optimizer)) ||
                  (f->o->scheduler &&
                   put_all(all, "scheduler.", cr_scheduler_state_dict(f->o->scheduler))) ||
+                 (f->o->scaler && put_all(all, "scaler.", cr_scaler_state_dict(f->o->scaler))) ||
                  (f->best && put_all(all, "best.", f->best)) || put_metrics(f, all) ||
                  put_place(f, all) || cr_save(f->o->state, all);
     }
@@ -178,12 +179,17 @@ static int take_place(cr_fitting *f, const cr_state_dict *from)
     if (integers[FORMAT] != THIS_FORMAT || integers[EPOCH] < 0 || integers[EPOCH] > 1 << 24 ||
         integers[BATCH] < 0)
         return CR_FAIL_INT("it is of another version or damaged");
+    cr_tensor *values = cr_state_dict_get(from, "history.values"); /* before rows are made for it */
+    if (integers[EPOCH] && cr_tensor_numel(values) != integers[EPOCH] * (int64_t)h->columns)
+        return CR_FAIL_INT("its history has not %lld epochs", (long long)integers[EPOCH]);
     for (int64_t e = 0; e < integers[EPOCH]; e++)
         if (!cr_history_add_row(h))
             return -1;
     if (h->rows &&
         take_numbers(from, "history.values", h->values, CR_F64, (int64_t)(h->rows * h->columns)))
         return -1;
+    if (integers[BEST_EPOCH] < -1 || integers[BEST_EPOCH] >= integers[EPOCH])
+        return CR_FAIL_INT("its best epoch is not one of its epochs");
     f->seen.epoch = integers[EPOCH];
     f->next_batch = integers[BATCH];
     f->seen.step = integers[STEP];
@@ -217,7 +223,8 @@ static int take(cr_fitting *f)
         cr_module_load_state_dict(f->o->net, take_all(all, "model.")) ||
         cr_optimizer_load_state_dict(f->o->optimizer, take_all(all, "optimizer.")) ||
         (f->o->scheduler &&
-         cr_scheduler_load_state_dict(f->o->scheduler, take_all(all, "scheduler."))))
+         cr_scheduler_load_state_dict(f->o->scheduler, take_all(all, "scheduler."))) ||
+        (f->o->scaler && cr_scaler_load_state_dict(f->o->scaler, take_all(all, "scaler."))))
         return -1;
     if (f->history->best_epoch >= 0) {
         f->best = cr_state_dict_retain(copy_dict(take_all(all, "best.")));

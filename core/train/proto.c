@@ -22,7 +22,7 @@ static void put_little(cr_text *to, uint64_t bits, int count)
     cr_text_add_bytes(to, bytes, (size_t)count);
 }
 
-void cr_proto_varint(cr_text *to, uint32_t field, uint64_t value)
+void cr_proto_put_varint(cr_text *to, uint32_t field, uint64_t value)
 {
     put(to, (uint64_t)field << 3);
     put(to, value);

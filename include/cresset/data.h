@@ -230,8 +230,7 @@ typedef struct cr_subset_random_sampler_options {
 CR_API cr_sampler *cr_subset_random_sampler_with(const cr_subset_random_sampler_options *options);
 #ifndef __cplusplus
 #define cr_subset_random_sampler(...) \
-    cr_subset_random_sampler_with(    \
-        &(const cr_subset_random_sampler_options){__VA_ARGS__, .end_ = 0})
+    cr_subset_random_sampler_with(&(const cr_subset_random_sampler_options){__VA_ARGS__, .end_ = 0})
 #endif
 
 typedef struct cr_distributed_sampler_options {

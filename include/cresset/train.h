@@ -11,6 +11,7 @@
 #ifndef CRESSET_TRAIN_H
 #define CRESSET_TRAIN_H
 
+#include <cresset/amp.h>
 #include <cresset/data.h>
 #include <cresset/metrics.h>
 #include <cresset/optim.h>
@@ -104,15 +105,15 @@ typedef struct cr_fit_options {
     bool scheduler_per_step; /* stepped after every optimiser step instead of every epoch */
     double clip_grad_norm, clip_grad_value; /* 0: not clipped */
     bool record_grad_norm;                  /* also without clipping */
-    int64_t accumulate;  /* batches a step, whose loss is divided by it: 1. An epoch's last step may
+    int64_t accumulate; /* batches a step, whose loss is divided by it: 1. An epoch's last step may
                            have fewer */
-    cr_dtype autocast;   /* CR_BF16, CR_F16: forward and loss run in mixed precision (autocast.h);
-                           missing: not. f16 needs a loss that doesn't vanish: scaling is not done */
-    const char *monitor; /* the column that says what is best: "val_loss", or "loss" without
+    cr_dtype autocast;  /* CR_BF16, CR_F16: forward and loss run in mixed precision; missing: not */
+    cr_grad_scaler *scaler; /* scales the loss, for f16 (amp.h); null: not */
+    const char *monitor;    /* the column that says what is best: "val_loss", or "loss" without
                             validation */
-    double min_delta;    /* what counts as better */
-    int64_t patience;    /* epochs without a better one after which training ends; 0: never */
-    bool keep_last;      /* leave the last parameters in the net, not the best epoch's */
+    double min_delta;       /* what counts as better */
+    int64_t patience;       /* epochs without a better one after which training ends; 0: never */
+    bool keep_last;         /* leave the last parameters in the net, not the best epoch's */
     const char *checkpoint; /* the best epoch's parameters are saved here (safetensors) */
     const char *state;      /* everything needed to go on is saved here after every epoch and when
                           interrupted, and read from here first if the file exists */

@@ -176,7 +176,7 @@ typedef struct cr_image_folder_options {
     const char *root; /* holds a folder a class, each with its images, also in folders below */
     cr_transform *transform; /* null: none */
     const char *extensions;  /* ".png .jpg .jpeg .ppm .pgm" unless given; compared without case */
-    cr_image_reader reader;  /* null: binary PPM and PGM are read here, nothing else */
+    cr_image_reader reader;  /* null: PNG and JPEG (image.h), binary PPM and PGM, as RGB */
     void *reader_context;
     uint64_t seed; /* of the transform; 0: cr_initial_seed() */
     int end_;
@@ -209,7 +209,8 @@ CR_API const char *cr_image_folder_class(const cr_dataset *dataset, int64_t inde
         &(const cr_random_resized_crop_options){__VA_ARGS__, .end_ = 0})
 #define cr_transform_random_rotation(...) \
     cr_transform_random_rotation_with(&(const cr_random_rotation_options){__VA_ARGS__, .end_ = 0})
-#define cr_transform_pad(...) cr_transform_pad_with(&(const cr_transform_pad_options){__VA_ARGS__, .end_ = 0})
+#define cr_transform_pad(...) \
+    cr_transform_pad_with(&(const cr_transform_pad_options){__VA_ARGS__, .end_ = 0})
 #define cr_make_grid(...)                        \
     cr_make_grid_with(CR_FIRST_(__VA_ARGS__, 0), \
                       &(const cr_make_grid_options){CR_REST_(__VA_ARGS__, .end_ = 0)})

@@ -17,7 +17,7 @@ done
 [ "$(wc -l <runs/lenet-1/metrics.csv)" -eq 3 ] || complain "metrics.csv has not a line an epoch"
 accuracy=$(sed -n 's/^test accuracy 0\.\([0-9][0-9]\).*/\1/p' out)
 [ "${accuracy:-0}" -ge 55 ] || complain "accuracy 0.$accuracy"
-for part in '<svg' 'Confusion' 'Misclassified' 'Conv2d-1' 'cpu'; do
+for part in '<svg' 'Confusion' 'Misclassified' 'Conv2d-1' 'cpu' 'Learning rate' 'Norm of the gradient' 'Samples' 'conv1.weight' 'conv2: Conv2d'; do
     grep -q -- "$part" runs/lenet-1/report.html || complain "the report has no $part"
 done
 grep -qE '(src|href)="?http' runs/lenet-1/report.html && complain "the report isn't self-contained"

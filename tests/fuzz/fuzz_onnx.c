@@ -1,4 +1,5 @@
-/* ONNX models, run on one input of ones when they load. */
+/* ONNX models, run on inputs of ones when they load. A model may ask for as much memory as it likes when it runs: use
+ * -fork=1 -ignore_ooms=1 -ignore_timeouts=1. */
 #include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

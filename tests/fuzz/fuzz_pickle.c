@@ -16,7 +16,7 @@ static uint32_t crc_of(const uint8_t *data, size_t size)
 static uint8_t *add(uint8_t *to, uint64_t number, int bytes)
 {
     for (int i = 0; i < bytes; i++)
-        *to++ = (uint8_t)(number >> 8 * i);
+        *to++ = (uint8_t)(i < 8 ? number >> 8 * i : 0);
     return to;
 }
 

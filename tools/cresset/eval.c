@@ -8,11 +8,16 @@
 static const double mean = 0.2860, deviation = 0.3530; /* as trained with */
 enum { CLASSES = 10, SIDE = 28 };
 
+static bool ends(const char *path, const char *with)
+{
+    size_t n = strlen(path), m = strlen(with);
+    return n > m && !strcmp(path + n - m, with);
+}
+
 /* The model with a checkpoint's values, in evaluation mode; null after an error. */
 static cr_module *load_model(const char *path)
 {
-    size_t n = strlen(path);
-    bool torch = n > 3 && (!strcmp(path + n - 3, ".pt") || !strcmp(path + n - 4, ".pth"));
+    bool torch = ends(path, ".pt") || ends(path, ".pth");
     cr_state_dict *dict = torch ? cr_load_torch(path) : cr_load(path);
     cr_module *net = make_lenet();
     if (!dict || !net || cr_module_load_state_dict(net, dict))
@@ -105,11 +110,21 @@ const command eval_command = {
 
 /* ---- predict ---- */
 
+/* A picture of any size, made grey and 28 x 28. */
+static cr_tensor *read_picture(const char *path)
+{
+    cr_tensor *image = cr_load_image(path, .mode = CR_IMAGE_GRAY);
+    cr_transform *resize = cr_transform_resize(.size_hw = {SIDE, SIDE});
+    return image ? cr_transform_apply(resize, image, 0, 0) : NULL;
+}
+
 /* Images of a file as (N, 1, 28, 28) floats, normalised; null after an error. */
 static cr_tensor *read_images(const char *path)
 {
-    size_t n = strlen(path);
-    cr_tensor *raw = n > 4 && !strcmp(path + n - 4, ".npy") ? cr_load_npy(path) : cr_load_idx(path);
+    bool picture = ends(path, ".png") || ends(path, ".jpg") || ends(path, ".jpeg");
+    cr_tensor *raw = picture              ? read_picture(path)
+                     : ends(path, ".npy") ? cr_load_npy(path)
+                                          : cr_load_idx(path);
     int dim = cr_tensor_dim(raw);
     if (!raw)
         return NULL;
@@ -199,5 +214,5 @@ const command predict_command = {
     "  --backend NAME   \"cpu\", \"vulkan:1\"; the best found otherwise\n"
     "\n"
     "A FILE is .npy or idx (also gzipped) and holds images of 28 x 28, uint8 or floating from 0 to "
-    "1.\n",
+    "1;\nor a picture, .png or .jpg, light on dark, which is made grey and 28 x 28.\n",
     run_predict};

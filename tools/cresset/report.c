@@ -1,102 +1,10 @@
 /* report.html: one file that needs nothing else. Curves as SVG, the confusion matrix as a table, images as PNG in place. */
-#include "run.h"
+#include "report_page.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
-
-typedef struct page {
-    char *data;
-    size_t length, capacity;
-    bool failed;
-} page;
-
-static void put(page *p, const char *format, ...)
-{
-    va_list args, again;
-    va_start(args, format);
-    va_copy(again, args);
-    int n = vsnprintf(NULL, 0, format, args);
-    va_end(args);
-    if (n >= 0 && p->length + (size_t)n + 1 > p->capacity && !p->failed) {
-        size_t capacity = 2 * (p->length + (size_t)n) + 4096;
-        char *data = realloc(p->data, capacity);
-        p->failed = !data;
-        if (data) {
-            p->data = data;
-            p->capacity = capacity;
-        }
-    }
-    if (n >= 0 && !p->failed)
-        p->length += (size_t)vsnprintf(p->data + p->length, p->capacity - p->length, format, again);
-    va_end(again);
-}
-
-static void put_escaped(page *p, const char *text)
-{
-    for (; text && *text; text++)
-        put(p,
-            *text == '<'   ? "&lt;"
-            : *text == '&' ? "&amp;"
-            : *text == '"' ? "&quot;"
-                           : "%c",
-            *text);
-}
-
-/* ---- images ---- */
-
-static void put_base64(page *p, const unsigned char *bytes, size_t n)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < n; i += 3) {
-        unsigned v = (unsigned)bytes[i] << 16 | (i + 1 < n ? (unsigned)bytes[i + 1] << 8 : 0) |
-                     (i + 2 < n ? bytes[i + 2] : 0);
-        put(p, "%c%c%c%c", digits[v >> 18], digits[v >> 12 & 63],
-            i + 1 < n ? digits[v >> 6 & 63] : '=', i + 2 < n ? digits[v & 63] : '=');
-    }
-}
-
-static size_t put_u32(unsigned char *to, uint32_t v)
-{
-    for (int i = 0; i < 4; i++)
-        to[i] = (unsigned char)(v >> (24 - 8 * i));
-    return 4;
-}
-
-static size_t chunk(unsigned char *to, const char *type, const unsigned char *data, size_t n)
-{
-    put_u32(to, (uint32_t)n);
-    memcpy(to + 4, type, 4);
-    if (n)
-        memcpy(to + 8, data, n);
-    put_u32(to + 8 + n, (uint32_t)crc32(0, to + 4, (uInt)n + 4));
-    return n + 12;
-}
-
-/* A grey PNG of 28×28 (W3C, PNG specification, third edition): every row behind a filter byte of 0, deflated. */
-static void put_png(page *p, const unsigned char *pixels)
-{
-    unsigned char raw[28 * 29], packed[1200], png[1400],
-        header[13] = {0, 0, 0, 28, 0, 0, 0, 28, 8, 0, 0, 0, 0};
-    uLongf size = sizeof packed;
-    for (int y = 0; y < 28; y++) {
-        raw[y * 29] = 0;
-        memcpy(raw + y * 29 + 1, pixels + y * 28, 28);
-    }
-    if (compress2(packed, &size, raw, sizeof raw, 9) != Z_OK) {
-        p->failed = true;
-        return;
-    }
-    memcpy(png, "\x89PNG\r\n\x1a\n", 8);
-    size_t n = 8;
-    n += chunk(png + n, "IHDR", header, 13);
-    n += chunk(png + n, "IDAT", packed, size);
-    n += chunk(png + n, "IEND", NULL, 0);
-    put(p, "data:image/png;base64,");
-    put_base64(p, png, n);
-}
 
 /* ---- curves ---- */
 
@@ -203,7 +111,13 @@ static const char style[] =
     "div{background:var(--card);border:1px solid var(--line);"
     "border-radius:8px;padding:8px;font-size:12px;text-align:center}.wrong "
     "img{width:84px;height:84px;image-rendering:pixelated}.wrong i{"
-    "color:var(--b);font-style:normal}pre{background:var(--card);border:1px solid "
+    "color:var(--b);font-style:normal}.small{display:grid;grid-template-columns:repeat(auto-fill,"
+    "minmax(200px,1fr));gap:12px}.small figure{flex:none;padding:8px}.small "
+    "figcaption{font-size:12px}"
+    "rect.bar{fill:var(--a)}rect.box{fill:var(--paper);stroke:var(--a)}svg "
+    "text.name{fill:var(--ink);"
+    "font-weight:600}.arrow{stroke:var(--soft)}.three figure{flex:1 1 "
+    "280px}polyline.arrow{stroke-width:1}pre{background:var(--card);border:1px solid "
     "var(--line);border-radius:10px;padding:14px;overflow-x:"
     "auto;font-size:12.5px;line-height:1.4}";
 
@@ -250,7 +164,7 @@ static void put_wrong(page *p, const run_record *run)
     for (int i = 0; i < run->nwrong; i++) {
         const char *label = cr_fashion_mnist_class(run->wrong[i].label);
         put(p, "<div><img alt='%s' src='", label);
-        put_png(p, run->wrong[i].pixels);
+        put_pixels(p, run->wrong[i].pixels);
         put(p, "'><br>%s<br><i>%s</i></div>", label,
             cr_fashion_mnist_class(run->wrong[i].predicted));
     }
@@ -300,8 +214,12 @@ int write_report(const run_record *run)
     put_chart(&p, run, "Loss", train_loss, test_loss);
     put_chart(&p, run, "Accuracy", train_accuracy, test_accuracy);
     put(&p, "</div>\n");
+    put_steps(&p, run);
     put_confusion(&p, run);
     put_wrong(&p, run);
+    put_samples(&p, run);
+    put_histograms(&p, run);
+    put_graph(&p, run);
     put_epochs(&p, run);
     put(&p, "<h2>Model</h2><pre>");
     put_escaped(&p, run->model);

@@ -4,13 +4,26 @@
 
 #include <cresset/cresset.h>
 
-enum { RUN_EPOCHS = 1000, RUN_CLASSES = 10, RUN_WRONG = 24, RUN_PIXELS = 28 * 28 };
+enum {
+    RUN_EPOCHS = 1000,
+    RUN_CLASSES = 10,
+    RUN_WRONG = 24,
+    RUN_PIXELS = 28 * 28,
+    RUN_STEPS = 400,
+    RUN_SAMPLES = 16
+};
 
 typedef struct epoch_metrics {
     double train_loss, train_accuracy, test_loss, test_accuracy, seconds, images_per_second, lr;
 } epoch_metrics;
 
-/* A misclassified test image. */
+/* What some of the steps were like. */
+typedef struct step_metrics {
+    int64_t step;
+    double loss, lr, grad_norm;
+} step_metrics;
+
+/* An image: a misclassified one of the test set, or one trained on, whose `predicted` says nothing. */
 typedef struct wrong_sample {
     unsigned char pixels[RUN_PIXELS];
     int label, predicted;
@@ -28,6 +41,12 @@ typedef struct run_record {
     int64_t confusion[RUN_CLASSES][RUN_CLASSES]; /* of that epoch: [label][predicted] */
     int nwrong;
     wrong_sample wrong[RUN_WRONG];
+    cr_module *net; /* borrowed */
+    int nsamples;
+    wrong_sample samples[RUN_SAMPLES]; /* of the training set */
+    int nsteps;
+    int64_t step, steps_planned;
+    step_metrics steps[RUN_STEPS]; /* evenly over all that are planned */
 } run_record;
 
 /* Writes report.html, replacing an older one only when it is whole. Returns 0, or an error. */

@@ -3,6 +3,7 @@
 #include "run.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,15 +95,29 @@ static int write_metrics(const run_record *run)
 
 /* ---- evaluation ---- */
 
-static void note_wrong(run_record *run, const float *pixels, int label, int predicted)
+static void note_image(wrong_sample *w, const float *pixels, int label, int predicted)
 {
-    wrong_sample *w = &run->wrong[run->nwrong++];
     w->label = label;
     w->predicted = predicted;
     for (int i = 0; i < RUN_PIXELS; i++) {
         double v = ((double)pixels[i] * deviation + mean) * 255 + 0.5;
         w->pixels[i] = (unsigned char)(v < 0 ? 0 : v > 255 ? 255 : v);
     }
+}
+
+static int note_samples(run_record *run, cr_dataset *set)
+{
+    int64_t length = cr_dataset_length(set);
+    for (int i = 0; i < RUN_SAMPLES && i < length; i++)
+        CR_SCOPE {
+            cr_sample sample;
+            float pixels[RUN_PIXELS];
+            if (!cr_dataset_get(set, i, &sample) &&
+                !cr_tensor_read(sample.tensors[0], pixels, sizeof pixels))
+                note_image(&run->samples[run->nsamples++], pixels,
+                           (int)cr_item_int(sample.tensors[1]), 0);
+        }
+    return cr_error() ? -1 : 0;
 }
 
 /* Loss and accuracy on the test set; the confusion matrix and some mistakes go to `into`. */
@@ -126,7 +141,8 @@ static int evaluate(cr_module *net, cr_loader *loader, epoch_metrics *m, run_rec
                 right += labels[i] == predicted[i];
                 into->confusion[labels[i]][predicted[i]]++;
                 if (labels[i] != predicted[i] && into->nwrong < RUN_WRONG && pixels)
-                    note_wrong(into, pixels + i * RUN_PIXELS, (int)labels[i], (int)predicted[i]);
+                    note_image(&into->wrong[into->nwrong++], pixels + i * RUN_PIXELS,
+                               (int)labels[i], (int)predicted[i]);
             }
             count += n;
         }
@@ -139,10 +155,25 @@ static int evaluate(cr_module *net, cr_loader *loader, epoch_metrics *m, run_rec
 
 /* ---- training ---- */
 
-/* One epoch. Loss and hits are added up on the device and looked at now and then, so that nothing waits at every batch. */
-static int train_epoch(cr_module *net, cr_loader *loader, cr_optimizer *sgd, cr_scheduler *schedule,
-                       progress *bar, epoch_metrics *m)
+/* Notes a step if its turn has come: what is measured has to be waited for, so not every one is. */
+static void note_step(run_record *run, cr_tensor *loss, cr_optimizer *sgd)
 {
+    int64_t step = run->step++, every = run->steps_planned / RUN_STEPS + 1;
+    if (step % every || run->nsteps == RUN_STEPS)
+        return;
+    double squares = 0;
+    CR_FOREACH_PARAMETER (p, run->net) {
+        double norm = cr_item(cr_norm(cr_grad(p.tensor)));
+        squares += norm * norm;
+    }
+    run->steps[run->nsteps++] = (step_metrics){step, cr_item(loss), cr_get_lr(sgd), sqrt(squares)};
+}
+
+/* One epoch. Loss and hits are added up on the device and looked at now and then, so that nothing waits at every batch. */
+static int train_epoch(run_record *run, cr_loader *loader, cr_optimizer *sgd,
+                       cr_scheduler *schedule, progress *bar, epoch_metrics *m)
+{
+    cr_module *net = run->net;
     double begun = now_seconds(), mean_loss = 0, accuracy = 0;
     int64_t seen = 0;
     cr_tensor *loss_sum = cr_zeros(CR_EMPTY), *hits = cr_zeros(CR_EMPTY, .dtype = CR_I64);
@@ -151,6 +182,7 @@ static int train_epoch(cr_module *net, cr_loader *loader, cr_optimizer *sgd, cr_
         cr_tensor *loss = cr_cross_entropy(out, batch.target);
         cr_zero_grad(sgd);
         cr_backward(loss);
+        note_step(run, loss, sgd);
         cr_step(sgd);
         cr_step(schedule);
         seen += batch.count;
@@ -257,6 +289,10 @@ static int train(const settings *s, run_record *run, run_record *latest)
         return report_error();
     if (claim_folder(s->out, s->name, s->force, run->folder, sizeof run->folder))
         return CLI_FAILED;
+    run->net = net;
+    run->steps_planned = s->epochs * cr_loader_length(loader);
+    if (note_samples(run, training))
+        return report_error();
     run->epochs_planned = s->epochs;
     run->batch_size = s->batch_size;
     run->seed = s->seed;
@@ -273,7 +309,7 @@ static int train(const settings *s, run_record *run, run_record *latest)
         progress_begin(&bar, e + 1, (int)s->epochs, run->train_count);
         int failed = 0;
         CR_SCOPE {
-            failed = train_epoch(net, loader, sgd, schedule, &bar, m) ||
+            failed = train_epoch(run, loader, sgd, schedule, &bar, m) ||
                      (!interrupted && evaluate(net, test_loader, m, latest));
         }
         if (failed)

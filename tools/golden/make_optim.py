@@ -2,7 +2,7 @@
 
     python tools/golden/make_optim.py tests/golden        (with torch 1.13)
 
-trajectories.safetensors holds parameters after some of 50 steps, lbfgs.safetensors
+trajectories.safetensors holds parameters after some of 50 steps and the state after ten, lbfgs.safetensors
 LBFGS's with its losses and counts, schedules.safetensors learning rates. Same bytes each time.
 """
 
@@ -84,7 +84,34 @@ def trajectory_cases():
             if step in (1, 2, 5, 50):
                 for i in range(2):
                     out[f"{name}.{step}.{i}"] = params[i].detach().clone()
+    out.update(state_cases(start, target, scale))
     return out
+
+
+# What PyTorch's state dict holds after ten steps, and where ten more lead.
+def state_cases(start, target, scale):
+    out = {}
+    for name, kind, options, late in optimisers():
+        if name not in RESUMED:
+            continue
+        params = [p.clone().requires_grad_() for p in start]
+        optimiser = kind(params, **options)
+        for step in range(1, 21):
+            optimiser.zero_grad(set_to_none=True)
+            sum(((p - t) ** 2 * s).sum() for p, t, s in zip(params, target, scale)).backward()
+            optimiser.step()
+            if step % 10 == 0:
+                for i in range(2):
+                    out[f"{name}.at{step}.{i}"] = params[i].detach().clone()
+            if step == 10:
+                for number, state in optimiser.state_dict()["state"].items():
+                    for key, value in state.items():
+                        if value is not None:
+                            out[f"{name}.state.{number}.{key}"] = torch.as_tensor(value).clone()
+    return out
+
+
+RESUMED = ("sgd_momentum", "adam_amsgrad", "adamw", "adamax", "nadam", "radam", "rmsprop_both", "rprop", "adagrad", "adadelta", "asgd_options")
 
 
 # LBFGS, on a curved valley over two parameters (no sum of separate terms); steps of few iterations each.

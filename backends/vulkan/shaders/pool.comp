@@ -8,6 +8,19 @@
 layout(constant_id = 1) const int OP = 0;
 layout(constant_id = 2) const int TO = 0;
 
+// The windows are constants, since nothing is slower than a division by what a compiler doesn't know.
+layout(constant_id = 3) const int K_X = 1;
+layout(constant_id = 4) const int K_Y = 1;
+layout(constant_id = 5) const int K_Z = 1;
+layout(constant_id = 6) const int STRIDE_X = 1;
+layout(constant_id = 7) const int STRIDE_Y = 1;
+layout(constant_id = 8) const int STRIDE_Z = 1;
+layout(constant_id = 9) const int DIL_X = 1;
+layout(constant_id = 10) const int DIL_Y = 1;
+layout(constant_id = 11) const int DIL_Z = 1;
+const ivec3 K = ivec3(K_X, K_Y, K_Z), STRIDE = ivec3(STRIDE_X, STRIDE_Y, STRIDE_Z),
+            DIL = ivec3(DIL_X, DIL_Y, DIL_Z);
+
 const int MAX = 0, MAX_BACK = 1, MEAN = 2, MEAN_BACK = 3;
 
 // pool_block in pool.c. Dim strides: x (or its gradient), y (or its gradient), the indices.
@@ -70,18 +83,18 @@ int in_plane(ivec3 c)
 // Of a window: its first place inside and the end of them.
 void window(ivec3 o, out ivec3 from, out ivec3 to)
 {
-    from = o * p.stride.xyz - p.pad.xyz;
-    to = min(from + (p.k.xyz - 1) * p.dil.xyz + 1, p.x_size.xyz);
+    from = o * STRIDE - p.pad.xyz;
+    to = min(from + (K - 1) * DIL + 1, p.x_size.xyz);
     [[unroll]] for (int d = 0; d < 3; d++)
         if (from[d] < 0)
-            from[d] += (-from[d] + p.dil[d] - 1) / p.dil[d] * p.dil[d];
+            from[d] += (-from[d] + DIL[d] - 1) / DIL[d] * DIL[d];
 }
 
 T window_size(ivec3 o)
 {
     if (p.divisor != 0)
         return T(p.divisor);
-    ivec3 from = o * p.stride.xyz - p.pad.xyz, to = min(from + p.k.xyz, p.x_size.xyz + p.pad.xyz);
+    ivec3 from = o * STRIDE - p.pad.xyz, to = min(from + K, p.x_size.xyz + p.pad.xyz);
     if (p.count_pad == 0) {
         from = max(from, ivec3(0));
         to = min(to, p.x_size.xyz);
@@ -97,9 +110,9 @@ void forward(Where w)
     int best = in_plane(from);
     T greatest = T(0), sum = T(0);
     bool any = false;
-    for (c.x = from.x; c.x < to.x; c.x += p.dil.x)
-        for (c.y = from.y; c.y < to.y; c.y += p.dil.y)
-            for (c.z = from.z; c.z < to.z; c.z += p.dil.z) {
+    for (c.x = from.x; c.x < to.x; c.x += DIL.x)
+        for (c.y = from.y; c.y < to.y; c.y += DIL.y)
+            for (c.z = from.z; c.z < to.z; c.z += DIL.z) {
                 T x = load(args.at[1], x_place(w, c), TO);
                 if (OP == MEAN) {
                     sum += x;
@@ -121,10 +134,10 @@ void forward(Where w)
 void backward(Where w)
 {
     // Windows o with o stride - pad <= place <= o stride - pad + (k - 1) dil.
-    ivec3 reach = (p.k.xyz - 1) * p.dil.xyz, s = w.o + p.pad.xyz, o;
-    ivec3 from = max((s - reach + p.stride.xyz - 1) / p.stride.xyz, ivec3(0));
+    ivec3 reach = (K - 1) * DIL, s = w.o + p.pad.xyz, o;
+    ivec3 from = max((s - reach + STRIDE - 1) / STRIDE, ivec3(0));
     from = mix(from, ivec3(0), lessThan(s, reach));
-    ivec3 to = min(s / p.stride.xyz + 1, p.y_size.xyz);
+    ivec3 to = min(s / STRIDE + 1, p.y_size.xyz);
     int me = in_plane(w.o);
     T sum = T(0);
     for (o.x = from.x; o.x < to.x; o.x++)

@@ -13,6 +13,7 @@ layout(constant_id = 8) const int SPLIT = 0; // results are parts of a sum, for 
 layout(constant_id = 9) const int SPATIAL = 0; // how many coordinates there are, the last ones of three
 layout(constant_id = 10) const int A_ALONG_K = 0; // A's neighbours in memory are neighbours in k
 layout(constant_id = 11) const int B_ALONG_K = 0;
+layout(constant_id = 12) const int DIVIDES = 0; // SCATTERED: some `divide_by` is not 1
 
 const int PLAIN = 0, WINDOWS = 1, SCATTERED = 2; // SCATTERED: coordinates are divided by `divide_by`
 
@@ -84,7 +85,7 @@ T load_a(uint b, Place m, Place k)
 // One coordinate of B: adds where it leads, and says whether it is inside.
 bool step_inside(int c, int extent, int by, uint stride, inout uint at)
 {
-    if (MODE == SCATTERED) {
+    if (MODE == SCATTERED && DIVIDES != 0) {
         int q = c / by;
         bool whole = c >= 0 && q * by == c && q < extent;
         at += uint(whole ? q : 0) * stride;

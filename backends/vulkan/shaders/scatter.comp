@@ -1,6 +1,7 @@
 #version 450
 // Writes or adds src's elements where index says, in order: an invocation owns the targets of one
-// lane whose number modulo `parts` is its own, and goes through all the lane's terms.
+// lane whose number modulo `parts` is its own, and goes through the lane's terms from word[0] to
+// word[1].
 #include "kernel.glsl"
 #include "dim.glsl"
 
@@ -43,7 +44,7 @@ void main()
         uint lane = i / s.parts, part_ = i - lane * s.parts;
         uvec4 at;
         PLACE_IN(s.lane, RANK, lane, at);
-        for (uint t = 0; t < s.terms; t++) {
+        for (uint t = args.word[0]; t < args.word[1]; t++) {
             int64_t index = I64s(args.at[1]).v[at.y + t * s.step.y];
             if (index == int64_t(s.skipped))
                 continue;

@@ -194,6 +194,16 @@ START_TEST(a_folder_a_class)
         ck_assert_double_eq_tol(cr_item(cr_max(sample.tensors[0])), values[i] / 255, 1e-6);
         ck_assert_double_eq(cr_item(sample.tensors[1]), labels[i]);
     }
+    if (cr_has_png()) {
+        snprintf(path, sizeof path, "%s/dog/d.png", root);
+        ck_assert_int_eq(
+            cr_save_png(path, cr_full(CR_INTS(1, 4, 5), cr_int_scalar(7), .dtype = CR_U8)), 0);
+        cr_sample sample;
+        ck_assert_int_eq(cr_dataset_get(cr_image_folder(root), 3, &sample), 0);
+        ck_assert_int_eq(cr_tensor_size(sample.tensors[0], 0), 3); /* grey becomes RGB */
+        ck_assert_double_eq(cr_item(cr_min(sample.tensors[0])), 7);
+        remove(path);
+    }
     snprintf(path, sizeof path, "%s/dog/c.ppm", root);
     ck_assert_int_eq(cr_write_file(path, "P6\n9999 9999\n255\nabc", 20), 0);
     int n = 0;

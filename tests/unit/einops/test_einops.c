@@ -1,6 +1,7 @@
 /* einops: the package's own results, views, gradients, packing, layers, and errors that name what is wrong. */
 #include <check.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -386,6 +387,36 @@ START_TEST(a_pattern_and_its_inverse_give_the_input_back)
 }
 END_TEST
 
+/* More patterns than the cache holds, the same ones from several threads. */
+static void *rearrange_often(void *failures)
+{
+    int *failed = failures;
+    for (int round = 0; round < 4; round++)
+        for (int i = 0; i < 400; i++)
+            CR_SCOPE {
+                char pattern[64], equation[64];
+                sprintf(pattern, "a%d b -> b a%d", i, i);
+                sprintf(equation, "a%d b, b c -> a%d c", i, i);
+                cr_tensor *x = cr_ones(CR_INTS(2, 3)), *y = cr_rearrange(x, pattern);
+                *failed += cr_tensor_size(y, 0) != 3;
+                *failed += cr_tensor_size(cr_einops_einsum(equation, CR_TENSORS(x, y)), 1) != 2;
+            }
+    return NULL;
+}
+
+START_TEST(threads_share_the_patterns)
+{
+    pthread_t threads[4];
+    int failures[4] = {0};
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, rearrange_often, &failures[i]), 0);
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        ck_assert_int_eq(failures[i], 0);
+    }
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("einops");
@@ -406,6 +437,7 @@ static Suite *suite(void)
                         (int)(sizeof refused / sizeof *refused));
     tcase_add_test(c, wrong_arguments_are_errors);
     tcase_add_test(c, a_pattern_and_its_inverse_give_the_input_back);
+    tcase_add_test(c, threads_share_the_patterns);
     suite_add_tcase(s, c);
     return s;
 }

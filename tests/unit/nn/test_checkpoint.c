@@ -110,8 +110,8 @@ START_TEST(autocast_is_the_same_in_both_runs)
     for (int i = 0; i < 2; i++) {
         cr_module *net = make_net(0);
         cr_tensor *y = NULL;
-        CR_AUTOCAST("cpu")
-        y = i ? cr_checkpoint(net, x) : cr_forward(net, x);
+        CR_AUTOCAST ("cpu")
+            y = i ? cr_checkpoint(net, x) : cr_forward(net, x);
         ck_assert_int_eq(cr_tensor_dtype(y), CR_BF16);
         ck_assert_int_eq(cr_backward(cr_sum(y)), 0);
         *(i ? &b : &a) = cr_grad(cr_get_parameter(net, "0.weight"));

@@ -339,8 +339,8 @@ START_TEST(sequences_run_in_mixed_precision)
     for (int i = 0; i < 5; i++) {
         cr_module *net = i < 4 ? nets[i] : layer;
         cr_tensor *in = i < 4 ? x : wide, *y = cr_forward(net, in), *z = NULL;
-        CR_AUTOCAST("cpu")
-        z = cr_forward(net, in);
+        CR_AUTOCAST ("cpu")
+            z = cr_forward(net, in);
         assert_close("in bfloat16", z, y, 0.03);
         ck_assert_msg(!cr_backward(cr_sum(z)), "%s", cr_error());
     }
@@ -377,6 +377,49 @@ START_TEST(initial_values_are_drawn_as_in_pytorch)
 }
 END_TEST
 
+static cr_tensor *dropped_attention(void *state, cr_tensor *const *in, size_t n)
+{
+    (void)n;
+    cr_set_rng_state(state);
+    return cr_scaled_dot_product_attention(in[0], in[1], in[2], .dropout_p = 0.3);
+}
+
+/* The same numbers, with all scores held. */
+static cr_tensor *dropped_openly(const uint64_t *state, cr_tensor *const *in)
+{
+    cr_tensor *keep = cr_attention_keep(in[0], in[1], 0.3, cr_int_scalar((int64_t)state[0]),
+                                        cr_int_scalar((int64_t)state[1]));
+    cr_tensor *q = cr_mul_scalar(in[0], 1 / sqrt((double)cr_tensor_size(in[0], -1)));
+    cr_tensor *weight = cr_softmax(cr_matmul(q, cr_transpose(in[1], -1, -2)), -1);
+    return cr_matmul(cr_mul(weight, keep), in[2]);
+}
+
+START_TEST(attention_drops_the_same_weights_forward_and_backward)
+{
+    uint64_t state[2] = {0x123456789abcdef0, 7}, after[2];
+    cr_tensor *in[3], *a[3], *b[3];
+    for (int i = 0; i < 3; i++)
+        in[i] = cr_requires_grad_(cr_randn(i ? CR_INTS(2, 3, 67, 5) : CR_INTS(2, 3, 65, 5)), 1);
+    cr_tensor *y = dropped_attention(state, in, 3), *z = dropped_openly(state, in);
+    cr_get_rng_state(after);
+    ck_assert_uint_eq(after[1], 7 + (2 * 3 * 65 * 67 + 3) / 4);
+    assert_close("output", y, z, 1e-5);
+    cr_tensor *g = cr_randn_like(y);
+    ck_assert_int_eq(cr_autograd_grad(&y, &g, 1, in, 3, 0, a), 0);
+    ck_assert_int_eq(cr_autograd_grad(&z, &g, 1, in, 3, 0, b), 0);
+    for (int i = 0; i < 3; i++)
+        assert_close("gradient", a[i], b[i], 2e-5);
+    cr_tensor *keep = cr_attention_keep(in[0], in[1], 0.3, cr_int_scalar(1), cr_int_scalar(2));
+    ck_assert_double_eq_tol(cr_item(cr_mean(keep)), 1, 0.01);
+    ck_assert_double_eq_tol(cr_item(cr_max(keep)), 1 / 0.7, 1e-6);
+    for (int i = 0; i < 3; i++)
+        in[i] = cr_requires_grad_(cr_randn(CR_INTS(1, 2, 3, 2), .dtype = CR_F64), 1);
+    ck_assert_msg(cr_gradcheck(dropped_attention, state, in, 3, NULL), "%s", cr_error());
+    ck_assert_msg(cr_gradgradcheck(dropped_attention, state, in, 3, NULL), "%s", cr_error());
+    assert_no_error();
+}
+END_TEST
+
 START_TEST(layers_drop_between_them_in_training_only)
 {
     cr_manual_seed(3);
@@ -406,6 +449,7 @@ int main(void)
         tcase_add_test(all, packed_sequences_agree_with_pytorch);
         tcase_add_test(all, recurrent_layers_can_be_differentiated_twice);
         tcase_add_test(all, attention_agrees_with_pytorch);
+        tcase_add_test(all, attention_drops_the_same_weights_forward_and_backward);
         tcase_add_test(all, transformers_agree_with_pytorch);
         suite_add_tcase(suite, all);
     }

@@ -19,8 +19,7 @@ START_TEST(operations_cast_by_their_lists)
 {
     cr_tensor *x = cr_randn(CR_INTS(4, 4)), *y = cr_randn(CR_INTS(4, 4));
     ck_dtype(cr_mm(x, y), CR_F32);
-    CR_AUTOCAST("cpu")
-    {
+    CR_AUTOCAST (here()) {
         cr_tensor *b = cr_mm(x, y);
         ck_dtype(b, CR_BF16);
         ck_dtype(cr_matmul(x, b), CR_BF16);
@@ -41,8 +40,8 @@ START_TEST(operations_cast_by_their_lists)
         ck_dtype(cr_mm_out(x, y, cr_empty(CR_INTS(4, 4))), CR_F32); /* out forms don't */
     }
     ck_dtype(cr_mm(x, y), CR_F32);
-    CR_AUTOCAST("cpu", .dtype = CR_F16)
-    ck_dtype(cr_mm(x, y), CR_F16);
+    CR_AUTOCAST (here(), .dtype = CR_F16)
+        ck_dtype(cr_mm(x, y), CR_F16);
     assert_no_error();
 }
 END_TEST
@@ -50,8 +49,8 @@ END_TEST
 START_TEST(casts_are_rounded_inputs)
 {
     cr_tensor *x = cr_randn(CR_INTS(8, 8)), *y = cr_randn(CR_INTS(8, 8)), *cast = NULL;
-    CR_AUTOCAST(NULL)
-    cast = cr_mm(x, y);
+    CR_AUTOCAST (NULL)
+        cast = cr_mm(x, y);
     cr_tensor *by_hand = cr_mm(cr_to_dtype(x, CR_BF16), cr_to_dtype(y, CR_BF16));
     ck_assert(cr_equal(cast, by_hand));
     assert_no_error();
@@ -62,17 +61,14 @@ START_TEST(blocks_nest_and_speak_of_devices)
 {
     cr_tensor *x = cr_randn(CR_INTS(4, 4));
     ck_assert(!cr_autocast_enabled(here()));
-    CR_AUTOCAST("elsewhere", .dtype = CR_F16)
-    {
+    CR_AUTOCAST ("elsewhere", .dtype = CR_F16) {
         ck_assert(!cr_autocast_enabled(here()));
         ck_assert(cr_autocast_enabled("elsewhere"));
         ck_dtype(cr_mm(x, x), CR_F32);
-        CR_AUTOCAST("cpu")
-        {
+        CR_AUTOCAST (here()) {
             ck_dtype(cr_mm(x, x), CR_BF16);
             ck_assert(cr_autocast_dtype("elsewhere") == CR_F16);
-            CR_AUTOCAST("cpu", .disabled = true)
-            {
+            CR_AUTOCAST (here(), .disabled = true) {
                 ck_assert(!cr_autocast_enabled(here()));
                 ck_dtype(cr_mm(x, x), CR_F32);
                 ck_dtype(cr_einsum("ij,jk->ik", CR_TENSORS(x, x)), CR_F32);
@@ -81,11 +77,11 @@ START_TEST(blocks_nest_and_speak_of_devices)
         }
     }
     for (int i = 0; i < 3; i++)
-        CR_AUTOCAST("cpu")
-    break;
+        CR_AUTOCAST (here())
+            break;
     ck_dtype(cr_mm(x, x), CR_F32);
-    CR_AUTOCAST("cpu", .dtype = CR_F64)
-    ck_abort_msg("a block with a dtype that there is not was entered");
+    CR_AUTOCAST (here(), .dtype = CR_F64)
+        ck_abort_msg("a block with a dtype that there is not was entered");
     assert_error_has("must be bf16 or f16, not float64");
 }
 END_TEST
@@ -93,8 +89,7 @@ END_TEST
 START_TEST(casts_of_parameters_are_kept_until_the_block_ends)
 {
     cr_tensor *w = cr_requires_grad_(cr_randn(CR_INTS(4, 4)), 1), *x = cr_randn(CR_INTS(4, 4));
-    CR_AUTOCAST("cpu")
-    {
+    CR_AUTOCAST (here()) {
         cr_tensor *first = NULL;
         CR_SCOPE
             first = cr_keep(cr_mm(x, w));
@@ -108,8 +103,8 @@ START_TEST(casts_of_parameters_are_kept_until_the_block_ends)
         cr_tensor *y = cr_mm(x, w);
         ck_assert_double_eq(cr_item(cr_sum(cr_abs(y))), 0);
         ck_assert_int_eq(cr_backward(cr_sum(cr_to_dtype(y, CR_F32))), 0);
-        CR_AUTOCAST("cpu", .no_cache = true)
-        cr_mm(x, cr_requires_grad_(cr_randn(CR_INTS(4, 4)), 1));
+        CR_AUTOCAST (here(), .no_cache = true)
+            cr_mm(x, cr_requires_grad_(cr_randn(CR_INTS(4, 4)), 1));
         ck_assert_uint_eq(cr_autocast_cached(), 1);
     }
     ck_assert_uint_eq(cr_autocast_cached(), 0);
@@ -126,13 +121,13 @@ START_TEST(many_parameters_are_kept)
     cr_tensor *w[200], *x = cr_randn(CR_INTS(1, 2));
     for (int i = 0; i < 200; i++)
         w[i] = cr_requires_grad_(cr_randn(CR_INTS(2, 2)), 1);
-    CR_AUTOCAST("cpu")
-    for (int n = 0; n < 2; n++) {
-        for (int i = 0; i < 200; i++)
-            CR_SCOPE
-                cr_mm(x, w[i]);
-        ck_assert_uint_eq(cr_autocast_cached(), 200);
-    }
+    CR_AUTOCAST (here())
+        for (int n = 0; n < 2; n++) {
+            for (int i = 0; i < 200; i++)
+                CR_SCOPE
+                    cr_mm(x, w[i]);
+            ck_assert_uint_eq(cr_autocast_cached(), 200);
+        }
     ck_assert_uint_eq(cr_autocast_cached(), 0);
     assert_no_error();
 }
@@ -149,8 +144,7 @@ static void *elsewhere(void *unused)
 
 START_TEST(the_state_is_the_threads)
 {
-    CR_AUTOCAST("cpu")
-    {
+    CR_AUTOCAST (here()) {
         pthread_t thread;
         void *was = "unset";
         ck_assert_int_eq(pthread_create(&thread, NULL, elsewhere, NULL), 0);

@@ -25,8 +25,7 @@ static double accuracy(bool autocast)
     for (int epoch = 0; epoch < EPOCHS; epoch++)
         CR_FOREACH_BATCH (batch, loader) {
             cr_tensor *loss = NULL;
-            CR_AUTOCAST(NULL, .dtype = CR_BF16, .disabled = !autocast)
-            {
+            CR_AUTOCAST (NULL, .dtype = CR_BF16, .disabled = !autocast) {
                 cr_tensor *out = cr_forward(net, batch.input);
                 ck_assert(cr_tensor_dtype(out) == (autocast ? CR_BF16 : CR_F32));
                 loss = cr_cross_entropy(out, batch.target);
@@ -44,8 +43,8 @@ static double accuracy(bool autocast)
     CR_NO_GRAD
         CR_FOREACH_BATCH (batch, test) {
             cr_tensor *out = NULL;
-            CR_AUTOCAST(NULL, .disabled = !autocast)
-            out = cr_forward(net, batch.input);
+            CR_AUTOCAST (NULL, .disabled = !autocast)
+                out = cr_forward(net, batch.input);
             right += cr_item_int(cr_sum(cr_eq(cr_argmax(out, .dim = CR_SOME(1)), batch.target)));
             count += batch.count;
         }

@@ -131,8 +131,8 @@ static double train(cr_module *net, cr_optimizer *optimizer, cr_grad_scaler *sca
         cr_tensor *x = cr_sin(cr_add_scalar(
                       cr_reshape(cr_arange(128, .dtype = CR_F32), CR_INTS(32, 4)), n)),
                   *y = cr_sum_dim(x, 1, .keepdim = true), *loss = NULL;
-        CR_AUTOCAST(NULL, .dtype = dtype)
-        loss = cr_mse_loss(cr_forward(net, x), y);
+        CR_AUTOCAST (NULL, .dtype = dtype)
+            loss = cr_mse_loss(cr_forward(net, x), y);
         ck_assert(cr_tensor_dtype(loss) == CR_F32);
         cr_zero_grad(optimizer);
         cr_backward(cr_scaler_scale(scaler, loss));

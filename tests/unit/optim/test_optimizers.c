@@ -251,6 +251,53 @@ START_TEST(every_kind_resumes_exactly_from_a_file)
 }
 END_TEST
 
+/* An optimiser that goes on from PyTorch's state after ten steps, which holds tensors for all, its counts among them. */
+START_TEST(pytorchs_state_is_gone_on_from)
+{
+    static const char *const names[12] = {
+        "sgd_momentum", "adam_amsgrad", "adamw", NULL,      "adamax",   "nadam",
+        "radam",        "rmsprop_both", "rprop", "adagrad", "adadelta", "asgd_options"};
+    for (int kind = 0; kind < 12; kind++) {
+        const char *name = names[kind];
+        char prefix[64];
+        if (!name)
+            continue;
+        snprintf(prefix, sizeof prefix, "%s.at10", name);
+        fresh();
+        for (int i = 0; i < 2; i++)
+            CR_NO_GRAD
+                cr_copy_(params[i], cr_tensor_to(value(prefix, i), cr_default_device()));
+        cr_tensors both = cr_make_tensors(params, 2);
+        cr_optimizer *optimizer =
+            kind == 0    ? cr_sgd(both, .lr = 0.02, .momentum = 0.9)
+            : kind == 1  ? cr_adam(both, .lr = 0.05, .amsgrad = true)
+            : kind == 6  ? cr_radam(both, .lr = 0.05)
+            : kind == 7  ? cr_rmsprop(both, .lr = 0.01, .momentum = 0.5, .eps = 1e-3,
+                                      .centered = true, .maximize = true)
+            : kind == 9  ? cr_adagrad(both, .lr = 0.3)
+            : kind == 11 ? cr_asgd(both, .lr = 0.05, .lambd = 0.01, .alpha = 0.6, .t0 = 10,
+                                   .weight_decay = 0.1)
+            : kind == 5  ? cr_nadam(both)
+                         : make_kind(kind, both);
+        cr_state_dict *dict = cr_optimizer_state_dict(optimizer);
+        int length = snprintf(prefix, sizeof prefix, "%s.", name), entries = 0;
+        CR_FOREACH_STATE(s, values)
+        if (!strncmp(s.name, prefix, (size_t)length) && !strncmp(s.name + length, "state.", 6)) {
+            ck_assert_int_eq(cr_state_dict_set(dict, s.name + length, s.tensor), 0);
+            entries++;
+        }
+        ck_assert_msg(entries >= 2, "%s has %d entries", name, entries);
+        ck_assert_msg(!cr_optimizer_load_state_dict(optimizer, dict), "%s: %s", name, cr_error());
+        for (int n = 0; n < 10; n++)
+            step(optimizer, 2);
+        snprintf(prefix, sizeof prefix, "%s.at20", name);
+        for (int i = 0; i < 2; i++)
+            assert_close(prefix, params[i], value(prefix, i), 2e-5);
+    }
+    assert_no_error();
+}
+END_TEST
+
 /* A parameter in a group of its own takes the steps of an optimiser with those options. */
 START_TEST(groups_of_every_kind_follow_their_options)
 {
@@ -416,6 +463,11 @@ static cr_op_counts counts_of(const char *op)
     return none;
 }
 
+static uint64_t runs_of(cr_op_counts c)
+{
+    return c.native + c.decomposed + c.fallback;
+}
+
 START_TEST(many_parameters_step_in_one_operation)
 {
     enum { MANY = 300 };
@@ -428,8 +480,8 @@ START_TEST(many_parameters_step_in_one_operation)
     cr_op_counts before = counts_of("_fused_adam_");
     ck_assert_msg(!cr_step(adam), "%s", cr_error());
     cr_op_counts after = counts_of("_fused_adam_");
-    ck_assert_uint_eq(after.native + after.decomposed, before.native + before.decomposed + 1);
-    if (!getenv("CRESSET_ONLY_PRIMITIVES"))
+    ck_assert_uint_eq(runs_of(after), runs_of(before) + 1);
+    if (!strcmp(cr_default_device(), "cpu") && !getenv("CRESSET_ONLY_PRIMITIVES"))
         ck_assert_uint_eq(after.native, before.native + 1);
     for (int i = 0; i < MANY; i++) /* the first step is lr, whatever the gradient */
         ck_assert_double_eq_tol(cr_item(cr_max(cr_detach(many[i]))), 0.5, 1e-5);
@@ -504,6 +556,7 @@ int main(void)
     tcase_add_test(all, adagrad_adadelta_and_asgd_follow_pytorch);
     tcase_add_test(all, a_state_dict_resumes_where_it_was_taken);
     tcase_add_test(all, every_kind_resumes_exactly_from_a_file);
+    tcase_add_test(all, pytorchs_state_is_gone_on_from);
     tcase_add_test(all, groups_of_every_kind_follow_their_options);
     tcase_add_test(all, adagrad_and_asgd_have_pytorchs_state);
     tcase_add_test(all, a_state_dict_has_pytorchs_names);

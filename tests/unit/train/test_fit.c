@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char folder[] = "/tmp/cresset-fit-XXXXXX";
@@ -193,6 +194,50 @@ static cr_tensor *scripted(void *context, cr_module *net, const cr_batch *batch,
     return net->training ? zero : cr_full(CR_EMPTY, cr_float_scalar(s->values[s->at++]));
 }
 
+/* A child that trains with its state saved after every step; it is killed after some time, unless that is 0. Returns whether it
+ * came to its end. Nothing is computed before in this process: threads don't survive a fork. */
+static bool trains_in_a_child(const char *path, int milliseconds)
+{
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (!child) {
+        setup s = make();
+        cr_history *h = cr_fit(s.net, s.train, .optimizer = s.optimizer, .loss = s.loss,
+                               .epochs = 12, .validation = s.validation, .scheduler = s.scheduler,
+                               .metrics = CR_METRICS(cr_auc()), .state = path, .save_every = 1);
+        if (!h)
+            fprintf(stderr, "%s\n", cr_error());
+        _exit(h ? 0 : 3);
+    }
+    if (milliseconds) {
+        usleep((useconds_t)milliseconds * 1000);
+        kill(child, SIGKILL);
+    }
+    int status;
+    waitpid(child, &status, 0);
+    ck_assert_msg(WIFSIGNALED(status) || !WEXITSTATUS(status), "a child failed");
+    return WIFEXITED(status);
+}
+
+START_TEST(a_run_killed_again_and_again_goes_on_exactly)
+{
+    char whole[80];
+    int kills = 0;
+    snprintf(whole, sizeof whole, "%s/whole.safetensors", folder);
+    remove(state_path);
+    ck_assert(trains_in_a_child(whole, 0));
+    while (!trains_in_a_child(state_path, kills < 12 ? 40 + 37 * kills % 90 : 0))
+        kills++;
+    ck_assert_int_ge(kills, 1);
+    cr_state_dict *a = cr_load(whole), *b = cr_load(state_path);
+    ck_assert_uint_eq(cr_state_dict_count(a), cr_state_dict_count(b));
+    CR_FOREACH_STATE(e, a)
+    if (e.tensor && strcmp(e.name, "history.values")) /* there are seconds in it */
+        ck_assert_msg(cr_equal(e.tensor, cr_state_dict_get(b, e.name)), "%s", e.name);
+    remove(whole);
+}
+END_TEST
+
 START_TEST(training_stops_early_and_the_best_is_loaded)
 {
     static const double values[] = {3, 2, 2.5, 1.95, 2.5, 9};
@@ -255,6 +300,31 @@ START_TEST(mixed_precision_learns_too)
     ck_assert_msg(h != NULL, "%s", cr_error());
     ck_assert_double_gt(cr_history_last(h, "val_accuracy"), 0.8);
     ck_assert_int_eq(cr_tensor_dtype(cr_get_parameter(s.net, "0.weight")), CR_F32);
+}
+END_TEST
+
+START_TEST(a_scaled_loss_goes_on_exactly)
+{
+    cr_history *h[2] = {NULL};
+    double scale[2];
+    for (int stopped = 0; stopped < 2; stopped++) {
+        remove(state_path);
+        for (int part = 0; part <= stopped; part++) {
+            setup s = make();
+            cr_grad_scaler *scaler = cr_grad_scaler_new(.init_scale = 1e7, .growth_interval = 8);
+            stopper stop = {.after = stopped && !part ? 14 : 0};
+            cr_callback callback = {.context = &stop, .on_batch_end = stop_after};
+            h[stopped] = cr_fit(s.net, s.train, .optimizer = s.optimizer, .loss = s.loss,
+                                .epochs = 3, .state = state_path, .autocast = CR_F16,
+                                .scaler = scaler, .callbacks = CR_CALLBACKS(callback));
+            ck_assert_msg(h[stopped] != NULL, "%s", cr_error());
+            scale[stopped] = cr_scaler_get_scale(scaler);
+        }
+    }
+    same_history(h[0], h[1]);
+    ck_assert_double_eq(scale[0], scale[1]);
+    ck_assert_double_lt(scale[0], 1e7); /* steps were skipped until it fitted */
+    ck_assert_double_lt(cr_history_last(h[0], "loss"), cr_history_get(h[0], 0, "loss"));
 }
 END_TEST
 
@@ -323,9 +393,11 @@ int main(void)
     tcase_add_test(tests, a_run_with_accumulation_goes_on_exactly);
     tcase_add_test(tests, more_epochs_may_be_asked_for_later);
     tcase_add_test(tests, a_state_of_something_else_is_refused_and_kept);
+    tcase_add_test(tests, a_run_killed_again_and_again_goes_on_exactly);
     tcase_add_test(tests, training_stops_early_and_the_best_is_loaded);
     tcase_add_test(tests, accumulation_and_clipping);
     tcase_add_test(tests, mixed_precision_learns_too);
+    tcase_add_test(tests, a_scaled_loss_goes_on_exactly);
     tcase_add_test(tests, progress_goes_where_the_caller_says);
     tcase_add_test(tests, evaluation_leaves_modes_alone);
     tcase_add_test(tests, mistakes_are_named);
@@ -334,8 +406,7 @@ int main(void)
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
-    remove(state_path);
-    remove(best_path);
-    rmdir(folder);
-    return failed != 0;
+    char command[96]; /* a killed program leaves its temporary files */
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    return system(command) || failed;
 }

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# A shortened LeNet training comes to the cpu backend's accuracy, computes everything itself, and validates.
+# shellcheck source=tests/vulkan/lib.sh
+. "$(dirname "$0")/lib.sh"
+data=/usr/share/datasets/fashion-mnist
+[ -e "$data/train-images-idx3-ubyte.gz" ] || { echo "no Fashion-MNIST on this machine" >&2; exit 77; }
+
+accuracy() { sed -n 's/^test accuracy 0\.\([0-9]\{4\}\).*/1\1/p' out; }
+export CRESSET_FALLBACK=error
+expect 0 "$cresset" train lenet --epochs 2 --limit 3000 --seed 7 --backend cpu --name cpu
+cpu=$(accuracy)
+expect 0 "$cresset" train lenet --epochs 2 --limit 3000 --seed 7 --backend vulkan --name vulkan
+vulkan=$(accuracy)
+difference=$((${vulkan:-0} - ${cpu:-0}))
+[ "${difference#-}" -le 300 ] || complain "accuracy $((vulkan - 10000)) of 10000, cpu has $((cpu - 10000))"
+watch
+expect 0 "$cresset" train lenet --epochs 1 --limit 320 --seed 7 --backend vulkan --name watched
+silent
+finish

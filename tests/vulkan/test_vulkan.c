@@ -1,0 +1,219 @@
+/* The vulkan backend through the library: memory that runs out, several threads, and a device that is lost. The program
+ * has two of Vulkan's functions of its own, which the backend then calls and which fail when a test wants it. */
+#include <check.h>
+
+#include <cresset/cresset.h>
+#include <vulkan/vulkan.h>
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static atomic_int allocations_to_fail, submissions_to_lose;
+
+static void *of_the_loader(const char *name)
+{
+    static void *loader;
+    if (!loader)
+        loader = dlopen("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL);
+    return loader ? dlsym(loader, name) : NULL;
+}
+
+__attribute__((visibility("default"))) VkResult vkAllocateMemory(
+    VkDevice device, const VkMemoryAllocateInfo *info, const VkAllocationCallbacks *callbacks,
+    VkDeviceMemory *memory)
+{
+    PFN_vkAllocateMemory real;
+    *(void **)&real = of_the_loader("vkAllocateMemory");
+    if (atomic_load(&allocations_to_fail) > 0 && atomic_fetch_sub(&allocations_to_fail, 1) > 0)
+        return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+    return real(device, info, callbacks, memory);
+}
+
+__attribute__((visibility("default"))) VkResult vkQueueSubmit(VkQueue queue, uint32_t count,
+                                                              const VkSubmitInfo *infos,
+                                                              VkFence fence)
+{
+    PFN_vkQueueSubmit real;
+    *(void **)&real = of_the_loader("vkQueueSubmit");
+    if (atomic_load(&submissions_to_lose) > 0)
+        return VK_ERROR_DEVICE_LOST;
+    return real(queue, count, infos, fence);
+}
+
+static const char *device;
+
+static double sum_of_ones(int64_t n)
+{
+    double sum = 0;
+    CR_SCOPE
+        sum = cr_item(cr_sum(cr_ones(n)));
+    return sum;
+}
+
+static void it_works(void)
+{
+    ck_assert_msg(sum_of_ones(1000) == 1000, "%s", cr_error() ? cr_error() : "another sum");
+}
+
+START_TEST(an_impossible_size_is_refused)
+{
+    CR_SCOPE
+        ck_assert_ptr_null(cr_ones((int64_t)1 << 44));
+    ck_assert_ptr_nonnull(cr_error());
+    ck_assert_msg(strstr(cr_error(), "70368744177664 bytes"), "%s", cr_error());
+    cr_clear_error();
+    it_works();
+}
+END_TEST
+
+START_TEST(memory_that_runs_out_empties_the_cache_once)
+{
+    cr_memory_stats_result before, after;
+    ck_assert_int_eq(cr_memory_stats(device, &before), 0);
+    atomic_store(&allocations_to_fail, 1);
+    double sum = sum_of_ones(30000000);
+    ck_assert_msg(sum == 30000000, "%.17g; %s", sum, cr_error() ? cr_error() : "no error");
+    ck_assert_int_eq(atomic_load(&allocations_to_fail), 0);
+    ck_assert_int_eq(cr_memory_stats(device, &after), 0);
+    ck_assert_uint_eq(after.out_of_memory_retries, before.out_of_memory_retries + 1);
+    cr_empty_cache(device);
+}
+END_TEST
+
+START_TEST(memory_that_stays_out_is_an_error_with_sizes)
+{
+    atomic_store(&allocations_to_fail, 1000);
+    CR_SCOPE
+        ck_assert_ptr_null(cr_ones(40000000));
+    atomic_store(&allocations_to_fail, 0);
+    ck_assert_ptr_nonnull(cr_error());
+    ck_assert_msg(strstr(cr_error(), "160000000 bytes"), "%s", cr_error());
+    ck_assert_msg(strstr(cr_error(), "held by this program"), "%s", cr_error());
+    cr_clear_error();
+    it_works();
+}
+END_TEST
+
+/* Some drivers leave a shader's loops after 65535 iterations without a word. */
+START_TEST(three_million_terms_are_all_counted)
+{
+    const int64_t n = 3000000;
+    CR_SCOPE {
+        cr_tensor *ones = cr_ones(n), *zeros = cr_zeros(n, .dtype = CR_I64);
+        ck_assert(cr_item(cr_sum(ones)) == (double)n);
+        ck_assert(cr_item(cr_matmul(ones, ones)) == (double)n);
+        ck_assert_int_eq(cr_item_int(cr_argmax(cr_cumsum(ones, 0))), n - 1);
+        ck_assert(cr_item(cr_select(cr_cumsum(ones, 0), 0, -1)) == (double)n);
+        ck_assert(cr_item(cr_select(cr_scatter_add(cr_zeros(2), 0, zeros, ones), 0, 0)) ==
+                  (double)n);
+        ck_assert_double_eq_tol(cr_item(cr_select(cr_softmax(ones, 0), 0, -1)) * (double)n, 1,
+                                1e-5);
+        ck_assert_double_eq_tol(cr_item(cr_nll_loss(cr_full(CR_INTS(n, 1), -2.0), zeros)), 2, 1e-5);
+        ck_assert_ptr_null(cr_error());
+    }
+    cr_empty_cache(device);
+}
+END_TEST
+
+/* ---- threads ---- */
+
+enum { THREADS = 4, ROUNDS = 40 };
+
+/* Chains of operations on tensors of the thread's own, some read at every step. */
+static void *in_a_thread(void *argument)
+{
+    int me = *(const int *)argument;
+    bool well = true;
+    for (int round = 0; round < ROUNDS && well; round++)
+        CR_SCOPE {
+            cr_tensor *x = cr_full(CR_INTS(50 + me, 30), (double)(me + 1));
+            for (int i = 0; i < 10; i++)
+                x = cr_add(cr_mul(x, cr_ones_like(x)), cr_ones_like(x));
+            well = cr_item(cr_sum(x)) == (50 + me) * 30 * (me + 11.0);
+            cr_tensor *product = cr_matmul(x, cr_transpose(x, 0, 1));
+            well = well && cr_item(cr_amax(product)) == 30 * (me + 11.0) * (me + 11.0);
+        }
+    if (cr_error())
+        fprintf(stderr, "thread %d: %s\n", me, cr_error());
+    well = well && !cr_error();
+    cr_clear_error();
+    return well ? argument : NULL;
+}
+
+START_TEST(several_threads_share_a_device)
+{
+    pthread_t threads[THREADS];
+    int numbers[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        numbers[i] = i;
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, in_a_thread, &numbers[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        void *well;
+        pthread_join(threads[i], &well);
+        ck_assert_msg(well, "thread %d computed something else", i);
+    }
+}
+END_TEST
+
+/* ---- a lost device ---- */
+
+static void is_lost(void)
+{
+    ck_assert_ptr_nonnull(cr_error());
+    ck_assert_msg(strstr(cr_error(), "stopped answering") &&
+                      strstr(cr_error(), "VK_ERROR_DEVICE_LOST"),
+                  "%s", cr_error());
+    cr_clear_error();
+}
+
+START_TEST(a_lost_device_is_an_error_and_others_go_on)
+{
+    CR_SCOPE {
+        cr_tensor *before = cr_ones(10);
+        it_works();
+        atomic_store(&submissions_to_lose, 1);
+        cr_item(cr_sum(cr_exp(before)));
+        ck_assert_ptr_nonnull(cr_error());
+        ck_assert_msg(strstr(cr_error(), "the last kernels were"), "%s", cr_error());
+        is_lost();
+        atomic_store(&submissions_to_lose, 0);
+        cr_item(cr_sum(before));
+        is_lost();
+        ck_assert_int_eq(cr_set_default_device("cpu"), 0);
+        it_works();
+    }
+}
+END_TEST
+
+int main(void)
+{
+    /* Leaves Mesa's driver loaded, so that the leak checker knows whose its memory is. */
+    dlopen("libvulkan_lvp.so", RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE);
+    device = cr_default_device();
+    if (!device) {
+        bool missing = strstr(cr_error(), "no Vulkan driver");
+        fprintf(stderr, "%s\n", cr_error());
+        return missing ? 77 : EXIT_FAILURE;
+    }
+    Suite *suite = suite_create("vulkan");
+    TCase *tests = tcase_create("library");
+    tcase_set_timeout(tests, 200);
+    tcase_add_test(tests, an_impossible_size_is_refused);
+    tcase_add_test(tests, memory_that_runs_out_empties_the_cache_once);
+    tcase_add_test(tests, memory_that_stays_out_is_an_error_with_sizes);
+    tcase_add_test(tests, three_million_terms_are_all_counted);
+    tcase_add_test(tests, several_threads_share_a_device);
+    tcase_add_test(tests, a_lost_device_is_an_error_and_others_go_on); /* the last: it stays lost */
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_set_fork_status(runner, CK_NOFORK); /* a driver's threads don't survive a fork */
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return cr_exit() || failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -60,6 +60,28 @@ INTEGER_PRODUCT(u8, uint8_t, uint32_t)
         .alpha = (T)job->alpha.f, .beta = (T)(self ? job->beta.f : 0)                             \
     }
 
+enum { LONG_DOT = 4096, LANES = 16 };
+
+/* The product of two long vectors: pieces in float, their sum in double, so that millions of terms stay exact. */
+static float long_dot(const float *a, int64_t sa, const float *b, int64_t sb, int64_t k)
+{
+    double sum = 0;
+    for (int64_t from = 0; from < k; from += LONG_DOT) {
+        int64_t n = k - from < LONG_DOT ? k - from : LONG_DOT, i = 0;
+        const float *x = a + from * sa, *y = b + from * sb;
+        float part[LANES] = {0};
+        if (sa == 1 && sb == 1)
+            for (; i + LANES <= n; i += LANES)
+                for (int l = 0; l < LANES; l++)
+                    part[l] += x[i + l] * y[i + l];
+        for (; i < n; i++)
+            sum += (double)x[i * sa] * (double)y[i * sb];
+        for (int l = 0; l < LANES; l++)
+            sum += (double)part[l];
+    }
+    return (float)sum;
+}
+
 static void gemm_batches(void *context, int64_t begin, int64_t end)
 {
     gemm_job *job = context;
@@ -70,6 +92,12 @@ static void gemm_batches(void *context, int64_t begin, int64_t end)
         char *out = job->out + i * p->out.batch * size;
         char *self = job->self ? job->self + i * p->self.batch * size : NULL;
         bool done = true;
+        if (p->dtype == CR_F32 && p->m == 1 && p->n == 1 && p->k > LONG_DOT && !self) {
+            *(float *)(void *)out =
+                (float)job->alpha.f * long_dot((const float *)(const void *)a, p->a.col,
+                                               (const float *)(const void *)b, p->b.row, p->k);
+            continue;
+        }
         switch (p->dtype) {
         case CR_F32: done = CPU_NAME(cpu_sgemm)(&FLOAT_PRODUCT(float, cpu_sgemm)); break;
         case CR_F64: done = CPU_NAME(cpu_dgemm)(&FLOAT_PRODUCT(double, cpu_dgemm)); break;

@@ -73,16 +73,12 @@ COMPOSITE(cov)
     cr_tensor *total =
         w ? cr_sum(w)
           : cr_full(CR_EMPTY, (double)n, .dtype = dtype_of(rows), .device = cr_tensor_device(rows));
-    cr_tensor *mean = cr_div(cr_sum_dim(w ? cr_mul(rows, w) : rows, 1, .keepdim = true), total),
-              *norm = total;
-    if (INT(1) && weight && frequency)
-        norm =
-            cr_sub(total, cr_mul_scalar(cr_div(cr_sum(cr_mul(w, weight)), total), (double)INT(1)));
-    else if (INT(1) && weight)
-        norm =
-            cr_sub(total, cr_mul_scalar(cr_div(cr_sum(cr_mul(w, weight)), total), (double)INT(1)));
-    else
-        norm = cr_sub_scalar(total, (double)INT(1));
+    cr_tensor *mean = cr_div(cr_sum_dim(w ? cr_mul(rows, w) : rows, 1, .keepdim = true), total);
+    double correction = (double)INT(1);
+    cr_tensor *norm =
+        INT(1) && weight
+            ? cr_sub(total, cr_mul_scalar(cr_div(cr_sum(cr_mul(w, weight)), total), correction))
+            : cr_sub_scalar(total, correction);
     cr_tensor *apart = cr_sub(rows, mean), *other = w ? cr_mul(apart, w) : apart;
     cr_tensor *c = cr_div(cr_mm(apart, cr_t(other)), cr_clamp_min(norm, 0));
     return cr_give(r, x->dim < 2 ? cr_reshape(c, CR_EMPTY) : c);

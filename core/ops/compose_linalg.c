@@ -585,12 +585,9 @@ COMPOSITE(linalg_lstsq)
     const cr_value relative = cr_v_float(rtol), absolute = cr_v_float(0);
     const char *device = cr_tensor_device(a);
     cr_tensor *none = cr_empty(0, .dtype = dtype_of(a), .device = device);
-    cr_tensor *x = cr_matmul(pinv(a, rtol, false), y), *residuals = none, *rank = none,
-              *values = none;
-    if (which)
-        rank = matrix_rank(a, &absolute, &relative, false);
-    else
-        rank = cr_empty(0, .dtype = CR_I64, .device = device);
+    cr_tensor *x = cr_matmul(pinv(a, rtol, false), y), *residuals = none, *values = none;
+    cr_tensor *rank = which ? matrix_rank(a, &absolute, &relative, false)
+                            : cr_empty(0, .dtype = CR_I64, .device = device);
     if (which >= 2)
         values = cr_detach(singular_values(cr_detach(a)));
     bool full = m > n && rank && x;

@@ -29,12 +29,19 @@
         cr_clear_error();                                           \
     } while (0)
 
+/* A value of a golden file, on the device that the tests run on; null if there is none. */
+static inline cr_tensor *on_device(cr_tensor *t)
+{
+    return t ? cr_tensor_to(t, cr_default_device()) : NULL;
+}
+
 static inline double *read_numbers(const cr_tensor *t)
 {
     size_t count = (size_t)cr_tensor_numel(t);
     double *values = malloc((count + 1) * sizeof *values);
     CR_SCOPE {
-        cr_tensor *wide = cr_to_dtype(cr_detach((cr_tensor *)(uintptr_t)t), CR_F64);
+        cr_tensor *near = cr_tensor_to(cr_detach((cr_tensor *)(uintptr_t)t), "cpu");
+        cr_tensor *wide = cr_to_dtype(near, CR_F64);
         ck_assert_msg(wide && !cr_tensor_read(wide, values, count * sizeof *values), "%s",
                       cr_error());
     }
@@ -57,6 +64,13 @@ static inline void assert_close(const char *what, const cr_tensor *a, const cr_t
                       "%s: element %lld is %.9g, expected %.9g", what, (long long)i, x[i], y[i]);
     free(x);
     free(y);
+}
+
+/* The teardown of tests that run on any backend: a process that exits with work in flight may take a driver down while it computes. */
+static inline void finish(void)
+{
+    cr_clear_error();
+    cr_synchronize(NULL);
 }
 
 static inline int run_suite(Suite *suite)

@@ -14,8 +14,7 @@ static inline cr_tensor *value(const char *layer, const char *part)
 {
     char name[256];
     snprintf(name, sizeof name, "%s.%s", layer, part);
-    cr_tensor *found = cr_state_dict_get(values, name);
-    return found ? cr_tensor_to(found, cr_default_device()) : NULL;
+    return on_device(cr_state_dict_get(values, name));
 }
 
 static inline cr_tensor *numbered(const char *part, size_t i)

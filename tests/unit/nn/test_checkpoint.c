@@ -110,7 +110,7 @@ START_TEST(autocast_is_the_same_in_both_runs)
     for (int i = 0; i < 2; i++) {
         cr_module *net = make_net(0);
         cr_tensor *y = NULL;
-        CR_AUTOCAST ("cpu")
+        CR_AUTOCAST (NULL)
             y = i ? cr_checkpoint(net, x) : cr_forward(net, x);
         ck_assert_int_eq(cr_tensor_dtype(y), CR_BF16);
         ck_assert_int_eq(cr_backward(cr_sum(y)), 0);
@@ -182,6 +182,7 @@ int main(void)
     Suite *suite = suite_create("checkpoint");
     TCase *all = tcase_create("checkpoint");
     tcase_set_timeout(all, 60);
+    tcase_add_checked_fixture(all, NULL, finish);
     tcase_add_test(all, gradients_are_those_of_a_plain_run);
     tcase_add_test(all, nothing_inside_is_recorded);
     tcase_add_test(all, checkpoints_can_be_differentiated_twice);

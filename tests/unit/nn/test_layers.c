@@ -7,7 +7,7 @@ static cr_tensor *value(const char *layer, const char *part)
 {
     char name[256];
     snprintf(name, sizeof name, "%s.%s", layer, part);
-    return cr_state_dict_get(values, name);
+    return on_device(cr_state_dict_get(values, name));
 }
 
 /* The entries "layer.state.…" under the names behind. */
@@ -302,7 +302,7 @@ int main(void)
     Suite *suite = suite_create("layers");
     TCase *all = tcase_create("layers");
     tcase_set_timeout(all, 120);
-    tcase_add_checked_fixture(all, load, NULL);
+    tcase_add_checked_fixture(all, load, finish);
     tcase_add_test(all, linear_layers_agree_with_pytorch);
     tcase_add_test(all, convolutions_agree_with_pytorch);
     tcase_add_test(all, pooling_agrees_with_pytorch);

@@ -381,6 +381,7 @@ int main(void)
     Suite *suite = suite_create("modules");
     TCase *all = tcase_create("modules");
     tcase_set_timeout(all, 120);
+    tcase_add_checked_fixture(all, NULL, finish);
     tcase_add_test(all, a_module_of_ones_own_is_called_with_its_children);
     tcase_add_test(all, members_parameters_and_several_inputs_work_without_the_short_form);
     tcase_add_test(all, a_call_may_return_several_tensors);

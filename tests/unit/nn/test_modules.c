@@ -8,7 +8,7 @@ static cr_tensor *value(const char *name, const char *part)
 {
     char full[256];
     snprintf(full, sizeof full, "%s.%s", name, part);
-    return cr_state_dict_get(values, full);
+    return on_device(cr_state_dict_get(values, full));
 }
 
 /* The entries "name.state.…" under the names behind. */
@@ -191,7 +191,7 @@ int main(void)
     Suite *suite = suite_create("modules");
     TCase *tests = tcase_create("agreement with PyTorch");
     tcase_set_timeout(tests, 60);
-    tcase_add_checked_fixture(tests, load, NULL);
+    tcase_add_checked_fixture(tests, load, finish);
 #define MODULE(name, ...) tcase_add_test(tests, name##_agrees_with_pytorch);
 #include "tests/golden/nn/modules.def"
 #undef MODULE

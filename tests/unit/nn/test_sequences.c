@@ -443,7 +443,7 @@ int main(void)
     for (int way = 0; way < 3; way++) {
         TCase *all = tcase_create(ways[way]);
         tcase_set_timeout(all, 120);
-        tcase_add_checked_fixture(all, fixtures[way], NULL);
+        tcase_add_checked_fixture(all, fixtures[way], finish);
         tcase_add_test(all, recurrent_layers_agree_with_pytorch);
         tcase_add_test(all, cells_agree_with_pytorch);
         tcase_add_test(all, packed_sequences_agree_with_pytorch);
@@ -454,7 +454,7 @@ int main(void)
         suite_add_tcase(suite, all);
     }
     TCase *rest = tcase_create("rest");
-    tcase_add_checked_fixture(rest, load, NULL);
+    tcase_add_checked_fixture(rest, load, finish);
     tcase_add_test(rest, sequences_are_packed_padded_and_taken_apart);
     tcase_add_test(rest, packing_refuses_what_is_no_length);
     tcase_add_test(rest, recurrent_layers_refuse_what_does_not_fit);

@@ -223,6 +223,7 @@ int main(void)
     Suite *suite = suite_create("state dicts");
     TCase *all = tcase_create("state dicts");
     tcase_set_timeout(all, 120);
+    tcase_add_checked_fixture(all, NULL, finish);
     tcase_add_test(all, entries_keep_their_order_and_own_what_they_hold);
     tcase_add_test(all, a_modules_dict_has_pytorchs_keys_and_shares_memory);
     tcase_add_test(all, loading_copies_values);

@@ -71,6 +71,7 @@ int main(void)
     Suite *suite = suite_create("autocast_training");
     TCase *all = tcase_create("autocast_training");
     tcase_set_timeout(all, 1200);
+    tcase_add_checked_fixture(all, NULL, finish);
     tcase_add_test(all, bf16_over_f32_weights_reaches_what_f32_reaches);
     suite_add_tcase(suite, all);
     return run_suite(suite);

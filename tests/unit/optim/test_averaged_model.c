@@ -150,6 +150,7 @@ int main(void)
     Suite *suite = suite_create("averaged_model");
     TCase *all = tcase_create("averaged_model");
     tcase_set_timeout(all, 60);
+    tcase_add_checked_fixture(all, NULL, finish);
     tcase_add_test(all, parameters_are_averaged_and_buffers_where_asked);
     tcase_add_test(all, exponential_averages_forget);
     tcase_add_test(all, averages_by_a_function);

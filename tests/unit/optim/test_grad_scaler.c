@@ -209,6 +209,7 @@ int main(void)
     Suite *suite = suite_create("grad_scaler");
     TCase *all = tcase_create("grad_scaler");
     tcase_set_timeout(all, 120);
+    tcase_add_checked_fixture(all, NULL, finish);
     tcase_add_test(all, a_step_is_taken_with_unscaled_gradients);
     tcase_add_test(all, gradients_that_are_not_finite_skip_the_step);
     tcase_add_test(all, the_scale_grows_after_an_interval_and_stays_finite);

@@ -155,7 +155,7 @@ int main(void)
     Suite *suite = suite_create("lbfgs");
     TCase *all = tcase_create("lbfgs");
     tcase_set_timeout(all, 120);
-    tcase_add_checked_fixture(all, load, NULL);
+    tcase_add_checked_fixture(all, load, finish);
     tcase_add_test(all, fixed_steps_follow_pytorch);
     tcase_add_test(all, line_searches_follow_pytorch);
     tcase_add_test(all, a_state_dict_resumes_where_it_was_taken);

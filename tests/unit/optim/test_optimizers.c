@@ -548,7 +548,7 @@ int main(void)
     Suite *suite = suite_create("optimizers");
     TCase *all = tcase_create("optimizers");
     tcase_set_timeout(all, 120);
-    tcase_add_checked_fixture(all, load, NULL);
+    tcase_add_checked_fixture(all, load, finish);
     tcase_add_test(all, sgd_follows_pytorch);
     tcase_add_test(all, adam_and_adamw_follow_pytorch);
     tcase_add_test(all, the_kin_of_adam_follow_pytorch);

@@ -253,7 +253,7 @@ int main(void)
     Suite *suite = suite_create("schedulers");
     TCase *all = tcase_create("schedulers");
     tcase_set_timeout(all, 60);
-    tcase_add_checked_fixture(all, load, NULL);
+    tcase_add_checked_fixture(all, load, finish);
     tcase_add_test(all, rates_follow_pytorch);
     tcase_add_test(all, cycles_and_schedules_of_schedules_follow_pytorch);
     tcase_add_test(all, every_schedule_resumes_from_a_file);

@@ -26,12 +26,24 @@ static int bin_of(size_t bytes, size_t *size)
     return 1 + base + (int)part;
 }
 
+static void forget_prepared(cr_storage *storage)
+{
+    for (cr_prepared *p = storage->prepared, *next; p; p = next) {
+        next = p->next;
+        cr_storage_release(p->copy);
+        free(p);
+    }
+    storage->prepared = NULL;
+}
+
 static void storage_destroy(cr_storage *storage)
 {
     cr_dev *dev = storage->dev;
     cr_allocator *a = &dev->allocator;
     size_t size;
     int bin = bin_of(storage->bytes, &size);
+    if (CR_UNLIKELY(storage->prepared != NULL))
+        forget_prepared(storage);
     cr_lock_acquire(&a->lock);
     a->stats.allocated_bytes -= storage->capacity;
     storage->next = a->bins[bin];
@@ -135,6 +147,8 @@ static cr_storage *storage_new(cr_dev *dev, size_t bytes, bool locked)
     cr_lock_release(&a->lock);
     storage->bytes = bytes;
     storage->layout = 0;
+    storage->prepared = NULL;
+    atomic_store_explicit(&storage->exposed, false, memory_order_relaxed);
     atomic_store_explicit(&storage->refs, 1, memory_order_relaxed);
     atomic_store_explicit(&storage->version, 0, memory_order_relaxed);
     return storage;
@@ -208,6 +222,7 @@ cr_storage *cr_storage_adopt(cr_dev *dev, void *memory, size_t bytes, void (*rel
                             .release = release,
                             .context = context};
     atomic_init(&storage->refs, 1);
+    atomic_init(&storage->exposed, true);
     return storage;
 }
 
@@ -217,6 +232,7 @@ void *cr_storage_host(cr_storage *storage)
 {
     cr_dev *dev = storage->dev;
     cr_lock_acquire(&dev->lock);
+    atomic_store_explicit(&storage->exposed, true, memory_order_relaxed);
     void *address = NULL;
     cr_status status = dev->backend->sync ? dev->backend->sync(dev->handle) : CR_OK;
     if (status == CR_OK) {

@@ -21,6 +21,14 @@ typedef enum cr_plan_mode {
 
 enum { CR_MAX_OUTPUTS = 5 };
 
+/* An input that a plan wants in a layout of its own, and the plan that brings it there. */
+typedef struct cr_prepare {
+    uint32_t binding; /* which of the plan's inputs */
+    uint64_t layout;
+    size_t bytes, workspace;
+    cr_plan *plan;
+} cr_prepare;
+
 /* What is known of a call that was seen before: its key (op, inputs' metadata, attributes), its
  * outputs, and its plan. */
 typedef struct cr_plan_entry {
@@ -40,7 +48,9 @@ typedef struct cr_plan_entry {
     uint8_t *casts;                /* CR_PLAN_RECAST: the dtype of each input, 0 as it is */
     int16_t alias[CR_MAX_OUTPUTS]; /* the input whose memory the output is; -1: new memory; -2: not
                                       wanted */
-    uint32_t nwritten;             /* instead, where all outputs are inputs: how many, and which */
+    uint32_t nprepare;
+    cr_prepare *prepare;
+    uint32_t nwritten; /* instead, where all outputs are inputs: how many, and which */
     uint16_t *written;
     cr_meta out[CR_MAX_OUTPUTS];
     size_t out_bytes[CR_MAX_OUTPUTS];

@@ -29,6 +29,10 @@ void cr_plan_entry_free(cr_dev *dev, cr_plan_entry *entry)
         return;
     if (entry->plan)
         (entry->by ? entry->by : dev)->backend->plan_free(entry->plan);
+    for (uint32_t i = 0; i < entry->nprepare; i++)
+        if (entry->prepare[i].plan)
+            dev->backend->plan_free(entry->prepare[i].plan);
+    free(entry->prepare);
     free(entry->key);
     free(entry->bind_inputs);
     free(entry->casts);

@@ -202,6 +202,8 @@ static bool collect(cr_op_run *run)
         run->out = run->args[op->nargs].as.tensor;
         if (!run->out)
             return missing_tensor(op, op->nargs);
+        if (run->out->storage->layout && cr_make_plain(run->out))
+            return false;
         if (!add_tensor(run, run->out))
             return false;
         run->nin--;
@@ -260,7 +262,8 @@ static int run_plan(cr_op_run *run, cr_plan_entry *e, cr_results *results)
     cr_dev *dev = run->dev;
     cr_binding small[CR_CALL_INPUTS + CR_MAX_OUTPUTS], *bind = small;
     cr_tensor *fresh[CR_MAX_OUTPUTS] = {NULL};
-    cr_storage *workspace = NULL;
+    cr_storage *workspace = NULL, *prepared[CR_CALL_INPUTS];
+    uint32_t nprepared = 0;
     uint32_t nin = e->nbind_inputs, nbind = 0, total = nin + e->nout + e->nwritten;
     int status = -1;
     if (CR_UNLIKELY(total > sizeof small / sizeof *small) &&
@@ -277,6 +280,15 @@ static int run_plan(cr_op_run *run, cr_plan_entry *e, cr_results *results)
     for (uint32_t i = 0; i < nin; i++) {
         const cr_tensor *t = run->in[e->bind_inputs ? e->bind_inputs[i] : i];
         BIND(t);
+    }
+    for (uint32_t i = 0; CR_UNLIKELY(i < e->nprepare); i++) {
+        const cr_prepare *p = &e->prepare[i];
+        cr_storage *copy = cr_prepared_input(
+            dev, p, run->in[e->bind_inputs ? e->bind_inputs[p->binding] : p->binding]);
+        if (!copy)
+            goto done;
+        prepared[nprepared++] = copy;
+        bind[p->binding] = (cr_binding){copy->buffer, 0};
     }
     for (uint32_t i = 0; i < e->nwritten; i++)
         BIND(run->in[e->written[i]]);
@@ -330,6 +342,8 @@ done:
         free(bind);
     if (CR_UNLIKELY(workspace != NULL))
         cr_storage_release(workspace);
+    while (CR_UNLIKELY(nprepared))
+        cr_storage_release(prepared[--nprepared]);
     if (CR_UNLIKELY(status)) {
         for (int i = 0; i < CR_MAX_OUTPUTS; i++)
             cr_release(fresh[i]);

@@ -48,9 +48,19 @@ int cr_invoke_view(const cr_op *op, const cr_value *args, cr_results *results);
 /* Closes a scope, moving the results one out. */
 void cr_end_keeping(cr_results *results, int failed);
 
+/* ---- layout.c ---- */
+
 /* Brings a tensor's storage from a private layout to layout 0. Returns 0, or -1 with the error set.
  */
 int cr_make_plain(cr_tensor *t);
+/* Takes an element-wise call through the private layout that its tensors share: rewrites the graph's values to layout 0.
+ * Returns the tag that the result gets, or 0 where that can't be done. */
+uint64_t cr_hide_layout(const cr_op_run *run, const cr_frame *f, cr_meta *values, uint32_t nvalues);
+/* Plans what brings the entry's inputs to the layouts that its plan asked for. Device's lock held, as in the next. */
+cr_status cr_plan_prepares(cr_dev *dev, cr_plan_entry *e, const cr_graph *graph,
+                           const cr_plan_info *info);
+/* The storage with the input in the layout asked for, retained: as kept with the tensor, or made now. Null with the error set. */
+cr_storage *cr_prepared_input(cr_dev *dev, const cr_prepare *prepare, const cr_tensor *t);
 
 /* Takes n Philox blocks from the process's generator; or, of a thread that borrows, from its own state (null: no longer). */
 void cr_generator_take(uint64_t blocks, uint64_t *seed, uint64_t *offset);

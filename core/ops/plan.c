@@ -174,7 +174,7 @@ typedef struct asked {
  * same host memory, so that a buffer of one is a buffer of the other. Else null. */
 static cr_dev *lender(const cr_op_run *run)
 {
-    if (!cr_dev_is_host(run->dev) || run->private_layouts || env_is("CRESSET_FALLBACK", "error"))
+    if (!cr_dev_is_host(run->dev) || env_is("CRESSET_FALLBACK", "error"))
         return NULL;
     cr_dev *host = cr_dev_fallback();
     return host && host != run->dev && cr_dev_is_host(host) &&
@@ -183,11 +183,21 @@ static cr_dev *lender(const cr_op_run *run)
                : NULL;
 }
 
-static cr_status ask_lender(cr_dev *by, const cr_graph *graph, cr_plan_info *info, cr_plan_entry *e)
+/* Takes back what a backend said before it gave up. */
+static void forget_answers(const cr_graph *graph, cr_plan_info *info)
 {
-    info->workspace = 0; /* what the first one said before it gave up */
+    info->workspace = 0;
     memset(info->output_layouts, 0, graph->noutputs * sizeof *info->output_layouts);
     memset(info->output_bytes, 0, graph->noutputs * sizeof *info->output_bytes);
+    if (info->input_layouts)
+        memset(info->input_layouts, 0, graph->ninputs * sizeof *info->input_layouts);
+}
+
+static cr_status ask_lender(cr_dev *by, const cr_graph *graph, cr_plan_info *info, cr_plan_entry *e)
+{
+    forget_answers(graph, info);
+    info->input_layouts = NULL; /* what it prepares would have to be told from the device's own */
+    info->input_bytes = NULL;
     cr_lock_acquire(&by->lock);
     cr_status status = by->backend->plan(by->handle, graph, info, &e->plan);
     cr_lock_release(&by->lock);
@@ -275,12 +285,24 @@ static cr_status ask(cr_op_run *run, cr_frame *f, cr_plan_entry *e, cr_dev *by)
         f->attrs,    f->nattrs,           nnames,  names};
     cr_graph graph = {sizeof graph, values, &node,   graph_inputs, graph_out,
                       nvalues,      1,      ninputs, n_graph_out};
-    cr_plan_info info = {sizeof info, 0, all_layouts, all_bytes};
+    uint64_t in_layouts[CR_CALL_INPUTS] = {0};
+    size_t in_bytes[CR_CALL_INPUTS] = {0};
+    bool few = ninputs <= CR_CALL_INPUTS; /* optimiser steps over lists have more */
+    cr_plan_info info = {sizeof info,          0, all_layouts, all_bytes, few ? in_layouts : NULL,
+                         few ? in_bytes : NULL};
+    uint64_t hidden = 0;
     cr_backend_words();
     status = f->op->how == CR_HOW_MEMORY ? CR_OK
                                          : dev->backend->plan(dev->handle, &graph, &info, &e->plan);
-    if (status == CR_UNSUPPORTED && by)
+    if (status == CR_UNSUPPORTED && run->private_layouts &&
+        (hidden = cr_hide_layout(run, f, values, nvalues)) != 0) {
+        forget_answers(&graph, &info);
+        status = dev->backend->plan(dev->handle, &graph, &info, &e->plan);
+    }
+    if (status == CR_UNSUPPORTED && by && (hidden || !run->private_layouts))
         status = ask_lender(by, &graph, &info, e);
+    if (status == CR_OK && info.input_layouts)
+        status = cr_plan_prepares(dev, e, &graph, &info);
     if (graph_inputs != graph_in)
         free(graph_inputs);
     if (status != CR_OK)
@@ -301,6 +323,8 @@ static cr_status ask(cr_op_run *run, cr_frame *f, cr_plan_entry *e, cr_dev *by)
             cr_strides_are_contiguous(f->out[i].rank, f->out[i].size, f->out[i].stride);
         if (f->alias[i] == -2)
             continue;
+        if (hidden)
+            e->out[i].layout = hidden;
         if (all_layouts[seen] && f->alias[i] == -1 && !run->out) {
             e->out[i].layout = all_layouts[seen];
             e->out_bytes[i] = all_bytes[seen];

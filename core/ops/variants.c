@@ -185,60 +185,6 @@ int cr_run_plain(cr_op_run *run, cr_results *results)
     return failed;
 }
 
-int cr_make_plain(cr_tensor *t)
-{
-    cr_storage *storage = t->storage;
-    cr_dev *dev = storage->dev;
-    if (!storage->layout)
-        return 0;
-    size_t bytes = (size_t)t->numel * cr_dtype_size((cr_dtype)t->dtype);
-    cr_storage *fresh = cr_storage_new(dev, bytes);
-    if (!fresh)
-        return -1;
-    cr_meta values[2];
-    cr_meta_of(t, &values[0]);
-    values[1] = values[0];
-    values[1].layout = 0;
-    const uint32_t at[2] = {0, 1};
-    cr_graph_node node = {sizeof node, "copy", &at[0], &at[1], 1, 1, NULL, 0, 0, NULL};
-    cr_graph graph = {sizeof graph, values, &node, &at[0], &at[1], 2, 1, 1, 1};
-    uint64_t layout = 0;
-    size_t out_bytes = 0;
-    cr_plan_info info = {sizeof info, 0, &layout, &out_bytes};
-    cr_plan *plan = NULL;
-    cr_storage *workspace = NULL;
-    cr_lock_acquire(&dev->lock);
-    cr_status status = dev->backend->plan(dev->handle, &graph, &info, &plan);
-    if (status == CR_OK && info.workspace &&
-        !(workspace = cr_storage_new_locked(dev, info.workspace)))
-        status = CR_OUT_OF_MEMORY;
-    if (status == CR_OK) {
-        const cr_binding bind[2] = {{storage->buffer, 0}, {fresh->buffer, 0}};
-        cr_run r = {.struct_size = sizeof r, .values = bind};
-        if (workspace)
-            r.workspace.buffer = workspace->buffer;
-        status = dev->backend->run(plan, &r);
-    }
-    if (plan)
-        dev->backend->plan_free(plan);
-    if (status == CR_OK) { /* the tensor keeps its storage; the memory in it is exchanged */
-        cr_buffer *buffer = storage->buffer;
-        size_t capacity = storage->capacity, size = storage->bytes;
-        storage->buffer = fresh->buffer;
-        storage->capacity = fresh->capacity;
-        storage->bytes = fresh->bytes;
-        storage->layout = 0;
-        fresh->buffer = buffer;
-        fresh->capacity = capacity;
-        fresh->bytes = size;
-    }
-    cr_lock_release(&dev->lock);
-    if (workspace)
-        cr_storage_release(workspace);
-    cr_storage_release(fresh);
-    return status == CR_OK ? 0 : cr_dev_failed(dev, "leaving a private layout", status);
-}
-
 /* ---- devices ---- */
 
 /* 0-d tensors in host memory go where the others are; anything else must be there already. */

@@ -17,10 +17,14 @@ typedef struct cr_autograd cr_autograd; /* what autograd knows of a tensor; its 
 
 /* Device memory that tensors share. `destroy` gives it back to whoever made it (the allocator, or
  * the owner of borrowed memory) and frees the struct. layout is 0, or the private layout that the
- * backend keeps it in. */
+ * backend keeps it in. prepared holds copies in layouts that plans asked for (ops/layout.c); nothing
+ * is kept of memory that can change without the version telling: borrowed, or with its address
+ * given out. */
 typedef struct cr_storage {
     atomic_int refs;
     atomic_uint version; /* counts changes in place */
+    atomic_bool exposed;
+    struct cr_prepared *prepared;
     cr_dev *dev;
     cr_buffer *buffer;
     size_t bytes; /* asked for */
@@ -62,6 +66,14 @@ static inline void cr_storage_release(cr_storage *storage)
     if (atomic_fetch_sub_explicit(&storage->refs, 1, memory_order_acq_rel) == 1)
         storage->destroy(storage);
 }
+
+/* A copy of a value in a private layout; goes with the storage. */
+typedef struct cr_prepared {
+    struct cr_prepared *next;
+    uint64_t layout, value; /* value: a hash of offset, dtype, sizes and strides */
+    unsigned version;       /* of the storage when it was copied */
+    cr_storage *copy;
+} cr_prepared;
 
 /* ---- tensors ---- */
 

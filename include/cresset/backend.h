@@ -33,7 +33,7 @@ extern "C" {
 
 /* A backend of another major is refused. Minors mix freely: each side uses what both know. */
 #define CR_ABI_MAJOR 1
-#define CR_ABI_MINOR 0
+#define CR_ABI_MINOR 1
 
 /* The most dimensions a value has. */
 #define CR_MAX_RANK 8
@@ -136,15 +136,29 @@ typedef struct cr_graph {
 } cr_graph;
 
 /* What plan tells the core. The core sets struct_size and the pointers, and zeros what they point
- * to, before the call. A backend that wants to keep an output in a private layout writes a tag of
- * its own into output_layouts and the bytes it needs into output_bytes; whoever reads that output
- * without knowing the tag gets it through a plan of the operation "copy" from that layout to layout
- * 0, which the backend must then support. */
+ * to, before the call.
+ *
+ * Private layouts. A backend that wants to keep an output in a layout of its own writes a tag into
+ * output_layouts and the bytes it needs into output_bytes; whoever reads that output without knowing
+ * the tag gets it through a plan of the operation "copy" from that layout to layout 0, which the
+ * backend must then support, for every dtype. A tag says where the elements lie, whatever their
+ * dtype. So the core itself takes element-wise operations through a layout that a plan declines:
+ * where all values have one size and one tag, and the bytes are just their elements', the backend is
+ * asked once more with layout 0 and row-major strides in place of the tag, and the result has the
+ * tag. An output that is an input's memory (in place) has the input's tag already.
+ *
+ * A backend that would rather read an input that is in layout 0 (a weight, say) in a layout of its
+ * own writes a tag into input_layouts and the bytes into input_bytes. The core then plans "copy" to
+ * that layout, runs it when the value has changed since the last time, keeps what it wrote with the
+ * value, and binds that to the runs. These tags may stand for one dtype, size and operand. */
 typedef struct cr_plan_info {
     size_t struct_size;
     size_t workspace;         /* bytes wanted at each run, aligned like an allocation */
     uint64_t *output_layouts; /* [noutputs of the graph] */
     size_t *output_bytes;     /* [noutputs of the graph] */
+    /* Since minor 1. [ninputs of the graph]; null where the core can't keep such copies. */
+    uint64_t *input_layouts;
+    size_t *input_bytes;
 } cr_plan_info;
 
 /* Where a value lies: `offset` bytes into the buffer is its first element. */

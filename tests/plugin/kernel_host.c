@@ -170,7 +170,7 @@ cr_status operation_run(const operation *op)
                           op->numbers};
     cr_graph graph = {sizeof graph, metas, &node,     graph_in,  graph_out,
                       count,        1,     ngraph_in, ngraph_out};
-    cr_plan_info info = {sizeof info, 0, layouts, bytes};
+    cr_plan_info info = {sizeof info, 0, layouts, bytes, NULL, NULL};
     cr_plan *plan = NULL;
     host_words[0] = 0;
     cr_status status = backend->plan(device, &graph, &info, &plan);

@@ -1,15 +1,18 @@
-/* Products of f32 and f64 matrices: own kernels where OpenBLAS's start costs more than its speed brings, OpenBLAS above.
- * Two kernels of f32 share the work: `panel_tile` runs along B's rows (dense or packed), `dot_tile` along k when both
+/* Products of f32 and f64 matrices: own kernels where OpenBLAS's start costs more than its speed brings, OpenBLAS above
+ * (gemm_blocked.c where it can't serve). Two kernels of f32 share the work: `panel_tile` runs along B's rows (dense or packed), `dot_tile` along k when both
  * operands lie so and there are too few rows to pay for packing. cpu_dgemm's plain loops and the tests' double loops check
  * both. */
 #include "gemm_f32.h"
 #include "cpu.h"
+#include "gemm_blocked.h"
 #include "simd.h"
 
 #include <cblas.h>
 #include <limits.h>
 #include <omp.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     TILE_ROWS = 6,
@@ -19,7 +22,8 @@ enum {
     DOT_COLUMNS = 4,
     PACK_ROWS = 12, /* from so many rows on, packing a B that lies along k pays */
     STACK_FLOATS = 6144,
-    OWN_LIMIT = 3000000 /* multiplications; above, OpenBLAS wins */
+    OWN_LIMIT = 3000000,  /* multiplications; above, OpenBLAS wins */
+    DOUBLE_LIMIT = 100000 /* from so many on, packing pays */
 };
 
 /* ---- along B's rows --------------------------------------------------------------------------------------------- */
@@ -275,6 +279,29 @@ static bool blas_layout(int64_t rows, int64_t columns, int64_t row, int64_t col,
     return true;
 }
 
+/* Whether OpenBLAS found kernels as good as this variant's instructions: an older one than the processor takes it for a plain
+ * SSE machine, and is then several times slower than it could be. */
+static bool blas_is_tuned(void)
+{
+#if defined __AVX2__
+    static const char *const with_fma[] = {"Haswell",  "Zen",        "Excavator",
+                                           "SkylakeX", "Cooperlake", "SapphireRapids"};
+    static atomic_int answer; /* 0 not asked yet, 1 no, 2 yes */
+    int known = atomic_load_explicit(&answer, memory_order_relaxed);
+    if (!known) {
+        const char *core = openblas_get_corename();
+        known = 1;
+        for (size_t i = 0; i < sizeof with_fma / sizeof *with_fma; i++)
+            if (core && !strcmp(core, with_fma[i]))
+                known = 2;
+        atomic_store_explicit(&answer, known, memory_order_relaxed);
+    }
+    return known == 2;
+#else
+    return true;
+#endif
+}
+
 /* OpenBLAS computes on one thread, and cpu_parallel shares a large product out by rows or columns: two pools of threads would
  * get in each other's way. The OpenMP build takes its number of threads from the calling thread's setting, which is the
  * program's, so it is put back: blas_begin returns what to give to blas_end. */
@@ -368,11 +395,12 @@ bool CPU_NAME(cpu_sgemm)(const cpu_sgemm_args *args)
     double work = (double)g.m * (double)g.n * (double)g.k;
     CBLAS_TRANSPOSE ta, tb;
     blasint lda, ldb;
-    bool own = work < OWN_LIMIT || g.m == 1 || g.k <= 4;
-    if (own || g.k > INT_MAX || g.c_row > INT_MAX ||
+    if (work < OWN_LIMIT || g.m == 1 || g.k <= 4)
+        return own_sgemm(&g);
+    if (!blas_is_tuned() || g.k > INT_MAX || g.c_row > INT_MAX ||
         !blas_layout(g.m, g.k, g.a_row, g.a_col, &ta, &lda) ||
         !blas_layout(g.k, g.n, g.b_row, g.b_col, &tb, &ldb))
-        return own_sgemm(&g);
+        return g.m < PACK_ROWS ? own_sgemm(&g) : CPU_NAME(cpu_sgemm_blocked)(&g);
     COPY_SELF(&g, float);
     blas_job job = {&g, ta, tb, lda, ldb, (blasint)(g.m == 1 ? g.n : g.c_row), false, false};
     run_blas(&job, g.m, g.n, g.k);
@@ -386,7 +414,8 @@ bool CPU_NAME(cpu_dgemm)(const cpu_dgemm_args *g)
     double work = (double)g->m * (double)g->n * (double)g->k;
     CBLAS_TRANSPOSE ta, tb;
     blasint lda, ldb;
-    if (work >= 2048 && g->k <= INT_MAX && g->c_row <= INT_MAX &&
+    bool large = work >= DOUBLE_LIMIT;
+    if (work >= 2048 && (!large || blas_is_tuned()) && g->k <= INT_MAX && g->c_row <= INT_MAX &&
         blas_layout(g->m, g->k, g->a_row, g->a_col, &ta, &lda) &&
         blas_layout(g->k, g->n, g->b_row, g->b_col, &tb, &ldb)) {
         COPY_SELF(g, double);
@@ -394,6 +423,8 @@ bool CPU_NAME(cpu_dgemm)(const cpu_dgemm_args *g)
         run_blas(&job, g->m, g->n, g->k);
         return true;
     }
+    if (large)
+        return CPU_NAME(cpu_dgemm_blocked)(g);
     for (int64_t i = 0; i < g->m; i++)
         for (int64_t j = 0; j < g->n; j++) {
             double sum = 0;

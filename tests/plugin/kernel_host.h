@@ -87,5 +87,6 @@ Suite *elementwise_suite(void);
 Suite *copy_suite(void);
 Suite *reduce_suite(void);
 Suite *index_suite(void);
+Suite *product_suite(void);
 
 #endif

@@ -1,0 +1,204 @@
+/* The blocked product for one dtype; gemm_blocked.c includes it for each. */
+
+enum { NAMED(WIDTH) = VECTORS * (LANES) }; /* columns of a tile */
+
+typedef struct NAMED(blocked) {
+    const ARGS *g;
+    REAL *a, *b;         /* packed: A by panels of [depth][rows], B by panels of [depth][WIDTH] */
+    int64_t from, depth; /* the terms of this pass */
+    int64_t row_panels, column_panels;
+    int64_t block;         /* column panels that stay in the cache together */
+    int64_t group, groups; /* row panels of a piece, and how many groups there are */
+} NAMED(blocked);
+
+/* The first row of a panel: rows are shared out evenly, so that no panel is much lower than a tile. */
+static int64_t NAMED(row_of)(const NAMED(blocked) * p, int64_t panel)
+{
+    return panel * p->g->m / p->row_panels;
+}
+
+static void NAMED(pack_a)(const NAMED(blocked) * p, int64_t panel)
+{
+    const ARGS *g = p->g;
+    int64_t i0 = NAMED(row_of)(p, panel), rows = NAMED(row_of)(p, panel + 1) - i0;
+    const REAL *from = g->a + i0 * g->a_row + p->from * g->a_col;
+    REAL *to = p->a + i0 * p->depth;
+    int64_t q = 0;
+    if (g->a_row == 1) {
+        for (; q < p->depth; q++)
+            memcpy(to + q * rows, from + q * g->a_col, (size_t)rows * sizeof *to);
+        return;
+    }
+    for (; q + 8 <= p->depth;
+         q += 8) /* eight columns of a row at a time: whole lines of the cache */
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t c = 0; c < 8; c++)
+                to[(q + c) * rows + r] = from[r * g->a_row + (q + c) * g->a_col];
+    for (; q < p->depth; q++)
+        for (int64_t r = 0; r < rows; r++)
+            to[q * rows + r] = from[r * g->a_row + q * g->a_col];
+}
+
+static void NAMED(pack_b)(const NAMED(blocked) * p, int64_t panel)
+{
+    const ARGS *g = p->g;
+    int64_t j0 = panel * NAMED(WIDTH), columns = g->n - j0;
+    columns = columns < NAMED(WIDTH) ? columns : NAMED(WIDTH);
+    const REAL *from = g->b + p->from * g->b_row + j0 * g->b_col;
+    REAL *to = p->b + j0 * p->depth;
+    if (columns < NAMED(WIDTH))
+        memset(to, 0, (size_t)(p->depth * NAMED(WIDTH)) * sizeof *to);
+    if (g->b_col == 1) {
+        for (int64_t q = 0; q < p->depth; q++)
+            memcpy(to + q * NAMED(WIDTH), from + q * g->b_row, (size_t)columns * sizeof *to);
+        return;
+    }
+    int64_t q = 0;
+    for (; q + 8 <= p->depth; q += 8)
+        for (int64_t c = 0; c < columns; c++)
+            for (int64_t r = 0; r < 8; r++)
+                to[(q + r) * NAMED(WIDTH) + c] = from[(q + r) * g->b_row + c * g->b_col];
+    for (; q < p->depth; q++)
+        for (int64_t c = 0; c < columns; c++)
+            to[q * NAMED(WIDTH) + c] = from[q * g->b_row + c * g->b_col];
+}
+
+/* Pieces count A's panels, then B's. */
+static void NAMED(pack_pieces)(void *context, int64_t begin, int64_t end)
+{
+    const NAMED(blocked) *p = context;
+    for (int64_t i = begin; i < end; i++)
+        if (i < p->row_panels)
+            NAMED(pack_a)(p, i);
+        else
+            NAMED(pack_b)(p, i - p->row_panels);
+}
+
+/* One vector of results: the first pass takes S in, the later ones what the earlier left. */
+CPU_INLINE void NAMED(write)(const NAMED(blocked) * p, int64_t i, int64_t j, VEC sum, int64_t lanes)
+{
+    const ARGS *g = p->g;
+    REAL *c = g->c + i * g->c_row + j;
+    const REAL *s = p->from ? c : g->s + i * g->s_row + j * g->s_col;
+    const REAL beta = p->from ? 1 : g->beta;
+    const int64_t step = p->from ? 1 : g->s_col;
+    if (g->alpha != 1)
+        sum = g->alpha * sum;
+    if (lanes >= (LANES) && (step == 1 || beta == 0)) {
+        if (beta != 0)
+            sum += beta * *(const VEC_LOOSE *)s;
+        *(VEC_LOOSE *)c = sum;
+        return;
+    }
+    for (int64_t l = 0; l < lanes && l < (LANES); l++)
+        c[l] = sum[l] + (beta != 0 ? beta * s[l * step] : 0);
+}
+
+/* rows x vectors vectors of sums at (i, j). */
+CPU_INLINE void NAMED(tile)(int rows, int vectors, const NAMED(blocked) * p, int64_t i, int64_t j)
+{
+    VEC sum[ROWS][VECTORS];
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
+        for (int v = 0; v < vectors; v++)
+            sum[r][v] = (VEC){0};
+    const REAL *a = p->a + i * p->depth, *b = p->b + j * p->depth;
+    for (int64_t q = 0; q < p->depth; q++, a += rows, b += NAMED(WIDTH)) {
+        VEC x[VECTORS];
+#pragma GCC unroll 16
+        for (int v = 0; v < vectors; v++)
+            x[v] = *(const VEC *)(const void *)(b + v * (LANES));
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; r++) {
+            VEC y = a[r] - (VEC){0};
+#pragma GCC unroll 16
+            for (int v = 0; v < vectors; v++)
+                sum[r][v] += y * x[v];
+        }
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
+        for (int v = 0; v < vectors; v++)
+            NAMED(write)(p, i + r, j + v * (LANES), sum[r][v], p->g->n - j - v * (LANES));
+}
+
+static void NAMED(tile_of)(int64_t rows, int64_t vectors, const NAMED(blocked) * p, int64_t i,
+                           int64_t j)
+{
+#define TILE(r)                         \
+    case r:                             \
+        if (vectors == 1)               \
+            NAMED(tile)(r, 1, p, i, j); \
+        else                            \
+            NAMED(tile)(r, 2, p, i, j); \
+        return;
+    switch (rows) {
+        TILE(1)
+        TILE(2)
+        TILE(3) TILE(4)
+#if defined __AVX2__
+            TILE(5) TILE(6)
+#endif
+#if defined __AVX512F__
+                TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
+#endif
+    }
+#undef TILE
+}
+
+/* Pieces count groups of row panels, block of columns after block of columns. */
+static void NAMED(tile_pieces)(void *context, int64_t begin, int64_t end)
+{
+    const NAMED(blocked) *p = context;
+    for (int64_t piece = begin; piece < end; piece++) {
+        int64_t j0 = piece / p->groups * p->block, j1 = j0 + p->block;
+        int64_t i0 = piece % p->groups * p->group, i1 = i0 + p->group;
+        j1 = j1 < p->column_panels ? j1 : p->column_panels;
+        i1 = i1 < p->row_panels ? i1 : p->row_panels;
+        for (int64_t i = i0; i < i1; i++) {
+            int64_t row = NAMED(row_of)(p, i), rows = NAMED(row_of)(p, i + 1) - row;
+            for (int64_t j = j0; j < j1; j++) {
+                int64_t left = p->g->n - j * NAMED(WIDTH);
+                NAMED(tile_of)(rows, left <= (LANES) ? 1 : VECTORS, p, row, j * NAMED(WIDTH));
+            }
+        }
+    }
+}
+
+bool ENTRY(const ARGS *g)
+{
+    if (g->m <= 0 || g->n <= 0)
+        return true;
+    NAMED(blocked) p = {.g = g};
+    p.row_panels = (g->m + ROWS - 1) / ROWS;
+    p.column_panels = (g->n + NAMED(WIDTH) - 1) / NAMED(WIDTH);
+    int64_t passes = g->k > DEPTH ? (g->k + DEPTH - 1) / DEPTH : 1;
+    int64_t deepest = (g->k + passes - 1) / passes;
+    p.block = BLOCK_BYTES / (int64_t)sizeof(REAL) / (DEPTH * NAMED(WIDTH));
+    p.group = 4;
+    p.groups = (p.row_panels + p.group - 1) / p.group;
+    /* B's panels begin on a vector's bounds: A's come in front, rounded up. */
+    size_t a_reals = ((size_t)g->m * (size_t)deepest + 63) / 64 * 64;
+    size_t b_reals = (size_t)p.column_panels * NAMED(WIDTH) * (size_t)deepest;
+    REAL *memory = packing_memory((a_reals + b_reals + 64) * sizeof(REAL));
+    if (!memory)
+        return false;
+    p.a = memory;
+    p.b = memory + a_reals;
+    double row = (double)(p.group * ROWS * NAMED(WIDTH)) /
+                 (2.0 * (LANES)); /* ns a term, for a group and panel */
+    do {
+        p.depth = g->k - p.from < deepest ? g->k - p.from : deepest;
+        cpu_parallel(p.row_panels + p.column_panels, 1,
+                     (double)(p.depth * (ROWS + NAMED(WIDTH))) * 0.25, NAMED(pack_pieces), &p);
+        int64_t blocks = (p.column_panels + p.block - 1) / p.block;
+        cpu_parallel(
+            p.groups * blocks, 1,
+            row * (double)(p.depth * (p.block < p.column_panels ? p.block : p.column_panels)) / 2.5,
+            NAMED(tile_pieces), &p);
+        p.from += p.depth;
+    } while (p.from < g->k);
+    return true;
+}

@@ -3,6 +3,7 @@
 #define CRESSET_CORE_NN_LAYER_H
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cresset/init.h>
@@ -34,6 +35,29 @@ static inline cr_tensor *cr_layer_parameter(void *self, const char *name, cr_ten
         cr_empty_with(sizes, &(const cr_empty_options){.dtype = dtype ? dtype : cr_default_dtype(),
                                                        .device = device});
     return cr_module_set_parameter(self, name, place, t);
+}
+
+/* Where a lazy layer will make its parameters, and in what. */
+typedef struct cr_layer_place {
+    char device[32]; /* "": the default one */
+    cr_dtype dtype;
+} cr_layer_place;
+
+/* False, with the error set, for a name that is too long for a device. */
+static inline bool cr_layer_set_place(cr_layer_place *place, const cr_module_type *type,
+                                      const char *device, cr_dtype dtype)
+{
+    place->dtype = dtype;
+    if (snprintf(place->device, sizeof place->device, "%s", device ? device : "") <
+        (int)sizeof place->device)
+        return true;
+    cr_fail("%s: there is no device %s", type->name, device);
+    return false;
+}
+
+static inline const char *cr_layer_device(const cr_layer_place *place)
+{
+    return *place->device ? place->device : NULL;
 }
 
 /* Linear and convolution layers' initial values: kaiming_uniform with a = √5, which is uniform in ±1/√fan_in, and the bias (or

@@ -1,6 +1,4 @@
 /* Linear, Bilinear and Identity; and how layers with a weight and a bias begin. */
-#include <string.h>
-
 #include "core/nn/layer.h"
 
 bool cr_layer_reset(cr_tensor *weight, cr_tensor *bias)
@@ -20,8 +18,7 @@ typedef struct linear {
     cr_tensor *weight, *bias;
     int64_t in_features, out_features;
     bool lazy, no_bias;
-    char device[32];
-    cr_dtype dtype;
+    cr_layer_place place;
 } linear;
 
 static bool materialise(cr_module *module, const cr_tensor *x);
@@ -50,14 +47,15 @@ static const cr_module_type linear_type = {
 
 static bool make_parameters(linear *self)
 {
-    const char *device = *self->device ? self->device : NULL;
+    const char *device = cr_layer_device(&self->place);
+    cr_dtype dtype = self->place.dtype;
     bool good = false;
     CR_SCOPE {
         cr_layer_parameter(self, "weight", &self->weight,
-                           CR_INTS(self->out_features, self->in_features), device, self->dtype);
+                           CR_INTS(self->out_features, self->in_features), device, dtype);
         if (!self->no_bias)
             cr_layer_parameter(self, "bias", &self->bias, CR_INTS(self->out_features), device,
-                               self->dtype);
+                               dtype);
         good = (self->no_bias || self->bias) && cr_layer_reset(self->weight, self->bias);
     }
     return good;
@@ -85,15 +83,11 @@ static cr_module *new_linear(const cr_module_type *type, const cr_linear_options
         return cr_fail("Linear: in_features and out_features can't be negative, got %lld and %lld",
                        (long long)CR_OPTION(o, in_features), (long long)CR_OPTION(o, out_features));
     linear *self = cr_module_new(type, NULL);
-    if (!self)
+    if (!self || !cr_layer_set_place(&self->place, type, o->device, o->dtype))
         return NULL;
-    if (o->device && strlen(o->device) >= sizeof self->device)
-        return cr_fail("%s: there is no device %s", type->name, o->device);
-    strcpy(self->device, o->device ? o->device : "");
     self->in_features = o->in_features;
     self->out_features = o->out_features;
     self->no_bias = o->no_bias;
-    self->dtype = o->dtype;
     self->lazy = lazy;
     return lazy || make_parameters(self) ? &self->module : NULL;
 }

@@ -13,11 +13,16 @@ typedef struct batch_norm {
     int64_t num_features;
     double eps, momentum;
     int dims; /* spatial; 0: any number */
-    bool no_momentum;
+    bool no_momentum, affine, tracks;
     bool averages; /* for a while, as if there were no momentum: update_bn */
+    const cr_module_type *lazy_for; /* what it becomes at the first call; null: it is that already */
+    cr_layer_place place;
 } batch_norm;
 
-static bool check_input(const batch_norm *self, const cr_tensor *x)
+static bool make_tensors(batch_norm *self);
+
+/* Lazy ones take their number of channels from x. */
+static bool check_input(batch_norm *self, const cr_tensor *x)
 {
     int rank = cr_tensor_dim(x);
     const char *type = self->module.type->name;
@@ -31,6 +36,13 @@ static bool check_input(const batch_norm *self, const cr_tensor *x)
         return false;
     }
     int64_t channels = cr_tensor_sizes(x)[1];
+    if (self->lazy_for) {
+        self->num_features = channels;
+        if (!make_tensors(self))
+            return false;
+        self->module.type = self->lazy_for;
+        self->lazy_for = NULL;
+    }
     if (channels != self->num_features) {
         cr_fail("%s: expected input with %lld channels, got %s", type,
                 (long long)self->num_features, cr_shape_text(x));
@@ -74,29 +86,21 @@ static int batch_norm_repr(const cr_module *module, char *to, size_t bytes)
         cr_text_add(&text, "None");
     else
         cr_repr_float(&text, self->momentum);
-    cr_text_add(&text, ", affine=%s, track_running_stats=%s", cr_repr_bool(self->weight),
-                cr_repr_bool(self->running_mean));
+    cr_text_add(&text, ", affine=%s, track_running_stats=%s", cr_repr_bool(self->affine),
+                cr_repr_bool(self->tracks));
     return cr_repr_finish(&text, to, bytes);
 }
 
+#define TYPE(words)                 \
+    {.name = words,                 \
+     .size = sizeof(batch_norm),    \
+     .forward = forward_batch_norm, \
+     .extra_repr = batch_norm_repr}
 static const cr_module_type batch_norm_types[] = {
-    {.name = "BatchNorm1d",
-     .size = sizeof(batch_norm),
-     .forward = forward_batch_norm,
-     .extra_repr = batch_norm_repr},
-    {.name = "BatchNorm2d",
-     .size = sizeof(batch_norm),
-     .forward = forward_batch_norm,
-     .extra_repr = batch_norm_repr},
-    {.name = "BatchNorm3d",
-     .size = sizeof(batch_norm),
-     .forward = forward_batch_norm,
-     .extra_repr = batch_norm_repr},
-    {.name = "SyncBatchNorm",
-     .size = sizeof(batch_norm),
-     .forward = forward_batch_norm,
-     .extra_repr = batch_norm_repr},
-};
+    TYPE("SyncBatchNorm"), TYPE("BatchNorm1d"), TYPE("BatchNorm2d"), TYPE("BatchNorm3d")};
+static const cr_module_type lazy_types[] = {TYPE("LazyBatchNorm1d"), TYPE("LazyBatchNorm2d"),
+                                            TYPE("LazyBatchNorm3d")};
+#undef TYPE
 
 /* A vector of ones or zeros, as a parameter or buffer. */
 static bool add_affine(void *self, cr_tensor **weight, cr_tensor **bias, cr_ints sizes,
@@ -106,57 +110,75 @@ static bool add_affine(void *self, cr_tensor **weight, cr_tensor **bias, cr_ints
            cr_init_zeros_(cr_layer_parameter(self, "bias", bias, sizes, device, dtype));
 }
 
-static bool add_running_stats(batch_norm *self, const cr_batch_norm_options *o)
+static bool add_running_stats(batch_norm *self)
 {
-    cr_dtype dtype = o->dtype ? o->dtype : cr_default_dtype();
+    cr_dtype dtype = self->place.dtype ? self->place.dtype : cr_default_dtype();
+    const char *device = cr_layer_device(&self->place);
     CR_SET_BUFFER(self, running_mean,
-                  cr_zeros(self->num_features, .dtype = dtype, .device = o->device));
+                  cr_zeros(self->num_features, .dtype = dtype, .device = device));
     CR_SET_BUFFER(self, running_var,
-                  cr_ones(self->num_features, .dtype = dtype, .device = o->device));
+                  cr_ones(self->num_features, .dtype = dtype, .device = device));
     CR_SET_BUFFER(self, num_batches_tracked,
-                  cr_zeros(CR_EMPTY, .dtype = CR_I64, .device = o->device));
+                  cr_zeros(CR_EMPTY, .dtype = CR_I64, .device = device));
     return self->running_mean && self->running_var && self->num_batches_tracked;
 }
 
-static cr_module *new_batch_norm(int dims, const cr_batch_norm_options *o)
+static bool make_tensors(batch_norm *self)
 {
-    const cr_module_type *type = &batch_norm_types[dims ? dims - 1 : 3];
-    if (!o || o->num_features <= 0)
+    bool good = true;
+    CR_SCOPE {
+        if (self->affine)
+            good = add_affine(self, &self->weight, &self->bias, CR_INTS(self->num_features),
+                              cr_layer_device(&self->place), self->place.dtype);
+        if (self->tracks)
+            good = good && add_running_stats(self);
+    }
+    return good;
+}
+
+static cr_module *new_batch_norm(int dims, const cr_batch_norm_options *o, bool lazy)
+{
+    const cr_module_type *type = lazy ? &lazy_types[dims - 1] : &batch_norm_types[dims];
+    if (!lazy && (!o || o->num_features <= 0))
         return cr_fail("%s: num_features must be positive, got %lld", type->name,
                        (long long)CR_OPTION(o, num_features));
     batch_norm *self = cr_module_new(type, NULL);
-    if (!self)
+    if (!self || !cr_layer_set_place(&self->place, type, o->device, o->dtype))
         return NULL;
     self->num_features = o->num_features;
     self->eps = cr_or_default(o->eps, 1e-5);
     self->momentum = o->no_momentum ? 0 : cr_or_default(o->momentum, 0.1);
     self->no_momentum = o->no_momentum;
+    self->affine = !o->no_affine;
+    self->tracks = !o->no_track_running_stats;
     self->dims = dims;
-    bool good = true;
-    CR_SCOPE {
-        if (!o->no_affine)
-            good = add_affine(self, &self->weight, &self->bias, CR_INTS(o->num_features), o->device,
-                              o->dtype);
-        if (!o->no_track_running_stats)
-            good = good && add_running_stats(self, o);
+    self->lazy_for = lazy ? &batch_norm_types[dims] : NULL;
+    return lazy || make_tensors(self) ? &self->module : NULL;
+}
+
+#define BATCH_NORM(dims)                                                                \
+    cr_module *cr_batch_norm##dims##d_with(const cr_batch_norm_options *options)        \
+    {                                                                                   \
+        return new_batch_norm(dims, options, false);                                    \
+    }                                                                                   \
+    cr_module *cr_lazy_batch_norm##dims##d_with(const cr_lazy_batch_norm_options *o)    \
+    {                                                                                   \
+        cr_batch_norm_options all = {.num_features = 0};                                \
+        if (o)                                                                          \
+            all = (cr_batch_norm_options){                                              \
+                .eps = o->eps,                                                          \
+                .momentum = o->momentum,                                                \
+                .no_momentum = o->no_momentum,                                          \
+                .no_affine = o->no_affine,                                              \
+                .no_track_running_stats = o->no_track_running_stats,                    \
+                .device = o->device,                                                    \
+                .dtype = o->dtype};                                                     \
+        return new_batch_norm(dims, &all, true);                                        \
     }
-    return good ? &self->module : NULL;
-}
-
-cr_module *cr_batch_norm1d_with(const cr_batch_norm_options *options)
-{
-    return new_batch_norm(1, options);
-}
-
-cr_module *cr_batch_norm2d_with(const cr_batch_norm_options *options)
-{
-    return new_batch_norm(2, options);
-}
-
-cr_module *cr_batch_norm3d_with(const cr_batch_norm_options *options)
-{
-    return new_batch_norm(3, options);
-}
+BATCH_NORM(1)
+BATCH_NORM(2)
+BATCH_NORM(3)
+#undef BATCH_NORM
 
 /* The batch norm that a module is; null if it is something else. */
 static batch_norm *as_batch_norm(cr_module *module)
@@ -198,7 +220,7 @@ void cr_batch_norm_averages_end(cr_module *module)
 
 cr_module *cr_sync_batch_norm_with(const cr_batch_norm_options *options)
 {
-    return new_batch_norm(0, options);
+    return new_batch_norm(0, options, false);
 }
 
 /* ---- layer norm ---- */

@@ -18,13 +18,17 @@ typedef struct instance_norm {
     int64_t num_features;
     double eps, momentum;
     int dims;
-    bool no_momentum;
+    bool no_momentum, affine, tracks;
+    const cr_module_type *lazy_for; /* as in norm.c */
+    cr_layer_place place;
 } instance_norm;
+
+static bool make_tensors(instance_norm *self);
 
 static size_t forward_instance(cr_module *module, cr_tensor *const *inputs, size_t n,
                                cr_tensor **outputs)
 {
-    const instance_norm *self = (const instance_norm *)(const void *)module;
+    instance_norm *self = (instance_norm *)(void *)module;
     if (!cr_module_check_inputs(module, 1, n))
         return 0;
     cr_tensor *x = inputs[0];
@@ -34,6 +38,13 @@ static size_t forward_instance(cr_module *module, cr_tensor *const *inputs, size
         return cr_fail("%s: expected %dD or %dD input (got %dD input)", module->type->name,
                        self->dims + 1, self->dims + 2, rank),
                0;
+    if (self->lazy_for) {
+        self->num_features = cr_tensor_sizes(x)[!single];
+        if (!make_tensors(self))
+            return 0;
+        module->type = self->lazy_for;
+        self->lazy_for = NULL;
+    }
     if ((self->weight || self->running_mean) && cr_tensor_sizes(x)[!single] != self->num_features)
         return cr_fail("%s: expected input with %lld channels, got %s", module->type->name,
                        (long long)self->num_features, cr_shape_text(x)),
@@ -57,59 +68,87 @@ static int instance_repr(const cr_module *module, char *to, size_t bytes)
         cr_text_add(&text, "None");
     else
         cr_repr_float(&text, self->momentum);
-    cr_text_add(&text, ", affine=%s, track_running_stats=%s", cr_repr_bool(self->weight),
-                cr_repr_bool(self->running_mean));
+    cr_text_add(&text, ", affine=%s, track_running_stats=%s", cr_repr_bool(self->affine),
+                cr_repr_bool(self->tracks));
     return cr_repr_finish(&text, to, bytes);
 }
 
-static bool add_running_stats(instance_norm *self, const cr_instance_norm_options *o)
+static bool add_running_stats(instance_norm *self)
 {
-    cr_dtype dtype = o->dtype ? o->dtype : cr_default_dtype();
+    cr_dtype dtype = self->place.dtype ? self->place.dtype : cr_default_dtype();
+    const char *device = cr_layer_device(&self->place);
     return CR_SET_BUFFER(self, running_mean,
-                         cr_zeros(self->num_features, .dtype = dtype, .device = o->device)) &&
+                         cr_zeros(self->num_features, .dtype = dtype, .device = device)) &&
            CR_SET_BUFFER(self, running_var,
-                         cr_ones(self->num_features, .dtype = dtype, .device = o->device)) &&
+                         cr_ones(self->num_features, .dtype = dtype, .device = device)) &&
            CR_SET_BUFFER(self, num_batches_tracked,
-                         cr_zeros(CR_EMPTY, .dtype = CR_I64, .device = o->device));
+                         cr_zeros(CR_EMPTY, .dtype = CR_I64, .device = device));
+}
+
+static bool make_tensors(instance_norm *self)
+{
+    bool good = true;
+    CR_SCOPE {
+        if (self->affine)
+            good = add_affine(self, &self->weight, &self->bias, self->num_features,
+                              cr_layer_device(&self->place), self->place.dtype);
+        if (self->tracks)
+            good = good && add_running_stats(self);
+    }
+    return good;
 }
 
 static cr_module *new_instance(const cr_module_type *type, int dims,
-                               const cr_instance_norm_options *o)
+                               const cr_instance_norm_options *o, const cr_module_type *lazy_for)
 {
-    if (!o || o->num_features < 1)
+    if (!lazy_for && (!o || o->num_features < 1))
         return cr_fail("%s: num_features must be positive, got %lld", type->name,
                        (long long)CR_OPTION(o, num_features));
     instance_norm *self = cr_module_new(type, NULL);
-    if (!self)
+    if (!self || !cr_layer_set_place(&self->place, type, o->device, o->dtype))
         return NULL;
     self->num_features = o->num_features;
     self->eps = cr_or_default(o->eps, 1e-5);
     self->momentum = cr_or_default(o->momentum, 0.1);
     self->no_momentum = o->no_momentum;
+    self->affine = o->affine;
+    self->tracks = o->track_running_stats;
     self->dims = dims;
-    bool good = true;
-    CR_SCOPE {
-        if (o->affine)
-            good =
-                add_affine(self, &self->weight, &self->bias, o->num_features, o->device, o->dtype);
-        if (o->track_running_stats)
-            good = good && add_running_stats(self, o);
-    }
-    return good ? &self->module : NULL;
+    self->lazy_for = lazy_for;
+    return lazy_for || make_tensors(self) ? &self->module : NULL;
 }
 
-#define INSTANCE(dims)                                                           \
-    cr_module *cr_instance_norm##dims##d_with(const cr_instance_norm_options *o) \
-    {                                                                            \
-        static const cr_module_type type = {.name = "InstanceNorm" #dims "d",    \
-                                            .size = sizeof(instance_norm),       \
-                                            .forward = forward_instance,         \
-                                            .extra_repr = instance_repr};        \
-        return new_instance(&type, dims, o);                                     \
+#define TYPE(words)                \
+    {                              \
+        .name = words,             \
+        .size = sizeof(instance_norm), \
+        .forward = forward_instance, \
+        .extra_repr = instance_repr, \
+    }
+#define INSTANCE(dims)                                                                    \
+    static const cr_module_type instance##dims##_type = TYPE("InstanceNorm" #dims "d"),   \
+                                lazy##dims##_type = TYPE("LazyInstanceNorm" #dims "d");   \
+    cr_module *cr_instance_norm##dims##d_with(const cr_instance_norm_options *o)          \
+    {                                                                                     \
+        return new_instance(&instance##dims##_type, dims, o, NULL);                       \
+    }                                                                                     \
+    cr_module *cr_lazy_instance_norm##dims##d_with(const cr_lazy_instance_norm_options *o) \
+    {                                                                                     \
+        cr_instance_norm_options all = {.num_features = 0};                               \
+        if (o)                                                                            \
+            all = (cr_instance_norm_options){.eps = o->eps,                               \
+                                             .momentum = o->momentum,                     \
+                                             .affine = o->affine,                         \
+                                             .track_running_stats = o->track_running_stats, \
+                                             .no_momentum = o->no_momentum,               \
+                                             .device = o->device,                         \
+                                             .dtype = o->dtype};                          \
+        return new_instance(&lazy##dims##_type, dims, &all, &instance##dims##_type);      \
     }
 INSTANCE(1)
 INSTANCE(2)
 INSTANCE(3)
+#undef TYPE
 
 /* ---- group norm ---- */
 

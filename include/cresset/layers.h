@@ -304,6 +304,19 @@ CR_API cr_module *cr_batch_norm1d_with(const cr_batch_norm_options *options);
 CR_API cr_module *cr_batch_norm2d_with(const cr_batch_norm_options *options);
 CR_API cr_module *cr_batch_norm3d_with(const cr_batch_norm_options *options);
 
+/* LazyBatchNorm: the same with num_features taken from the first input; without parameters or statistics until then. */
+typedef struct cr_lazy_batch_norm_options {
+    int begin_;
+    double eps, momentum; /* 1e-5, 0.1 */
+    bool no_momentum, no_affine, no_track_running_stats;
+    const char *device;
+    cr_dtype dtype;
+    int end_;
+} cr_lazy_batch_norm_options;
+CR_API cr_module *cr_lazy_batch_norm1d_with(const cr_lazy_batch_norm_options *options);
+CR_API cr_module *cr_lazy_batch_norm2d_with(const cr_lazy_batch_norm_options *options);
+CR_API cr_module *cr_lazy_batch_norm3d_with(const cr_lazy_batch_norm_options *options);
+
 /* SyncBatchNorm: x (N, C, +). There is one process, so it is batch norm of any rank. */
 CR_API cr_module *cr_sync_batch_norm_with(const cr_batch_norm_options *options);
 
@@ -320,6 +333,18 @@ typedef struct cr_instance_norm_options {
 CR_API cr_module *cr_instance_norm1d_with(const cr_instance_norm_options *options);
 CR_API cr_module *cr_instance_norm2d_with(const cr_instance_norm_options *options);
 CR_API cr_module *cr_instance_norm3d_with(const cr_instance_norm_options *options);
+/* LazyInstanceNorm: the same with num_features taken from the first input. */
+typedef struct cr_lazy_instance_norm_options {
+    int begin_;
+    double eps, momentum; /* 1e-5, 0.1 */
+    bool affine, track_running_stats, no_momentum;
+    const char *device;
+    cr_dtype dtype;
+    int end_;
+} cr_lazy_instance_norm_options;
+CR_API cr_module *cr_lazy_instance_norm1d_with(const cr_lazy_instance_norm_options *options);
+CR_API cr_module *cr_lazy_instance_norm2d_with(const cr_lazy_instance_norm_options *options);
+CR_API cr_module *cr_lazy_instance_norm3d_with(const cr_lazy_instance_norm_options *options);
 
 /* The same formula for each group of channels of each sample; weight and bias: (num_channels). (N, C, *). Wu and He, 2018.
  * Errors: channels that groups don't divide. */
@@ -482,6 +507,18 @@ CR_API cr_module *cr_embedding_bag_layer_with(const cr_embedding_bag_layer_optio
     cr_instance_norm2d_with(&(const cr_instance_norm_options){__VA_ARGS__, .end_ = 0})
 #define cr_instance_norm3d(...) \
     cr_instance_norm3d_with(&(const cr_instance_norm_options){__VA_ARGS__, .end_ = 0})
+#define cr_lazy_batch_norm1d(...) \
+    cr_lazy_batch_norm1d_with(&(const cr_lazy_batch_norm_options){.begin_ = 0, __VA_ARGS__})
+#define cr_lazy_batch_norm2d(...) \
+    cr_lazy_batch_norm2d_with(&(const cr_lazy_batch_norm_options){.begin_ = 0, __VA_ARGS__})
+#define cr_lazy_batch_norm3d(...) \
+    cr_lazy_batch_norm3d_with(&(const cr_lazy_batch_norm_options){.begin_ = 0, __VA_ARGS__})
+#define cr_lazy_instance_norm1d(...) \
+    cr_lazy_instance_norm1d_with(&(const cr_lazy_instance_norm_options){.begin_ = 0, __VA_ARGS__})
+#define cr_lazy_instance_norm2d(...) \
+    cr_lazy_instance_norm2d_with(&(const cr_lazy_instance_norm_options){.begin_ = 0, __VA_ARGS__})
+#define cr_lazy_instance_norm3d(...) \
+    cr_lazy_instance_norm3d_with(&(const cr_lazy_instance_norm_options){.begin_ = 0, __VA_ARGS__})
 #define cr_group_norm(...) \
     cr_group_norm_with(&(const cr_group_norm_options){__VA_ARGS__, .end_ = 0})
 #define cr_local_response_norm(...) \

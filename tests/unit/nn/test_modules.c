@@ -138,18 +138,25 @@ static void load(void)
 START_TEST(lazy_layers_take_their_sizes_from_the_first_input)
 {
     cr_module *lazy[] = {cr_lazy_linear(4), cr_lazy_conv2d(4, 3),
-                         cr_lazy_conv_transpose1d(4, 3, .groups = 2)};
+                         cr_lazy_conv_transpose1d(4, 3, .groups = 2),
+                         cr_lazy_batch_norm2d(1e-3, .no_momentum = true),
+                         cr_lazy_instance_norm1d(.affine = true, .track_running_stats = true)};
     cr_tensor *inputs[] = {cr_rand(CR_INTS(2, 5)), cr_rand(CR_INTS(2, 5, 6, 6)),
-                           cr_rand(CR_INTS(2, 6, 7))};
+                           cr_rand(CR_INTS(2, 6, 7)), cr_rand(CR_INTS(2, 3, 2, 2)),
+                           cr_rand(CR_INTS(4, 5))};
     static const char *const before[] = {
         "LazyLinear(in_features=0, out_features=4, bias=True)",
         "LazyConv2d(0, 4, kernel_size=(3, 3), stride=(1, 1))",
-        "LazyConvTranspose1d(0, 4, kernel_size=(3,), stride=(1,), groups=2)"};
+        "LazyConvTranspose1d(0, 4, kernel_size=(3,), stride=(1,), groups=2)",
+        "LazyBatchNorm2d(0, eps=0.001, momentum=None, affine=True, track_running_stats=True)",
+        "LazyInstanceNorm1d(0, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)"};
     static const char *const after[] = {
         "Linear(in_features=5, out_features=4, bias=True)",
         "Conv2d(5, 4, kernel_size=(3, 3), stride=(1, 1))",
-        "ConvTranspose1d(6, 4, kernel_size=(3,), stride=(1,), groups=2)"};
-    for (int i = 0; i < 3; i++) {
+        "ConvTranspose1d(6, 4, kernel_size=(3,), stride=(1,), groups=2)",
+        "BatchNorm2d(3, eps=0.001, momentum=None, affine=True, track_running_stats=True)",
+        "InstanceNorm1d(4, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)"};
+    for (int i = 0; i < 5; i++) {
         char *text = cr_module_to_string(lazy[i]);
         ck_assert_str_eq(text, before[i]);
         cr_free(text);

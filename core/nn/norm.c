@@ -15,7 +15,8 @@ typedef struct batch_norm {
     int dims; /* spatial; 0: any number */
     bool no_momentum, affine, tracks;
     bool averages; /* for a while, as if there were no momentum: update_bn */
-    const cr_module_type *lazy_for; /* what it becomes at the first call; null: it is that already */
+    const cr_module_type
+        *lazy_for; /* what it becomes at the first call; null: it is that already */
     cr_layer_place place;
 } batch_norm;
 
@@ -91,13 +92,13 @@ static int batch_norm_repr(const cr_module *module, char *to, size_t bytes)
     return cr_repr_finish(&text, to, bytes);
 }
 
-#define TYPE(words)                 \
-    {.name = words,                 \
-     .size = sizeof(batch_norm),    \
-     .forward = forward_batch_norm, \
-     .extra_repr = batch_norm_repr}
-static const cr_module_type batch_norm_types[] = {
-    TYPE("SyncBatchNorm"), TYPE("BatchNorm1d"), TYPE("BatchNorm2d"), TYPE("BatchNorm3d")};
+#define TYPE(words)                                                               \
+    {                                                                             \
+        .name = words, .size = sizeof(batch_norm), .forward = forward_batch_norm, \
+        .extra_repr = batch_norm_repr                                             \
+    }
+static const cr_module_type batch_norm_types[] = {TYPE("SyncBatchNorm"), TYPE("BatchNorm1d"),
+                                                  TYPE("BatchNorm2d"), TYPE("BatchNorm3d")};
 static const cr_module_type lazy_types[] = {TYPE("LazyBatchNorm1d"), TYPE("LazyBatchNorm2d"),
                                             TYPE("LazyBatchNorm3d")};
 #undef TYPE
@@ -116,10 +117,8 @@ static bool add_running_stats(batch_norm *self)
     const char *device = cr_layer_device(&self->place);
     CR_SET_BUFFER(self, running_mean,
                   cr_zeros(self->num_features, .dtype = dtype, .device = device));
-    CR_SET_BUFFER(self, running_var,
-                  cr_ones(self->num_features, .dtype = dtype, .device = device));
-    CR_SET_BUFFER(self, num_batches_tracked,
-                  cr_zeros(CR_EMPTY, .dtype = CR_I64, .device = device));
+    CR_SET_BUFFER(self, running_var, cr_ones(self->num_features, .dtype = dtype, .device = device));
+    CR_SET_BUFFER(self, num_batches_tracked, cr_zeros(CR_EMPTY, .dtype = CR_I64, .device = device));
     return self->running_mean && self->running_var && self->num_batches_tracked;
 }
 
@@ -156,24 +155,23 @@ static cr_module *new_batch_norm(int dims, const cr_batch_norm_options *o, bool 
     return lazy || make_tensors(self) ? &self->module : NULL;
 }
 
-#define BATCH_NORM(dims)                                                                \
-    cr_module *cr_batch_norm##dims##d_with(const cr_batch_norm_options *options)        \
-    {                                                                                   \
-        return new_batch_norm(dims, options, false);                                    \
-    }                                                                                   \
-    cr_module *cr_lazy_batch_norm##dims##d_with(const cr_lazy_batch_norm_options *o)    \
-    {                                                                                   \
-        cr_batch_norm_options all = {.num_features = 0};                                \
-        if (o)                                                                          \
-            all = (cr_batch_norm_options){                                              \
-                .eps = o->eps,                                                          \
-                .momentum = o->momentum,                                                \
-                .no_momentum = o->no_momentum,                                          \
-                .no_affine = o->no_affine,                                              \
-                .no_track_running_stats = o->no_track_running_stats,                    \
-                .device = o->device,                                                    \
-                .dtype = o->dtype};                                                     \
-        return new_batch_norm(dims, &all, true);                                        \
+#define BATCH_NORM(dims)                                                                       \
+    cr_module *cr_batch_norm##dims##d_with(const cr_batch_norm_options *options)               \
+    {                                                                                          \
+        return new_batch_norm(dims, options, false);                                           \
+    }                                                                                          \
+    cr_module *cr_lazy_batch_norm##dims##d_with(const cr_lazy_batch_norm_options *o)           \
+    {                                                                                          \
+        cr_batch_norm_options all = {.num_features = 0};                                       \
+        if (o)                                                                                 \
+            all = (cr_batch_norm_options){.eps = o->eps,                                       \
+                                          .momentum = o->momentum,                             \
+                                          .no_momentum = o->no_momentum,                       \
+                                          .no_affine = o->no_affine,                           \
+                                          .no_track_running_stats = o->no_track_running_stats, \
+                                          .device = o->device,                                 \
+                                          .dtype = o->dtype};                                  \
+        return new_batch_norm(dims, &all, true);                                               \
     }
 BATCH_NORM(1)
 BATCH_NORM(2)

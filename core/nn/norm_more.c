@@ -118,32 +118,30 @@ static cr_module *new_instance(const cr_module_type *type, int dims,
     return lazy_for || make_tensors(self) ? &self->module : NULL;
 }
 
-#define TYPE(words)                \
-    {                              \
-        .name = words,             \
-        .size = sizeof(instance_norm), \
-        .forward = forward_instance, \
-        .extra_repr = instance_repr, \
+#define TYPE(words)                                                                \
+    {                                                                              \
+        .name = words, .size = sizeof(instance_norm), .forward = forward_instance, \
+        .extra_repr = instance_repr,                                               \
     }
-#define INSTANCE(dims)                                                                    \
-    static const cr_module_type instance##dims##_type = TYPE("InstanceNorm" #dims "d"),   \
-                                lazy##dims##_type = TYPE("LazyInstanceNorm" #dims "d");   \
-    cr_module *cr_instance_norm##dims##d_with(const cr_instance_norm_options *o)          \
-    {                                                                                     \
-        return new_instance(&instance##dims##_type, dims, o, NULL);                       \
-    }                                                                                     \
-    cr_module *cr_lazy_instance_norm##dims##d_with(const cr_lazy_instance_norm_options *o) \
-    {                                                                                     \
-        cr_instance_norm_options all = {.num_features = 0};                               \
-        if (o)                                                                            \
-            all = (cr_instance_norm_options){.eps = o->eps,                               \
-                                             .momentum = o->momentum,                     \
-                                             .affine = o->affine,                         \
+#define INSTANCE(dims)                                                                      \
+    static const cr_module_type instance##dims##_type = TYPE("InstanceNorm" #dims "d"),     \
+                                lazy##dims##_type = TYPE("LazyInstanceNorm" #dims "d");     \
+    cr_module *cr_instance_norm##dims##d_with(const cr_instance_norm_options *o)            \
+    {                                                                                       \
+        return new_instance(&instance##dims##_type, dims, o, NULL);                         \
+    }                                                                                       \
+    cr_module *cr_lazy_instance_norm##dims##d_with(const cr_lazy_instance_norm_options *o)  \
+    {                                                                                       \
+        cr_instance_norm_options all = {.num_features = 0};                                 \
+        if (o)                                                                              \
+            all = (cr_instance_norm_options){.eps = o->eps,                                 \
+                                             .momentum = o->momentum,                       \
+                                             .affine = o->affine,                           \
                                              .track_running_stats = o->track_running_stats, \
-                                             .no_momentum = o->no_momentum,               \
-                                             .device = o->device,                         \
-                                             .dtype = o->dtype};                          \
-        return new_instance(&lazy##dims##_type, dims, &all, &instance##dims##_type);      \
+                                             .no_momentum = o->no_momentum,                 \
+                                             .device = o->device,                           \
+                                             .dtype = o->dtype};                            \
+        return new_instance(&lazy##dims##_type, dims, &all, &instance##dims##_type);        \
     }
 INSTANCE(1)
 INSTANCE(2)

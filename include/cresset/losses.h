@@ -62,6 +62,28 @@ typedef struct cr_bce_with_logits_loss_options {
 } cr_bce_with_logits_loss_options;
 CR_API cr_module *cr_bce_with_logits_loss_with(const cr_bce_with_logits_loss_options *options);
 
+/* AdaptiveLogSoftmaxWithLoss (Grave et al., "Efficient softmax approximation for GPUs", 2017), for many classes numbered by falling
+ * frequency: the first cutoffs[0] have places of their own in the head, beside one place for each cluster of rarer ones, the
+ * classes from cutoffs[i] to cutoffs[i + 1] (the last one: to n_classes).
+ *   log p(class) = log_softmax(head x)_class,   or   log_softmax(head x)_cluster + log_softmax(up down x)_class
+ * Called with x (N, in_features) or (in_features) and target (N) or (), int64. Outputs, see cr_forward_many: the log-probability of
+ * each target (N) or (), and the loss, minus their mean, (). Parameters: head.weight (cutoffs[0] + clusters, in_features),
+ * head.bias; tail.i.0.weight (⌊in_features / div_value^(i+1)⌋, in_features), tail.i.1.weight (size of cluster i, that). Errors:
+ * cutoffs (1 to 32) that don't rise within 1 to n_classes - 1; called with targets outside of 0 to n_classes - 1. */
+typedef struct cr_adaptive_log_softmax_options {
+    double div_value; /* 4 */
+    bool head_bias;
+    const char *device;
+    cr_dtype dtype;
+    int end_;
+} cr_adaptive_log_softmax_options;
+CR_API cr_module *cr_adaptive_log_softmax_with_loss_with(
+    int64_t in_features, int64_t n_classes, cr_ints cutoffs,
+    const cr_adaptive_log_softmax_options *options);
+/* All classes' log-probabilities (N, n_classes) of x (N, in_features), and the most probable class (N), int64. */
+CR_API cr_tensor *cr_adaptive_log_prob(cr_module *module, cr_tensor *x);
+CR_API cr_tensor *cr_adaptive_predict(cr_module *module, cr_tensor *x);
+
 /* ---- differences ---- */
 
 /* SmoothL1Loss: (x - t)² / (2 beta) where |x - t| is below beta, |x - t| - beta / 2 elsewhere; Girshick, 2015. HuberLoss:
@@ -209,6 +231,11 @@ CR_API cr_module *cr_pairwise_distance_layer_with(
     const cr_pairwise_distance_layer_options *options);
 
 #ifndef __cplusplus
+/* cr_adaptive_log_softmax_with_loss(64, 10000, CR_INTS(100, 1000)) */
+#define cr_adaptive_log_softmax_with_loss(in_features, n_classes, ...) \
+    cr_adaptive_log_softmax_with_loss_with(                            \
+        in_features, n_classes, CR_I(CR_FIRST_(__VA_ARGS__, 0)),       \
+        &(const cr_adaptive_log_softmax_options){CR_REST_(__VA_ARGS__, .end_ = 0)})
 #define cr_smooth_l1_loss_layer(...) \
     cr_smooth_l1_loss_layer_with(&(const cr_smooth_l1_loss_layer_options){.begin_ = 0, __VA_ARGS__})
 #define cr_huber_loss_layer(...) \

@@ -290,6 +290,92 @@ def embeddings():
         [torch.tensor([0, 1, 2, 4]), torch.tensor([0, 2]), floats(4)], 'cr_embedding_bag_layer(6, 3, .mode = "sum")', True
 
 
+class Adaptive(nn.Module):
+    """Two outputs by position instead of a named tuple."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.__dict__["module"] = module
+
+    def forward(self, x, target):
+        return tuple(self.module(x, target))
+
+    def state_dict(self):
+        return self.module.state_dict()
+
+    def load_state_dict(self, state):
+        return self.module.load_state_dict(state)
+
+    def named_parameters(self):
+        return self.module.named_parameters()
+
+    def parameters(self):
+        return self.module.parameters()
+
+    def __repr__(self):
+        return repr(self.module)
+
+
+def first_ones():
+    """The layers that everyone begins with, and containers."""
+    x = lambda: [floats(3, 4)]
+    for name, module, inputs, constructor in (
+            ("linear", nn.Linear(4, 3), x(), "cr_linear(4, 3)"),
+            ("linear_plain", nn.Linear(4, 3, False), x(), "cr_linear(4, 3, true)"),
+            ("bilinear", nn.Bilinear(2, 4, 3), [floats(3, 2), floats(3, 4)], "cr_bilinear(2, 4, 3)"),
+            ("identity", nn.Identity(), x(), "cr_identity()"),
+            ("flatten", nn.Flatten(), [floats(2, 3, 2)], "cr_flatten_layer()"),
+            ("unflatten", nn.Unflatten(1, (2, 2)), x(), "cr_unflatten_layer(1, CR_INTS(2, 2))"),
+            ("relu", nn.ReLU(), x(), "cr_relu_layer()"),
+            ("silu", nn.SiLU(), x(), "cr_silu_layer()"),
+            ("sigmoid", nn.Sigmoid(), x(), "cr_sigmoid_layer()"),
+            ("tanh", nn.Tanh(), x(), "cr_tanh_layer()"),
+            ("gelu", nn.GELU(), x(), "cr_gelu_layer()"),
+            ("gelu_tanh", nn.GELU("tanh"), x(), 'cr_gelu_layer("tanh")'),
+            ("elu", nn.ELU(0.5), x(), "cr_elu_layer(0.5)"),
+            ("softplus", nn.Softplus(2, 1), x(), "cr_softplus_layer(2, 1)"),
+            ("softmax", nn.Softmax(1), x(), "cr_softmax_layer(1)"),
+            ("log_softmax", nn.LogSoftmax(-1), x(), "cr_log_softmax_layer(-1)"),
+            ("sequential", nn.Sequential(nn.Linear(4, 5), nn.Sequential(nn.Tanh(), nn.Linear(5, 2))), x(),
+             "cr_sequential(cr_linear(4, 5), cr_sequential(cr_tanh_layer(), cr_linear(5, 2)))")):
+        yield name, module, inputs, constructor, True
+    yield "dropout", nn.Dropout(0.3), x(), "cr_dropout(0.3)", False
+    yield "dropout2d", nn.Dropout2d(0.3), [floats(2, 3, 2, 2)], "cr_dropout2d(0.3)", False
+    yield "adaptive_log_softmax", Adaptive(nn.AdaptiveLogSoftmaxWithLoss(6, 20, [4, 10], 2.0, True)), \
+        [floats(5, 6), torch.tensor([0, 12, 5, 3, 19])], "cr_adaptive_log_softmax_with_loss(6, 20, CR_INTS(4, 10), 2, true)", True
+    yield "adaptive_log_softmax_unbatched", Adaptive(nn.AdaptiveLogSoftmaxWithLoss(16, 9, [2])), \
+        [floats(16), torch.tensor(7)], "cr_adaptive_log_softmax_with_loss(16, 9, 2)", True
+
+
+def sequences():
+    """One of each; make_sequences.py has what options do."""
+    x, y = lambda: floats(4, 2, 3), lambda: floats(3, 2, 8)
+    for name, module, inputs, constructor in (
+            ("rnn", nn.RNN(3, 5), [x()], "cr_rnn(3, 5)"),
+            ("lstm", nn.LSTM(3, 5, 2, bidirectional=True), [x()], "cr_lstm(3, 5, 2, .bidirectional = true)"),
+            ("gru", nn.GRU(3, 5), [x()], "cr_gru(3, 5)"),
+            ("rnn_cell", nn.RNNCell(3, 5), [x()[0]], "cr_rnn_cell(3, 5)"),
+            ("lstm_cell", nn.LSTMCell(3, 5), [x()[0]], "cr_lstm_cell(3, 5)"),
+            ("gru_cell", nn.GRUCell(3, 5), [x()[0]], "cr_gru_cell(3, 5)"),
+            ("attention", nn.MultiheadAttention(8, 2), [y(), floats(5, 2, 8), floats(5, 2, 8)], "cr_multihead_attention(8, 2)"),
+            ("attention_dims", nn.MultiheadAttention(8, 2, kdim=3, vdim=5, add_bias_kv=True),
+             [y(), floats(5, 2, 3), floats(5, 2, 5)],
+             "cr_multihead_attention(8, 2, .kdim = 3, .vdim = 5, .add_bias_kv = true)"),
+            ("encoder_layer", nn.TransformerEncoderLayer(8, 2, 12, 0.0), [y()],
+             "cr_transformer_encoder_layer(8, 2, 12, CR_ZERO)"),
+            ("decoder_layer", nn.TransformerDecoderLayer(8, 2, 12, 0.0), [y(), floats(5, 2, 8)],
+             "cr_transformer_decoder_layer(8, 2, 12, CR_ZERO)"),
+            ("encoder", nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 12, 0.0), 2, nn.LayerNorm(8)), [y()],
+             "cr_transformer_encoder(cr_transformer_encoder_layer(8, 2, 12, CR_ZERO), 2, .norm = cr_layer_norm(8))"),
+            ("decoder", nn.TransformerDecoder(nn.TransformerDecoderLayer(8, 2, 12, 0.0), 2), [y(), floats(5, 2, 8)],
+             "cr_transformer_decoder(cr_transformer_decoder_layer(8, 2, 12, CR_ZERO), 2)"),
+            ("transformer", nn.Transformer(8, 2, 1, 1, 12, 0.0), [floats(4, 2, 8), y()],
+             "cr_transformer(8, 2, 1, 1, 12, CR_ZERO)")):
+        yield name, module, inputs, constructor, True
+    yield "encoder_layer_eval", nn.TransformerEncoderLayer(8, 2, 12, 0.1, batch_first=True), [floats(2, 3, 8)], \
+        "cr_transformer_encoder_layer(8, 2, 12, .batch_first = true)", False
+
+
 def cases():
     yield from activations()
     yield from pooling()
@@ -298,3 +384,5 @@ def cases():
     yield from convolutions()
     yield from normalisation()
     yield from embeddings()
+    yield from first_ones()
+    yield from sequences()

@@ -193,6 +193,28 @@ START_TEST(wrong_inputs_are_refused)
 }
 END_TEST
 
+START_TEST(adaptive_softmax_knows_all_classes)
+{
+    cr_module *loss = cr_adaptive_log_softmax_with_loss(6, 20, CR_INTS(4, 10), 2);
+    cr_tensor *x = cr_randn(CR_INTS(5, 6)), *out[2], *all = cr_adaptive_log_prob(loss, x);
+    cr_tensor *target = on_device(cr_tensor_i64(CR_INTS(5), 0, 19, 9, 4, 3));
+    ck_assert_int_eq(cr_forward_many(loss, out, 2, x, target), 0);
+    assert_close("targets", out[0], cr_squeeze_dim(cr_gather(all, 1, cr_unsqueeze(target, 1)), 1),
+                 1e-5);
+    assert_close("loss", out[1], cr_neg(cr_mean(out[0])), 1e-6);
+    assert_close("sum", cr_sum_dim(cr_exp(all), 1), cr_ones(5), 1e-5);
+    assert_close("best", cr_adaptive_predict(loss, x), cr_argmax(all, .dim = CR_SOME(1)), 0);
+    ck_assert_ptr_null(cr_forward(loss, x, cr_add_scalar(target, 1)));
+    assert_error_has("Target values should be in [0, 19], but values in range [1, 20] were found");
+    ck_assert_ptr_null(cr_forward(loss, x, cr_unsqueeze(target, 1)));
+    assert_error_has("0D or 1D target tensor expected");
+    ck_assert_ptr_null(cr_adaptive_log_softmax_with_loss(6, 20, CR_INTS(10, 4)));
+    assert_error_has("sorted in an increasing order");
+    ck_assert_ptr_null(cr_adaptive_predict(cr_identity(), x));
+    assert_error_has("an AdaptiveLogSoftmaxWithLoss is needed, not Identity");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("modules");
@@ -203,6 +225,7 @@ int main(void)
 #include "tests/golden/nn/modules.def"
 #undef MODULE
     tcase_add_test(tests, lazy_layers_take_their_sizes_from_the_first_input);
+    tcase_add_test(tests, adaptive_softmax_knows_all_classes);
     tcase_add_test(tests, wrong_inputs_are_refused);
     suite_add_tcase(suite, tests);
     return run_suite(suite);

@@ -170,6 +170,7 @@ void vk_device_close(cr_device *d)
             vk_host, 0, "vulkan: %llu dispatches, %llu barriers, %llu submissions, %u pipelines",
             (unsigned long long)d->recorder.dispatches, (unsigned long long)d->recorder.barriers,
             (unsigned long long)d->recorder.submissions, d->pipelines.built);
+        vk_timer_close(d);
         vk_pipelines_close(d);
         vk_constants_close(d);
         vk_recorder_close(d);

@@ -155,6 +155,7 @@ static void read_profile(VkPhysicalDevice physical, vk_profile *p)
     p->limits = is->limits;
     p->most_allocation = most.maxMemoryAllocationSize;
     p->subgroup = subgroup.subgroupSize;
+    p->timestamps = is->limits.timestampComputeAndGraphics;
     VkSubgroupFeatureFlags wanted = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT;
     p->subgroup_ops = (subgroup.supportedOperations & wanted) == wanted &&
                       subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT;

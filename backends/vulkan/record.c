@@ -10,7 +10,6 @@
 #include <string.h>
 
 enum {
-    BATCH = 64,      /* dispatches that are sent without being asked for */
     LOOK_EACH = 16,  /* how often the recorder looks whether the device is idle */
     WAIT_SECONDS = 1 /* of one wait; see `patience` */
 };
@@ -56,9 +55,10 @@ cr_status vk_recorder_init(cr_device *d)
         d, VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
         VK_MEMORY_PROPERTY_HOST_CACHED_BIT);
     cr_status status = vk_block_new(d, 256, host, VK_BUFFER_USAGE_STORAGE_BUFFER_BIT, &r->report);
-    if (status == CR_OK)
-        memset(r->report.mapped, 0, 256);
-    return status;
+    if (status != CR_OK)
+        return status;
+    memset(r->report.mapped, 0, 256);
+    return vk_timer_init(d);
 }
 
 void vk_recorder_close(cr_device *d)
@@ -165,6 +165,7 @@ cr_status vk_open_slot(cr_device *d, vk_slot **open)
     cr_status status = vk_wait(d, slot->value);
     if (status != CR_OK)
         return status;
+    vk_timer_read(d, slot);
     VkResult result = vkResetCommandPool(d->handle, slot->pool, 0);
     if (result != VK_SUCCESS)
         return vk_failed(d, result, "vkResetCommandPool");
@@ -173,6 +174,7 @@ cr_status vk_open_slot(cr_device *d, vk_slot **open)
     result = vkBeginCommandBuffer(slot->commands, &begin);
     if (result != VK_SUCCESS)
         return vk_failed(d, result, "vkBeginCommandBuffer");
+    vk_timer_begin(d, slot);
     barrier(slot->commands, false);
     r->epoch++;
     r->next = (r->next + 1) % VK_SLOTS;
@@ -278,7 +280,7 @@ cr_status vk_record(cr_device *d, vk_launch *launch)
     cr_status status = vk_open_slot(d, &slot);
     if (status != CR_OK)
         return status;
-    bool conflict = false;
+    bool conflict = r->timed;
     for (int i = 0; i < launch->nuses; i++)
         conflict = conflict || meets(r, launch->use[i].buffer, launch->use[i].writes);
     if (conflict)
@@ -293,11 +295,13 @@ cr_status vk_record(cr_device *d, vk_launch *launch)
                                 &launch->constant->set, 1, &launch->constant->offset);
     vkCmdPushConstants(slot->commands, layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof launch->args,
                        &launch->args);
+    vk_timer_stamp(d, slot, launch->pipeline, false);
     vkCmdDispatch(slot->commands, launch->groups[0], launch->groups[1], launch->groups[2]);
+    vk_timer_stamp(d, slot, launch->pipeline, true);
     r->names[r->named++ % VK_NAMES] = launch->pipeline->name;
     r->dispatches++;
     r->count++;
-    if (r->count >= BATCH || (r->count % LOOK_EACH == 0 && vk_is_done(d, r->value - 1)))
+    if (r->count >= VK_BATCH || (r->count % LOOK_EACH == 0 && vk_is_done(d, r->value - 1)))
         return vk_submit(d);
     return CR_OK;
 }

@@ -4,6 +4,7 @@
  *   memory.c     blocks cut into buffers          constants.c what a plan leaves on the device
  *   record.c     dispatches into command buffers, barriers, submission, waiting
  *   transfer.c   to and from the host             pipeline.c  shaders into pipelines, built once
+ *   profile.c    where the time goes, if asked
  *   plan.c       from an operation's name to its family, and what families share
  *
  * and one file for each family of plans. A plan is one or more launches: a pipeline, a block of
@@ -117,6 +118,7 @@ typedef struct vk_pipeline {
     vk_shader shader;
     uint32_t group; /* invocations of a group */
     uint32_t special[VK_SPECIALS];
+    uint64_t ticks, runs; /* see profile.c */
     struct vk_pipeline *next;
 } vk_pipeline;
 
@@ -173,7 +175,7 @@ cr_status vk_record(cr_device *d, vk_launch *launch);
  * that this needs, and gives the command buffer. */
 cr_status vk_record_uses(cr_device *d, cr_buffer *reads, cr_buffer *writes, VkCommandBuffer *to);
 
-enum { VK_SLOTS = 8, VK_NAMES = 8 };
+enum { VK_SLOTS = 8, VK_NAMES = 8, VK_BATCH = 64 }; /* the most dispatches of a slot */
 
 /* A command buffer with its staging memory, in turn. */
 typedef struct vk_slot {
@@ -182,6 +184,9 @@ typedef struct vk_slot {
     uint64_t value; /* of the timeline when the device is done with it */
     vk_block staging;
     size_t staged;
+    VkQueryPool times;            /* see profile.c */
+    vk_pipeline *timed[VK_BATCH]; /* whose times they are */
+    uint32_t ntimed;
 } vk_slot;
 
 /* What kernels write about a bad index; shaders/kernel.glsl has the same. */
@@ -202,6 +207,7 @@ typedef struct vk_recorder {
     const char *names[VK_NAMES]; /* of the last kernels, a ring */
     uint32_t named;
     uint64_t dispatches, barriers, submissions;
+    bool timed; /* see profile.c */
 } vk_recorder;
 
 cr_status vk_recorder_init(cr_device *d);
@@ -216,6 +222,15 @@ bool vk_is_done(cr_device *d, uint64_t value);
 cr_status vk_open_slot(cr_device *d, vk_slot **slot);
 /* What kernels reported since the last call, as an error. */
 cr_status vk_check_report(cr_device *d);
+
+/* ---- the profile, for who asks for it: profile.c ---- */
+
+cr_status vk_timer_init(cr_device *d);
+/* Says what was measured. */
+void vk_timer_close(cr_device *d);
+void vk_timer_begin(cr_device *d, vk_slot *slot);
+void vk_timer_stamp(cr_device *d, vk_slot *slot, const vk_pipeline *pipeline, bool end);
+void vk_timer_read(cr_device *d, vk_slot *slot);
 
 /* ---- transfers ---- */
 
@@ -238,7 +253,7 @@ typedef struct vk_profile {
     VkPhysicalDeviceLimits limits;
     uint64_t most_allocation; /* bytes of one */
     uint32_t subgroup;        /* invocations */
-    bool f64, budget, subgroup_ops;
+    bool f64, budget, subgroup_ops, timestamps;
     char lacks[128]; /* what keeps it from being used, or "" */
 } vk_profile;
 

@@ -67,20 +67,47 @@ static uint32_t choose_family(VkPhysicalDevice physical)
     return best;
 }
 
+/* VkPhysicalDeviceCooperativeMatrixFeaturesKHR and VkPhysicalDeviceShaderBfloat16FeaturesKHR, younger
+ * than Debian 12's headers. */
+typedef struct matrix_features {
+    VkStructureType type;
+    void *next;
+    VkBool32 matrix, robust;
+} matrix_features;
+typedef struct bfloat_features {
+    VkStructureType type;
+    void *next;
+    VkBool32 is, dot, matrix;
+} bfloat_features;
+
 static VkResult make_device(cr_device *d)
 {
     float priority = 1;
-    const char *extensions[1];
+    const char *extensions[4];
     uint32_t nextensions = 0;
     if (d->profile->budget)
         extensions[nextensions++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
+    if (d->checked)
+        extensions[nextensions++] = VK_KHR_PUSH_DESCRIPTOR_EXTENSION_NAME;
+    bfloat_features bfloat = {
+        .type = (VkStructureType)1000141000, .is = VK_TRUE, .matrix = VK_TRUE};
+    matrix_features matrix = {.type = (VkStructureType)1000506000, .matrix = VK_TRUE};
+    if (d->matrices)
+        extensions[nextensions++] = "VK_KHR_cooperative_matrix";
+    if (d->matrices && d->profile->matrix_bf16) {
+        extensions[nextensions++] = "VK_KHR_shader_bfloat16";
+        matrix.next = &bfloat;
+    }
     VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
                                      .queueFamilyIndex = d->family,
                                      .queueCount = 1,
                                      .pQueuePriorities = &priority};
     VkPhysicalDeviceVulkan12Features f12 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-        .bufferDeviceAddress = VK_TRUE,
+        .pNext = d->matrices ? &matrix : NULL,
+        .shaderFloat16 = d->matrices,
+        .vulkanMemoryModel = d->matrices,
+        .bufferDeviceAddress = !d->checked,
         .timelineSemaphore = VK_TRUE,
         .storageBuffer8BitAccess = VK_TRUE};
     VkPhysicalDeviceVulkan11Features f11 = {
@@ -90,7 +117,10 @@ static VkResult make_device(cr_device *d)
     VkPhysicalDeviceFeatures2 features = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
         .pNext = &f11,
-        .features = {.shaderInt64 = VK_TRUE, .shaderFloat64 = d->profile->f64}};
+        .features = {.robustBufferAccess = d->checked && d->profile->robust,
+                     .shaderStorageBufferArrayDynamicIndexing = d->checked,
+                     .shaderInt64 = VK_TRUE,
+                     .shaderFloat64 = d->profile->f64}};
     VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                .pNext = &features,
                                .queueCreateInfoCount = 1,
@@ -105,7 +135,12 @@ static cr_status open_parts(cr_device *d)
     d->family = choose_family(d->physical);
     if (d->family == UINT32_MAX)
         return vk_host->fail(vk_host, CR_FAILED, "%s has no queue that computes", d->profile->name);
+    d->matrices = vk_matrix_wanted(d);
     VkResult result = make_device(d);
+    if (result != VK_SUCCESS && d->matrices) { /* then without what may be more than it has */
+        d->matrices = false;
+        result = make_device(d);
+    }
     if (result != VK_SUCCESS) {
         d->handle = VK_NULL_HANDLE;
         return vk_failed(d, result, "vkCreateDevice");
@@ -114,10 +149,14 @@ static cr_status open_parts(cr_device *d)
     cr_status status = vk_memory_init(d);
     if (status == CR_OK)
         status = vk_recorder_init(d);
+    if (status == CR_OK && d->checked)
+        status = vk_values_init(d);
     if (status == CR_OK)
         status = vk_constants_init(d);
     if (status == CR_OK)
         status = vk_pipelines_init(d);
+    if (status == CR_OK)
+        status = vk_matrix_init(d);
     return status;
 }
 
@@ -141,6 +180,13 @@ cr_status vk_device_open(int index, cr_device **device)
     d->direct_products = d->is_cpu && d->profile->subgroup_ops && d->profile->subgroup == 8;
     d->loops = d->profile->type == VK_PHYSICAL_DEVICE_TYPE_CPU ? LLVMPIPE_LOOPS : UINT32_MAX;
     d->group = d->is_cpu ? 64 : 128;
+    const char *checked = vk_env("CRESSET_VULKAN_CHECKED");
+    d->checked = !d->profile->addresses || (checked && *checked == '1');
+    if (d->checked && !d->profile->descriptors) {
+        free(d);
+        return vk_host->fail(vk_host, CR_FAILED,
+                             "CRESSET_VULKAN_CHECKED: %s lacks push descriptors", all[index].name);
+    }
     status = vk_instance_acquire(index, &d->physical);
     if (status != CR_OK) {
         free(d);
@@ -151,8 +197,9 @@ cr_status vk_device_open(int index, cr_device **device)
         vk_device_close(d);
         return status;
     }
-    vk_host->log(vk_host, 0, "vulkan: opened %s (%s), tensors in memory type %u%s",
-                 d->profile->name, d->profile->driver, d->memory.type,
+    vk_host->log(vk_host, 0, "vulkan: opened %s (%s), %s, tensors in memory type %u%s",
+                 d->profile->name, d->profile->driver,
+                 d->checked ? "values by descriptors" : "values by address", d->memory.type,
                  d->memory.mapped ? ", mapped" : "");
     *device = d;
     return CR_OK;
@@ -172,6 +219,7 @@ void vk_device_close(cr_device *d)
             (unsigned long long)d->recorder.submissions, d->pipelines.built);
         vk_timer_close(d);
         vk_pipelines_close(d);
+        vk_values_close(d);
         vk_constants_close(d);
         vk_recorder_close(d);
         vk_memory_close(d);

@@ -121,12 +121,22 @@ static void read_features(VkPhysicalDevice physical, vk_profile *p)
     VkPhysicalDeviceFeatures2 f = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
                                    .pNext = &f11};
     vkGetPhysicalDeviceFeatures2(physical, &f);
-    note_lack(p, f12.bufferDeviceAddress, "it lacks bufferDeviceAddress");
+    p->addresses = f12.bufferDeviceAddress;
+    p->robust = f.features.robustBufferAccess;
+    p->descriptors = has_extension(physical, VK_KHR_PUSH_DESCRIPTOR_EXTENSION_NAME) &&
+                     f.features.shaderStorageBufferArrayDynamicIndexing &&
+                     p->limits.maxPerStageDescriptorStorageBuffers >= VK_CHECKED_SLOTS;
+    note_lack(p, p->addresses || p->descriptors,
+              "it lacks both bufferDeviceAddress and VK_KHR_push_descriptor");
     note_lack(p, f12.timelineSemaphore, "it lacks timelineSemaphore");
     note_lack(p, f.features.shaderInt64, "it lacks shaderInt64");
     note_lack(p, f11.storageBuffer16BitAccess, "it lacks storageBuffer16BitAccess");
     note_lack(p, f12.storageBuffer8BitAccess, "it lacks storageBuffer8BitAccess");
     p->f64 = f.features.shaderFloat64;
+    if (f12.shaderFloat16 && f12.vulkanMemoryModel &&
+        p->limits.maxComputeSharedMemorySize >= 32768 &&
+        has_extension(physical, "VK_KHR_cooperative_matrix"))
+        vk_matrix_read(instance, physical, p, has_extension(physical, "VK_KHR_shader_bfloat16"));
 }
 
 static void read_profile(VkPhysicalDevice physical, vk_profile *p)

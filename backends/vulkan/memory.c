@@ -43,7 +43,7 @@ static VkResult bind_block(cr_device *d, vk_block *b, uint32_t type, VkBufferUsa
     VkMemoryAllocateFlagsInfo flags = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
                                        .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT};
     VkMemoryAllocateInfo memory = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
-                                   .pNext = &flags,
+                                   .pNext = d->checked ? NULL : &flags,
                                    .allocationSize = needs.size,
                                    .memoryTypeIndex = type};
     result = vkAllocateMemory(d->handle, &memory, NULL, &b->memory);
@@ -55,7 +55,7 @@ static VkResult bind_block(cr_device *d, vk_block *b, uint32_t type, VkBufferUsa
     if (result == VK_SUCCESS &&
         d->profile->memories.memoryTypes[type].propertyFlags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT)
         result = vkMapMemory(d->handle, b->memory, 0, VK_WHOLE_SIZE, 0, (void **)&b->mapped);
-    if (result != VK_SUCCESS)
+    if (result != VK_SUCCESS || d->checked)
         return result;
     VkBufferDeviceAddressInfo where = {.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
                                        .buffer = b->buffer};
@@ -69,7 +69,8 @@ static VkResult block_new(cr_device *d, size_t size, uint32_t type, VkBufferUsag
 {
     memset(b, 0, sizeof *b);
     b->size = size;
-    VkResult result = bind_block(d, b, type, usage | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT);
+    VkResult result = bind_block(
+        d, b, type, usage | (d->checked ? 0u : VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT));
     if (result != VK_SUCCESS)
         vk_block_free(d, b);
     return result;

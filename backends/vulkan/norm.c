@@ -5,7 +5,14 @@
 #include <string.h>
 
 enum { FORWARD, EVALUATE, BACK, EVALUATE_BACK, COLUMNS }; /* shaders/norm.comp */
-enum { HAS_WEIGHT = 1, HAS_BIAS = 2, HAS_RUNNING = 4, WANTS_X = 8, WANTS_WEIGHT = 16, WANTS_BIAS = 32 };
+enum {
+    HAS_WEIGHT = 1,
+    HAS_BIAS = 2,
+    HAS_RUNNING = 4,
+    WANTS_X = 8,
+    WANTS_WEIGHT = 16,
+    WANTS_BIAS = 32
+};
 enum { GROUP = 256, SLOTS = 8 };
 
 /* Uniform block of the shader. */
@@ -135,14 +142,17 @@ static cr_status add_step(norm_plan *p, const norm_step *step, const cr_meta *co
     if ((b.terms / walkers * 3 + 32) * rounds > d->loops)
         return CR_UNSUPPORTED;
     p->step[p->base.nsteps] = *step;
-    uint32_t special[] = {step->op,          step->by_term,
-                          (uint32_t)unit_rank, (uint32_t)term_rank,
-                          (uint32_t)values[1]->dtype, (uint32_t)weights,
-                          (uint32_t)running, step->has,
+    uint32_t special[] = {step->op,
+                          step->by_term,
+                          (uint32_t)unit_rank,
+                          (uint32_t)term_rank,
+                          (uint32_t)values[1]->dtype,
+                          (uint32_t)weights,
+                          (uint32_t)running,
+                          step->has,
                           width};
-    return vk_plan_step(&p->base,
-                        p->class == VK_DOUBLE ? VK_SHADER_norm_f64 : VK_SHADER_norm_f32, group,
-                        special, 9, &b, sizeof b, groups < 65535 ? groups : 65535, 1, 1);
+    return vk_plan_step(&p->base, p->class == VK_DOUBLE ? VK_SHADER_norm_f64 : VK_SHADER_norm_f32,
+                        group, special, 9, &b, sizeof b, groups < 65535 ? groups : 65535, 1, 1);
 }
 
 static norm_plan *plan_new(const vk_call *call, const cr_meta *x)
@@ -250,15 +260,15 @@ static cr_status fill_batch(const vk_call *call, norm_plan *p)
     const cr_meta *x = call->in[0], *w = call->in[1], *b = call->in[2], *rm = call->in[3],
                   *rv = call->in[4];
     norm_shape s = shape_of(x, 1, 2);
-    bool training = vk_attr_int(call->node, "training", 0) != 0, keeps = training && call->nout == 5;
+    bool training = vk_attr_int(call->node, "training", 0) != 0,
+         keeps = training && call->nout == 5;
     if (keeps) {
         rm = call->out[3];
         rv = call->out[4];
     }
     if (!is_like(call->out[0], x) || (w && !is_vector(call, w, p, s.units)) ||
         (b && !is_vector(call, b, p, s.units)) || (w && b && w->dtype != b->dtype) ||
-        (training &&
-         (!is_stat(call->out[1], p, s.units) || !is_stat(call->out[2], p, s.units))) ||
+        (training && (!is_stat(call->out[1], p, s.units) || !is_stat(call->out[2], p, s.units))) ||
         ((keeps || !training) && (!is_vector(call, rm, p, s.units) ||
                                   !is_vector(call, rv, p, s.units) || rm->dtype != rv->dtype)))
         return CR_UNSUPPORTED;
@@ -280,7 +290,10 @@ static cr_status fill_batch(const vk_call *call, norm_plan *p)
         step.writes[6] = step.writes[7] = keeps;
     }
     const cr_meta *values[3] = {call->out[0], x, x};
-    return add_step(p, &step, values, &s, w ? w->dtype : b ? b->dtype : 0,
+    return add_step(p, &step, values, &s,
+                    w   ? w->dtype
+                    : b ? b->dtype
+                        : 0,
                     step.at[6] >= 0 ? rm->dtype : 0);
 }
 

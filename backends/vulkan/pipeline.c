@@ -9,10 +9,13 @@
 
 static const struct {
     const char *name;
-    const uint32_t *words;
-    size_t bytes;
+    const uint32_t *words[2]; /* by address, and checked: see shaders/memory.glsl */
+    size_t bytes[2];
 } shaders[] = {
-#define VK_SHADER(name) {#name, name##_words, sizeof name##_words},
+#define VK_SHADER(name)                    \
+    {#name,                                \
+     {name##_words, name##_checked_words}, \
+     {sizeof name##_words, sizeof name##_checked_words}},
 #include "shader_list.h"
 #undef VK_SHADER
 };
@@ -21,9 +24,10 @@ cr_status vk_pipelines_init(cr_device *d)
 {
     vk_pipelines *p = &d->pipelines;
     VkPushConstantRange push = {VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(vk_args)};
+    VkDescriptorSetLayout sets[2] = {d->constants.layout, d->values.layout};
     VkPipelineLayoutCreateInfo layout = {.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
-                                         .setLayoutCount = 1,
-                                         .pSetLayouts = &d->constants.layout,
+                                         .setLayoutCount = d->checked ? 2 : 1,
+                                         .pSetLayouts = sets,
                                          .pushConstantRangeCount = 1,
                                          .pPushConstantRanges = &push};
     VkResult result = vkCreatePipelineLayout(d->handle, &layout, NULL, &p->layout);
@@ -82,8 +86,8 @@ static VkResult build(cr_device *d, vk_pipeline *one)
     VkShaderModule *module = &p->modules[one->shader];
     if (!*module) {
         VkShaderModuleCreateInfo info = {.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
-                                         .codeSize = shaders[one->shader].bytes,
-                                         .pCode = shaders[one->shader].words};
+                                         .codeSize = shaders[one->shader].bytes[d->checked],
+                                         .pCode = shaders[one->shader].words[d->checked]};
         VkResult result = vkCreateShaderModule(d->handle, &info, NULL, module);
         if (result != VK_SUCCESS) {
             *module = VK_NULL_HANDLE;

@@ -26,6 +26,18 @@ static const vk_op *find(const char *name)
 
 /* ---- from a graph to a call ---- */
 
+/* Bytes from the first element to the end of the last, for values that vk_is_reachable. */
+static size_t reach(const cr_meta *meta)
+{
+    size_t last = 0;
+    for (int k = 0; k < meta->rank; k++) {
+        if (!meta->size[k])
+            return 0;
+        last += (size_t)(meta->size[k] - 1) * (size_t)meta->stride[k];
+    }
+    return (last + 1) * vk_dtype_size(meta->dtype);
+}
+
 static bool is_sound(const cr_device *d, const cr_meta *meta)
 {
     if (meta->layout || meta->rank < 0 || meta->rank > CR_MAX_RANK ||
@@ -34,7 +46,7 @@ static bool is_sound(const cr_device *d, const cr_meta *meta)
     for (int k = 0; k < meta->rank; k++)
         if (meta->size[k] < 0 || meta->stride[k] < 0)
             return false;
-    return vk_is_reachable(meta);
+    return vk_is_reachable(meta) && (!d->checked || reach(meta) <= d->values.most);
 }
 
 static bool find_values(const cr_device *d, const cr_graph *graph, const uint32_t *wanted,
@@ -87,6 +99,10 @@ cr_status vk_plan_graph(cr_device *d, const cr_graph *graph, cr_plan_info *info,
                         node->noutputs,
                         info};
         status = op->plan(&call, plan);
+        if (status == CR_OK && d->checked && info->workspace > d->values.most) {
+            vk_plan_free(*plan);
+            status = CR_UNSUPPORTED;
+        }
     }
     free(metas);
     free(places);

@@ -85,7 +85,8 @@ typedef struct tiling {
     uint32_t group, rows, columns; /* of C to a group */
 } tiling;
 
-static tiling choose_tiling(const cr_device *d, vk_class class, uint32_t m, uint32_t n)
+static tiling choose_tiling(const cr_device *d, const vk_product *p, vk_class class, uint32_t m,
+                            uint32_t n, uint32_t k)
 {
     static const vk_shader tiled[] = {VK_SHADER_product_tiled_f32, VK_SHADER_product_tiled_f64,
                                       VK_SHADER_product_tiled_i32, VK_SHADER_product_tiled_i64};
@@ -95,6 +96,11 @@ static tiling choose_tiling(const cr_device *d, vk_class class, uint32_t m, uint
     } direct[] = {{VK_SHADER_product_direct_8x4, 8, 4}, {VK_SHADER_product_direct_6x4, 6, 4},
                   {VK_SHADER_product_direct_4x4, 4, 4}, {VK_SHADER_product_direct_2x4, 2, 4},
                   {VK_SHADER_product_direct_8x2, 8, 2}, {VK_SHADER_product_direct_8x1, 8, 1}};
+    /* What scattered products find outside is no term, which a matrix can't say. */
+    tiling matrices = {.rows = 64, .columns = 64};
+    if (m >= 16 && n >= 16 && k >= 16 && p->mode != VK_SCATTERED &&
+        vk_matrix_kernel(d, p->from, &matrices.shader, &matrices.group))
+        return matrices;
     if (!d->direct_products || class != VK_FLOAT)
         return (tiling){tiled[class], 128, 64, 64};
     /* The cost of a tile's term: its loads, and a share for each product; padding counts. */
@@ -148,7 +154,7 @@ cr_status vk_product_add(cr_plan *plan, const vk_product *product, cr_plan_info 
     if (s->empty)
         return CR_OK;
     vk_class class = vk_class_of(d, p->from);
-    tiling t = choose_tiling(d, class, (uint32_t)m, (uint32_t)n);
+    tiling t = choose_tiling(d, p, class, (uint32_t)m, (uint32_t)n, (uint32_t)k);
     uint64_t x = (n + t.columns - 1) / t.columns, y = (m + t.rows - 1) / t.rows;
     b->m = (uint32_t)m;
     b->n = (uint32_t)n;

@@ -264,6 +264,8 @@ cr_status vk_record_uses(cr_device *d, cr_buffer *reads, cr_buffer *writes, VkCo
 void vk_bind(vk_launch *launch, int at, const cr_binding *binding, size_t bytes, bool writes)
 {
     launch->args.at[at] = binding->buffer->address + binding->offset + bytes;
+    launch->bound[at].buffer = binding->buffer;
+    launch->bound[at].offset = binding->offset + bytes;
     for (int i = 0; i < launch->nuses; i++)
         if (launch->use[i].buffer == binding->buffer) {
             launch->use[i].writes |= writes;
@@ -280,7 +282,7 @@ cr_status vk_record(cr_device *d, vk_launch *launch)
     cr_status status = vk_open_slot(d, &slot);
     if (status != CR_OK)
         return status;
-    bool conflict = r->timed;
+    bool conflict = r->timed || d->checked; /* a descriptor may always be written to */
     for (int i = 0; i < launch->nuses; i++)
         conflict = conflict || meets(r, launch->use[i].buffer, launch->use[i].writes);
     if (conflict)
@@ -288,6 +290,8 @@ cr_status vk_record(cr_device *d, vk_launch *launch)
     for (int i = 0; i < launch->nuses; i++)
         note_use(r, launch->use[i].buffer, launch->use[i].writes);
     launch->args.status = r->report.address;
+    if (d->checked)
+        vk_values_push(d, slot->commands, launch);
     VkPipelineLayout layout = d->pipelines.layout;
     vkCmdBindPipeline(slot->commands, VK_PIPELINE_BIND_POINT_COMPUTE, launch->pipeline->handle);
     if (launch->constant)

@@ -4,6 +4,7 @@
  *   memory.c     blocks cut into buffers          constants.c what a plan leaves on the device
  *   record.c     dispatches into command buffers, barriers, submission, waiting
  *   transfer.c   to and from the host             pipeline.c  shaders into pipelines, built once
+ *   checked.c    values as descriptors            matrix.c    cooperative matrices
  *   profile.c    where the time goes, if asked
  *   plan.c       from an operation's name to its family, and what families share
  *
@@ -101,6 +102,22 @@ cr_status vk_constant_new(cr_device *d, const void *data, size_t bytes, vk_const
 /* May be called while the device still reads it. Null is fine. */
 void vk_constant_free(cr_device *d, vk_constant *constant);
 
+/* ---- values as descriptors, for the checked flavour: checked.c ---- */
+
+struct vk_launch;
+enum { VK_CHECKED_SLOTS = 10 }; /* the addresses of vk_args and, last, the report */
+
+typedef struct vk_values {
+    VkDescriptorSetLayout layout;
+    PFN_vkCmdPushDescriptorSetKHR push;
+    size_t most; /* bytes that one reaches */
+} vk_values;
+
+cr_status vk_values_init(cr_device *d);
+void vk_values_close(cr_device *d);
+/* Pushes what the launch has bound, and puts places into its arguments where addresses were. */
+void vk_values_push(cr_device *d, VkCommandBuffer commands, struct vk_launch *launch);
+
 /* ---- pipelines ---- */
 
 typedef enum vk_shader {
@@ -142,6 +159,20 @@ cr_status vk_pipeline_get(cr_device *d, vk_shader shader, uint32_t group, const 
 void vk_cache_read(cr_device *d, void **data, size_t *size);
 void vk_cache_write(cr_device *d, const void *data, size_t size);
 
+/* ---- cooperative matrices: matrix.c ---- */
+
+typedef struct vk_matrix_choice {
+    vk_shader shader;
+    uint32_t group; /* 0: none */
+} vk_matrix_choice;
+
+/* Whether the device is to be opened with them. */
+bool vk_matrix_wanted(const cr_device *d);
+/* Tries those there are; those that compute wrongly are not used, which is said. */
+cr_status vk_matrix_init(cr_device *d);
+/* The kernel for products of the dtype by them; false where there is none. */
+bool vk_matrix_kernel(const cr_device *d, int32_t dtype, vk_shader *shader, uint32_t *group);
+
 /* ---- recording ---- */
 
 enum { VK_ARGS_AT = 9, VK_ARGS_NUMBERS = 3 };
@@ -166,6 +197,10 @@ typedef struct vk_launch {
         bool writes;
     } use[VK_USES];
     int nuses;
+    struct {
+        const cr_buffer *buffer; /* or null */
+        size_t offset;
+    } bound[VK_ARGS_AT]; /* for checked.c */
 } vk_launch;
 
 /* Sets args.at[slot] to the binding's address plus bytes, and notes the use of its buffer. */
@@ -254,8 +289,13 @@ typedef struct vk_profile {
     uint64_t most_allocation; /* bytes of one */
     uint32_t subgroup;        /* invocations */
     bool f64, budget, subgroup_ops, timestamps;
-    char lacks[128]; /* what keeps it from being used, or "" */
+    bool matrix_f16, matrix_bf16;        /* 16 x 16 x 16, sums in f32, to a subgroup */
+    bool addresses, descriptors, robust; /* what the two flavours of kernels need */
+    char lacks[128];                     /* what keeps it from being used, or "" */
 } vk_profile;
+
+/* Notes the cooperative matrices that the device says it has; bfloat: with that type, too. */
+void vk_matrix_read(VkInstance instance, VkPhysicalDevice physical, vk_profile *p, bool bfloat);
 
 /* Looks at the devices once and keeps what they are; says why there is none. Usable ones come
  * first, discrete before integrated before others. */
@@ -273,14 +313,18 @@ struct cr_device {
     VkDevice handle;
     VkQueue queue;
     uint32_t family;
-    uint32_t group;       /* the usual size of a group */
-    bool is_cpu;          /* the "device" is this machine's processor */
-    uint32_t loops;       /* iterations of all its loops that an invocation may do; see device.c */
-    bool direct_products; /* shaders/product_direct.comp suits it */
+    uint32_t group; /* the usual size of a group */
+    bool is_cpu;    /* the "device" is this machine's processor */
+    uint32_t loops; /* iterations of all its loops that an invocation may do; see device.c */
+    bool checked;   /* values are bound as descriptors, not reached by address */
+    bool matrices;  /* opened with cooperative matrices */
+    vk_matrix_choice matrix[2]; /* for f16 and bf16 */
+    bool direct_products;       /* shaders/product_direct.comp suits it */
     bool lost;
     char lost_words[512];
     vk_memory memory;
     vk_constants constants;
+    vk_values values;
     vk_pipelines pipelines;
     vk_recorder recorder;
 };

@@ -15,13 +15,13 @@ void main()
     {
         uvec4 at = place(i, RANK);
         if (BYTES == 1)
-            U8s(args.at[0]).v[at.x] = U8s(args.at[1]).v[at.y];
+            U8_AT(args.at[0], at.x) = U8_AT(args.at[1], at.y);
         else if (BYTES == 2)
-            U16s(args.at[0]).v[at.x] = U16s(args.at[1]).v[at.y];
+            U16_AT(args.at[0], at.x) = U16_AT(args.at[1], at.y);
         else if (BYTES == 4)
-            U32s(args.at[0]).v[at.x] = U32s(args.at[1]).v[at.y];
+            U32_AT(args.at[0], at.x) = U32_AT(args.at[1], at.y);
         else if (BYTES == 8)
-            U64s(args.at[0]).v[at.x] = U64s(args.at[1]).v[at.y];
+            U64_AT(args.at[0], at.x) = U64_AT(args.at[1], at.y);
         else if (FROM == F32 || FROM == F16 || FROM == BF16)
             put_float(args.at[0], at.x, TO, load_float(args.at[1], at.y, FROM));
 #ifdef HAS_F64

@@ -13,12 +13,12 @@ void main()
     {
         uint at = place(i, RANK).x;
         if (BYTES == 1)
-            U8s(args.at[0]).v[at] = uint8_t(uint(bits));
+            U8_AT(args.at[0], at) = uint8_t(uint(bits));
         else if (BYTES == 2)
-            U16s(args.at[0]).v[at] = uint16_t(uint(bits));
+            U16_AT(args.at[0], at) = uint16_t(uint(bits));
         else if (BYTES == 4)
-            U32s(args.at[0]).v[at] = uint(bits);
+            U32_AT(args.at[0], at) = uint(bits);
         else
-            U64s(args.at[0]).v[at] = bits;
+            U64_AT(args.at[0], at) = bits;
     }
 }

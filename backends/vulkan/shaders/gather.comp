@@ -13,17 +13,17 @@ void main()
     EACH_ELEMENT(i)
     {
         uvec4 at = place(i, RANK);
-        int64_t index = I64s(args.at[1]).v[at.y];
+        int64_t index = I64_AT(args.at[1], at.y);
         if (bad_index(index, dim, int64_t(size)))
             continue;
         uint from = at.z + uint(index) * jump;
         if (BYTES == 1)
-            U8s(args.at[0]).v[at.x] = U8s(args.at[2]).v[from];
+            U8_AT(args.at[0], at.x) = U8_AT(args.at[2], from);
         else if (BYTES == 2)
-            U16s(args.at[0]).v[at.x] = U16s(args.at[2]).v[from];
+            U16_AT(args.at[0], at.x) = U16_AT(args.at[2], from);
         else if (BYTES == 4)
-            U32s(args.at[0]).v[at.x] = U32s(args.at[2]).v[from];
+            U32_AT(args.at[0], at.x) = U32_AT(args.at[2], from);
         else
-            U64s(args.at[0]).v[at.x] = U64s(args.at[2]).v[from];
+            U64_AT(args.at[0], at.x) = U64_AT(args.at[2], from);
     }
 }

@@ -1,5 +1,4 @@
 // What every kernel has: the arguments of a run, memory by address, and dtypes.
-#extension GL_EXT_buffer_reference : require
 #extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
 #extension GL_EXT_shader_8bit_storage : require
 #extension GL_EXT_shader_16bit_storage : require
@@ -17,18 +16,7 @@ layout(push_constant, std430) uniform Args {
 
 const int F64 = 1, F32 = 2, F16 = 3, BF16 = 4, I64 = 5, I32 = 6, I16 = 7, I8 = 8, U8 = 9, B8 = 10;
 
-layout(buffer_reference, std430, buffer_reference_align = 8) buffer U64s { uint64_t v[]; };
-layout(buffer_reference, std430, buffer_reference_align = 8) buffer I64s { int64_t v[]; };
-layout(buffer_reference, std430, buffer_reference_align = 4) buffer F32s { float v[]; };
-layout(buffer_reference, std430, buffer_reference_align = 4) buffer I32s { int v[]; };
-layout(buffer_reference, std430, buffer_reference_align = 4) buffer U32s { uint v[]; };
-layout(buffer_reference, std430, buffer_reference_align = 2) buffer U16s { uint16_t v[]; };
-layout(buffer_reference, std430, buffer_reference_align = 2) buffer I16s { int16_t v[]; };
-layout(buffer_reference, std430, buffer_reference_align = 1) buffer U8s { uint8_t v[]; };
-layout(buffer_reference, std430, buffer_reference_align = 1) buffer I8s { int8_t v[]; };
-#ifdef HAS_F64
-layout(buffer_reference, std430, buffer_reference_align = 8) buffer F64s { double v[]; };
-#endif
+#include "memory.glsl"
 
 // Compilers take x != x for false when they please; bits don't lie.
 bool is_nan(float x)
@@ -93,69 +81,69 @@ uint float_to_bf16(float x)
 float load_float(uint64_t at, uint i, int dtype)
 {
     if (dtype == F32)
-        return F32s(at).v[i];
-    uint h = uint(U16s(at).v[i]);
+        return F32_AT(at, i);
+    uint h = uint(U16_AT(at, i));
     return dtype == F16 ? half_to_float(h) : bf16_to_float(h);
 }
 
 void store_float(uint64_t at, uint i, int dtype, float x)
 {
     if (dtype == F32)
-        F32s(at).v[i] = x;
+        F32_AT(at, i) = x;
     else if (dtype == B8)
-        U8s(at).v[i] = uint8_t(x != 0.0 || is_nan(x) ? 1 : 0);
+        U8_AT(at, i) = uint8_t(x != 0.0 || is_nan(x) ? 1 : 0);
     else
-        U16s(at).v[i] = uint16_t(dtype == F16 ? float_to_half(x) : float_to_bf16(x));
+        U16_AT(at, i) = uint16_t(dtype == F16 ? float_to_half(x) : float_to_bf16(x));
 }
 
 int load_int(uint64_t at, uint i, int dtype)
 {
     if (dtype == I32)
-        return I32s(at).v[i];
+        return I32_AT(at, i);
     if (dtype == I16)
-        return int(I16s(at).v[i]);
+        return int(I16_AT(at, i));
     if (dtype == I8)
-        return int(I8s(at).v[i]);
-    return int(U8s(at).v[i]);
+        return int(I8_AT(at, i));
+    return int(U8_AT(at, i));
 }
 
 void store_int(uint64_t at, uint i, int dtype, int x)
 {
     if (dtype == I32)
-        I32s(at).v[i] = x;
+        I32_AT(at, i) = x;
     else if (dtype == I16)
-        U16s(at).v[i] = uint16_t(uint(x));
+        U16_AT(at, i) = uint16_t(uint(x));
     else if (dtype == B8)
-        U8s(at).v[i] = uint8_t(x != 0 ? 1 : 0);
+        U8_AT(at, i) = uint8_t(x != 0 ? 1 : 0);
     else
-        U8s(at).v[i] = uint8_t(uint(x));
+        U8_AT(at, i) = uint8_t(uint(x));
 }
 
 int64_t load_long(uint64_t at, uint i)
 {
-    return I64s(at).v[i];
+    return I64_AT(at, i);
 }
 
 void store_long(uint64_t at, uint i, int dtype, int64_t x)
 {
     if (dtype == B8)
-        U8s(at).v[i] = uint8_t(x != 0 ? 1 : 0);
+        U8_AT(at, i) = uint8_t(x != 0 ? 1 : 0);
     else
-        I64s(at).v[i] = x;
+        I64_AT(at, i) = x;
 }
 
 #ifdef HAS_F64
 double load_double(uint64_t at, uint i)
 {
-    return F64s(at).v[i];
+    return F64_AT(at, i);
 }
 
 void store_double(uint64_t at, uint i, int dtype, double x)
 {
     if (dtype == B8)
-        U8s(at).v[i] = uint8_t(x != 0.0 || is_nan(x) ? 1 : 0);
+        U8_AT(at, i) = uint8_t(x != 0.0 || is_nan(x) ? 1 : 0);
     else
-        F64s(at).v[i] = x;
+        F64_AT(at, i) = x;
 }
 #endif
 
@@ -185,20 +173,16 @@ void store_double(uint64_t at, uint i, int dtype, double x)
 
 // ---- bad indices: the first one is kept for the host ----
 
-layout(buffer_reference, std430, buffer_reference_align = 16) buffer Report {
-    uint set, dim;
-    int64_t index, size;
-};
+// vk_report in vulkan.h.
 
 bool bad_index(int64_t index, uint dim, int64_t size)
 {
     if (index >= 0 && index < size)
         return false;
-    Report report = Report(args.status);
-    if (atomicCompSwap(report.set, 0u, 1u) == 0u) {
-        report.dim = dim;
-        report.index = index;
-        report.size = size;
+    if (atomicCompSwap(U32_AT(args.status, 0), 0u, 1u) == 0u) {
+        U32_AT(args.status, 1) = dim;
+        I64_AT(args.status, 1) = index;
+        I64_AT(args.status, 2) = size;
     }
     return true;
 }

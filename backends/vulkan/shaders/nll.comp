@@ -39,7 +39,7 @@ void forward()
     uint me = gl_LocalInvocationID.x, all = gl_WorkGroupSize.x;
     T sum = T(0), weights = T(0);
     for (uint n = me; n < p.rows; n += all) {
-        int64_t t = I64s(args.at[2]).v[n * p.target_row];
+        int64_t t = I64_AT(args.at[2], n * p.target_row);
         T each = T(0);
         if (counts(t)) {
             T w = weight_of(t);
@@ -73,7 +73,7 @@ void backward()
     uint count = p.rows * p.classes;
     for (uint i = gl_GlobalInvocationID.x; i < count; i += gl_NumWorkGroups.x * gl_WorkGroupSize.x) {
         uint n = i / p.classes, c = i - n * p.classes;
-        int64_t t = I64s(args.at[2]).v[n * p.target_row];
+        int64_t t = I64_AT(args.at[2], n * p.target_row);
         T each = T(0);
         if (t == int64_t(c) && t != p.ignored) {
             each = -weight_of(t) * load(args.at[1], REDUCTION == NONE ? n * p.y_row : 0, TO);

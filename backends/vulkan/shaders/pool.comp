@@ -127,7 +127,7 @@ void forward(Where w)
         return;
     }
     store(args.at[0], y_place(w, w.o), TO, greatest);
-    I64s(args.at[2]).v[index_place(w, w.o)] = int64_t(best);
+    I64_AT(args.at[2], index_place(w, w.o)) = int64_t(best);
 }
 
 // at[1]: the output's gradient; at[2]: the indices.
@@ -145,7 +145,7 @@ void backward(Where w)
             for (o.z = from.z; o.z < to.z; o.z++) {
                 if (OP == MEAN_BACK)
                     sum += load(args.at[1], y_place(w, o), TO) / window_size(o);
-                else if (I32s(args.at[2]).v[2 * index_place(w, o)] == me)
+                else if (I32_AT(args.at[2], 2 * index_place(w, o)) == me)
                     sum += load(args.at[1], y_place(w, o), TO);
             }
     store(args.at[0], x_place(w, w.o), TO, sum);

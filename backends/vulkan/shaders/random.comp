@@ -22,9 +22,9 @@ void main()
             uint at = place(i, RANK).x;
             uint64_t wide = uint64_t(k == 0 ? w.x : w.z) | uint64_t(k == 0 ? w.y : w.w) << 32;
             if (TO == I32) {
-                U32s(args.at[0]).v[at] = w[k];
+                U32_AT(args.at[0], at) = w[k];
             } else if (TO == I64) {
-                U64s(args.at[0]).v[at] = wide;
+                U64_AT(args.at[0], at) = wide;
 #ifdef HAS_F64
             } else if (TO == F64) {
                 double from = uint64BitsToDouble(args.at[7]), to = uint64BitsToDouble(args.at[8]);

@@ -127,7 +127,7 @@ void main()
             c = take(c, at.y, t);
             store(args.at[0], at.x + t * s.step.x, TO, value_of(c));
             if (OP == CUMMAX || OP == CUMMIN)
-                I64s(args.at[2]).v[at.z + t * s.step.z] = int64_t(c.place);
+                I64_AT(args.at[2], at.z + t * s.step.z) = int64_t(c.place);
         }
         barrier();
     }

@@ -42,13 +42,13 @@ void main()
             uint lane = i >> (s.shift - 1), k = i - (lane << (s.shift - 1)), d = args.word[1];
             uint low = 2 * k - (k & (d - 1)), a = (lane << s.shift) + low, b = a + d;
             T x = load(keys, a, WIDE), y = load(keys, b, WIDE);
-            uint xi = U32s(places).v[a], yi = U32s(places).v[b];
+            uint xi = U32_AT(places, a), yi = U32_AT(places, b);
             bool up = (low & args.word[0]) == 0;
             if (after(x, xi, y, yi) == up) {
                 store(keys, a, WIDE, y);
                 store(keys, b, WIDE, x);
-                U32s(places).v[a] = yi;
-                U32s(places).v[b] = xi;
+                U32_AT(places, a) = yi;
+                U32_AT(places, b) = xi;
             }
             continue;
         }
@@ -57,10 +57,10 @@ void main()
         PLACE_IN(s.lane, RANK, lane, at);
         if (STAGE == READ) {
             store(keys, i, WIDE, t < s.terms ? load(args.at[1], at.y + t * s.step.y, TO) : T(0));
-            U32s(places).v[i] = t;
+            U32_AT(places, i) = t;
         } else if (t < s.terms) {
             store(args.at[0], at.x + t * s.step.x, TO, load(keys, i, WIDE));
-            I64s(args.at[2]).v[at.z + t * s.step.z] = int64_t(U32s(places).v[i]);
+            I64_AT(args.at[2], at.z + t * s.step.z) = int64_t(U32_AT(places, i));
         }
     }
 }

@@ -9,14 +9,20 @@
 #include <cpuid.h>
 #endif
 
-#include "onednn.h"
+#include "layout.h"
 
 const cr_host *cpu_host;
 dnnl_engine_t dn_engine;
 dnnl_stream_t dn_stream;
 dnnl_primitive_attr_t dn_attr, dn_attr_sum;
 
-static const cpu_op *const families[] = {dn_family_matmul, dn_family_conv, dn_family_eltwise};
+static const struct family {
+    const cpu_op *ops;
+    bool layouts; /* its planners look at private layouts */
+} families[] = {
+    {dn_family_matmul, false}, {dn_family_eltwise, false}, {dn_family_conv, true},
+    {dn_family_layout, true},  {dn_family_norm, true},     {dn_family_pool, true},
+};
 
 /* ---- the device ---- */
 
@@ -78,6 +84,7 @@ static void device_close(cr_device *device)
 {
     (void)device;
     cpu_threads_stop();
+    dn_forget_weights();
     if (dn_attr)
         dnnl_primitive_attr_destroy(dn_attr);
     if (dn_stream)
@@ -171,20 +178,22 @@ static cr_status copy_out(cr_device *device, void *to, cr_buffer *from, size_t o
 
 enum { MOST_VALUES = 16 };
 
-static cpu_planner planner_of(const char *name)
+static cpu_planner planner_of(const char *name, bool *layouts)
 {
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
-        for (const cpu_op *op = families[f]; op->name; op++)
-            if (!strcmp(op->name, name))
+        for (const cpu_op *op = families[f].ops; op->name; op++)
+            if (!strcmp(op->name, name)) {
+                *layouts = families[f].layouts;
                 return op->plan;
+            }
     return NULL;
 }
 
-/* The node's values and their places among the graph's; false for what no family takes: private layouts and empty
- * values. */
+/* The node's values and their places among the graph's. Empty outputs (statistics that nobody computes) are absent. False
+ * for what no family takes: empty inputs, and private layouts where the family does not look at them. */
 static bool find_values(const cr_graph *graph, const uint32_t *wanted, uint32_t count,
-                        const uint32_t *list, uint32_t listed, int first, const cr_meta **metas,
-                        int *places)
+                        const uint32_t *list, uint32_t listed, int first, bool layouts,
+                        const cr_meta **metas, int *places)
 {
     for (uint32_t i = 0; i < count; i++) {
         metas[i] = NULL;
@@ -197,9 +206,13 @@ static bool find_values(const cr_graph *graph, const uint32_t *wanted, uint32_t 
                 metas[i] = &graph->values[wanted[i]];
             }
         const cr_meta *m = metas[i];
-        if (!m || m->layout || m->rank < 0 || m->rank > CR_MAX_RANK || !cpu_dtype_size(m->dtype) ||
-            cpu_numel(m) <= 0)
+        if (!m || (m->layout && !layouts) || m->rank < 0 || m->rank > CR_MAX_RANK ||
+            !cpu_dtype_size(m->dtype) || (!first && cpu_numel(m) <= 0))
             return false;
+        if (cpu_numel(m) <= 0) {
+            metas[i] = NULL;
+            places[i] = -1;
+        }
     }
     return true;
 }
@@ -209,15 +222,16 @@ static cr_status plan_graph(cr_device *device, const cr_graph *graph, cr_plan_in
 {
     (void)device;
     const cr_graph_node *node = &graph->nodes[0];
-    cpu_planner planner = graph->nnodes == 1 ? planner_of(node->op) : NULL;
+    bool layouts = false;
+    cpu_planner planner = graph->nnodes == 1 ? planner_of(node->op, &layouts) : NULL;
     if (!planner || node->ninputs > MOST_VALUES || node->noutputs > MOST_VALUES)
         return CR_UNSUPPORTED;
     const cr_meta *in[MOST_VALUES], *out[MOST_VALUES];
     int in_at[MOST_VALUES], out_at[MOST_VALUES];
-    if (!find_values(graph, node->inputs, node->ninputs, graph->inputs, graph->ninputs, 0, in,
-                     in_at) ||
+    if (!find_values(graph, node->inputs, node->ninputs, graph->inputs, graph->ninputs, 0, layouts,
+                     in, in_at) ||
         !find_values(graph, node->outputs, node->noutputs, graph->outputs, graph->noutputs,
-                     (int)graph->ninputs, out, out_at))
+                     (int)graph->ninputs, layouts, out, out_at))
         return CR_UNSUPPORTED;
     cpu_call call = {node, in, out, in_at, out_at, node->ninputs, node->noutputs, info};
     int before = dn_enter();

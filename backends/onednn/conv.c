@@ -1,6 +1,7 @@
 /* Plans of convolution and convolution_backward. A transposed convolution is the same shape read the other way: its
- * forward is a plain one's gradient of the input, and so on. Values that oneDNN wants in a blocked layout are reordered
- * piece by piece, next to the primitive that reads them, so that they stay in the cache; weights once a run. */
+ * forward is a plain one's gradient of the input, and so on. Results stay in the layout that oneDNN chose where that has a
+ * tag (layout.h); other values that it wants in a blocked layout are reordered piece by piece, next to the primitive that
+ * reads them, so that they stay in the cache. Weights are reordered by the core when they have changed. */
 #include "conv.h"
 
 #include <stdlib.h>
@@ -47,21 +48,12 @@ static bool shape_of(const cr_graph_node *node, const cr_meta *x, const cr_meta 
 static dnnl_status_t weights_md(const dn_conv_shape *s, const cr_meta *w, dnnl_data_type_t any,
                                 dn_md *md)
 {
-    cr_meta split = *w;
-    if (s->groups > 1) {
-        split.rank++;
-        split.size[0] = s->groups;
-        split.size[1] = w->size[0] / s->groups;
-        split.stride[0] = w->stride[0] * split.size[1];
-        split.stride[1] = w->stride[0];
-        for (int d = 1; d < w->rank; d++) {
-            split.size[d + 1] = w->size[d];
-            split.stride[d + 1] = w->stride[d];
-        }
-    }
-    return any != dnnl_data_type_undef
-               ? dn_md_tag(md, split.rank, split.size, any, dnnl_format_tag_any)
-               : dn_md_of_meta(md, &split, NULL);
+    int64_t size[CR_MAX_RANK + 1] = {s->groups, w->size[0] / s->groups};
+    if (any == dnnl_data_type_undef)
+        return dn_md_of_weights(md, w, s->groups);
+    memcpy(size + 2, w->size + 1, (size_t)(w->rank - 1) * sizeof *size);
+    return s->groups > 1 ? dn_md_tag(md, w->rank + 1, size, any, dnnl_format_tag_any)
+                         : dn_md_tag(md, w->rank, w->size, any, dnnl_format_tag_any);
 }
 
 static dnnl_status_t image_md(const cr_meta *m, int64_t n, bool any, dn_md *md)
@@ -69,6 +61,8 @@ static dnnl_status_t image_md(const cr_meta *m, int64_t n, bool any, dn_md *md)
     int64_t size[CR_MAX_RANK];
     memcpy(size, m->size, sizeof size);
     size[0] = n;
+    if (!any && m->layout)
+        return dn_md_of_tag(md, m, n);
     return any ? dn_md_tag(md, m->rank, size, dn_type(m->dtype), dnnl_format_tag_any)
                : dn_md_of_meta(md, m, size);
 }
@@ -110,7 +104,8 @@ dnnl_status_t dn_conv_parts_read(dn_conv_parts *p, const_dnnl_primitive_desc_t p
     return status ? status : dn_md_of(&p->chosen_y, pd, y);
 }
 
-/* A stage that brings the weights to the chosen layout, where they are not in it; *w is where they then are. */
+/* Brings the weights to the chosen layout, where they are not in it: by the core or, where it doesn't, in a stage; *w is
+ * where they then are. */
 static cr_status reorder_weights(dn_plan *plan, const dn_conv *c, const dn_conv_parts *p,
                                  dn_where *w)
 {
@@ -118,6 +113,13 @@ static cr_status reorder_weights(dn_plan *plan, const dn_conv *c, const dn_conv_
     if (dn_md_equal(&p->w, &p->chosen_w))
         return CR_OK;
     size_t bytes = dn_md_bytes(&p->chosen_w);
+    uint64_t tag =
+        c->info && c->info->input_layouts ? dn_tag_of_weights(&p->chosen_w, c->shape.groups) : 0;
+    if (tag) {
+        c->info->input_layouts[c->w_at] = tag;
+        c->info->input_bytes[c->w_at] = bytes;
+        return CR_OK;
+    }
     dn_stage *stage = dn_stage_add(plan, 1, 1, (double)bytes * 0.1);
     if (!stage || !dn_take_shared(plan, bytes, w))
         return CR_UNSUPPORTED;
@@ -146,6 +148,20 @@ static int64_t piece_of(const dn_conv *c)
     int wanted = 4 * dn_most_threads();
     wanted = fit > wanted ? (fit < 4096 ? (int)fit : 4096) : wanted;
     return dn_piece_of(c->shape.n, c->shape.flops / 100, wanted);
+}
+
+/* Leaves the result as the primitive writes it, if there is a tag for that; *as is then its descriptor. */
+static void keep_output(const dn_conv *c, const cr_meta *m, int64_t piece, const dn_md *chosen,
+                        const dn_md **as)
+{
+    int64_t tag = c->keeps && cpu_is_contiguous(m) ? dn_tag_of(chosen, m, piece) : -1;
+    if (tag < 0)
+        return;
+    *as = chosen;
+    if (!tag)
+        return;
+    c->info->output_layouts[c->output] = (uint64_t)tag;
+    c->info->output_bytes[c->output] = (size_t)cpu_numel(m) * cpu_dtype_size(m->dtype);
 }
 
 /* The images' stage of forward (y from x) or of the input's gradient (x from y). */
@@ -183,7 +199,9 @@ static cr_status add_images(dn_plan *plan, const dn_conv *c, bool forward)
         status == CR_OK ? dn_stage_add(plan, c->shape.n, piece, c->shape.flops / 100) : NULL;
     if (status == CR_OK)
         status = stage ? dn_reorder_in(plan, stage, md_from, chosen_from, &from) : CR_UNSUPPORTED;
-    bool back = !dn_md_equal(md_to, chosen_to);
+    if (status == CR_OK)
+        keep_output(c, forward ? c->y : c->x, piece, chosen_to, &md_to);
+    bool back = status == CR_OK && !dn_md_equal(md_to, chosen_to);
     if (status == CR_OK && back && !dn_take_slot(plan, dn_md_bytes(chosen_to), &into))
         status = CR_UNSUPPORTED;
     if (status == CR_OK) {
@@ -223,6 +241,14 @@ static bool takes(const cpu_call *call)
     return dtype == CR_F32 || dtype == CR_BF16;
 }
 
+/* Whether a result should stay in a private layout: what reads it may not know the tag, so the convolution has to be large
+ * beside the copy out of it, or its input in a private layout already. */
+static bool keeps(const dn_conv *c, const cr_meta *read, const cr_meta *written)
+{
+    double elements = (double)cpu_numel(written) / (double)c->shape.n;
+    return read->layout || c->shape.flops / elements >= 250;
+}
+
 /* Where the cpu backend's direct kernels win, as measured: single microseconds, and few channels, where oneDNN's blocks of
  * 16 are mostly padding. */
 static bool takes_part(const dn_conv *c, dn_part part)
@@ -251,7 +277,8 @@ static cr_status plan_forward(const cpu_call *call, cr_plan **out)
                  .w = w,
                  .x_at = transposed ? call->out_at[0] : call->in_at[0],
                  .y_at = transposed ? call->in_at[0] : call->out_at[0],
-                 .w_at = call->in_at[1]};
+                 .w_at = call->in_at[1],
+                 .info = call->info};
     if (!transposed) {
         c.bias = bias;
         c.bias_at = call->in_at[2];
@@ -261,6 +288,7 @@ static cr_status plan_forward(const cpu_call *call, cr_plan **out)
     if (!shape_of(call->node, c.x, c.y, w, &c.shape) ||
         !takes_part(&c, transposed ? DN_DATA : DN_FORWARD))
         return CR_UNSUPPORTED;
+    c.keeps = keeps(&c, x, y) && !(transposed && bias);
     dn_conv_plan *plan = dn_plan_new(call, sizeof *plan);
     if (!plan)
         return CR_OUT_OF_MEMORY;
@@ -282,7 +310,8 @@ static cr_status plan_backward(const cpu_call *call, cr_plan **out)
                  .w = w,
                  .x_at = call->in_at[transposed ? 0 : 1],
                  .y_at = call->in_at[transposed ? 1 : 0],
-                 .w_at = call->in_at[2]};
+                 .w_at = call->in_at[2],
+                 .info = call->info};
     if (!shape_of(call->node, c.x, c.y, w, &c.shape) ||
         (call->out[0] && !takes_part(&c, transposed ? DN_FORWARD : DN_DATA)) ||
         (call->out[1] && !takes_part(&c, DN_WEIGHTS)) || (!call->out[0] && !call->out[1]))
@@ -295,8 +324,12 @@ static cr_status plan_backward(const cpu_call *call, cr_plan **out)
         dn_conv data = c;
         *(transposed ? &data.y : &data.x) = call->out[0];
         *(transposed ? &data.y_at : &data.x_at) = call->out_at[0];
+        data.keeps = input->layout != 0; /* then its other reader knows it */
         status = add_images(&plan->plan, &data, transposed);
     }
+    /* What sums the channels reads strides. */
+    if (call->out[2] && (transposed || !call->out[1]) && grad->layout && status == CR_OK)
+        status = CR_UNSUPPORTED;
     bool own_sum = call->out[2] && (transposed || !call->out[1]);
     if (status == CR_OK && call->out[1]) {
         dn_conv weights = c;

@@ -3,7 +3,7 @@
 #ifndef CRESSET_BACKENDS_ONEDNN_CONV_H
 #define CRESSET_BACKENDS_ONEDNN_CONV_H
 
-#include "onednn.h"
+#include "layout.h"
 
 typedef struct dn_conv_shape {
     int dims;
@@ -16,6 +16,9 @@ typedef struct dn_conv {
     dn_conv_shape shape;
     const cr_meta *x, *w, *y, *bias; /* bias may be null */
     int x_at, w_at, y_at, bias_at;   /* their places in cr_run.values */
+    cr_plan_info *info;
+    bool keeps; /* what the images' stage writes may stay in the primitive's layout */
+    int output; /* which of the graph's outputs that is */
 } dn_conv;
 
 /* Partial sums over pieces of the images, each `count` floats, that a plain stage adds up into the first. */

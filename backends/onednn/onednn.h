@@ -151,5 +151,6 @@ void dn_leave(int before);
 /* ---- the families ---- */
 
 extern const cpu_op dn_family_matmul[], dn_family_conv[], dn_family_eltwise[];
+extern const cpu_op dn_family_layout[], dn_family_norm[], dn_family_pool[];
 
 #endif

@@ -39,5 +39,6 @@ uint64_t native_count(const char *op);
 Suite *conv_suite(void);
 Suite *matmul_suite(void);
 Suite *eltwise_suite(void);
+Suite *layout_suite(void);
 
 #endif

@@ -8,6 +8,7 @@ int main(void)
     SRunner *runner = srunner_create(conv_suite());
     srunner_add_suite(runner, matmul_suite());
     srunner_add_suite(runner, eltwise_suite());
+    srunner_add_suite(runner, layout_suite());
     srunner_set_fork_status(runner, CK_NOFORK); /* threads don't survive a fork */
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);

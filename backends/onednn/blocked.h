@@ -1,0 +1,73 @@
+/* Kernels over images whose channels lie in blocks (layout.h), compiled for each instruction set. They work on groups of
+ * 16 or 8 neighbouring channels, a group's number being image · groups + group or, for statistics, the group alone. */
+#ifndef CRESSET_BACKENDS_ONEDNN_BLOCKED_H
+#define CRESSET_BACKENDS_ONEDNN_BLOCKED_H
+
+#include "layout.h"
+
+/* Values out of blocks, row-major, and into them, with any strides; 8 channels an item: image · (channels / 8) + eighth. */
+typedef struct dn_unblock_job {
+    dn_grid grid;
+    size_t size;       /* of an element */
+    int64_t stride[5]; /* of the row-major or strided side: image, channel, three of space */
+    const void *from;
+    void *to;
+} dn_unblock_job;
+
+/* One number for each channel; at is null where there are none. */
+typedef struct dn_vector {
+    void *at;
+    int32_t dtype;
+    int64_t stride;
+} dn_vector;
+
+/* Batch norm, by groups of channels. x in both; forward: y, backward: g is y's gradient, y x's (or null). */
+typedef struct dn_norm_job {
+    dn_grid grid;
+    bool half, training;
+    double eps, momentum;
+    const void *x, *g;
+    void *y;
+    dn_vector weight, bias, running_mean, running_var; /* running: read and written in training */
+    dn_vector mean, rstd;                              /* written forward, read backward */
+    dn_vector weight_grad, bias_grad;
+} dn_norm_job;
+
+/* Along one dimension: of each place of the small side the window from … to on the large (step apart) and what it counts
+ * for in an average; of each place of the large side the places of the small, first … last, whose windows hold it. */
+typedef struct dn_windows {
+    int64_t *from, *to, *count, *first, *last;
+    int64_t step;
+} dn_windows;
+
+/* Pools, by groups of an image's channels. large is read forward and written backward, small the other way. */
+typedef struct dn_pool_job {
+    dn_grid grid;             /* of the large side */
+    int64_t small[3], places; /* of the small side */
+    const dn_windows *along;  /* [3] */
+    int64_t divisor;          /* of averages, 0: what the windows count */
+    bool half;
+    void *large, *out;
+    int64_t *index; /* null: averages */
+} dn_pool_job;
+
+typedef void (*dn_unblock)(const dn_unblock_job *job, int64_t begin, int64_t end);
+
+typedef struct dn_kernel_table {
+    dn_unblock unblock, block;
+    void (*norm_forward)(const dn_norm_job *job, int64_t begin, int64_t end);
+    void (*norm_backward)(const dn_norm_job *job, int64_t begin, int64_t end);
+    void (*pool_forward)(const dn_pool_job *job, int64_t begin, int64_t end);
+    void (*pool_backward)(const dn_pool_job *job, int64_t begin, int64_t end);
+} dn_kernel_table;
+
+/* The kernels for this machine, or those that CRESSET_CPU_ISA asks for. */
+const dn_kernel_table *dn_kernels(void);
+
+/* Channels in a group of blocks of this size. */
+static inline int dn_lanes(int64_t block)
+{
+    return block % 16 ? 8 : 16;
+}
+
+#endif

@@ -1,0 +1,28 @@
+/* Which of the compiled kernels this machine runs. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "blocked.h"
+
+extern const dn_kernel_table dn_kernels_of_base;
+#if CPU_VARIANTS > 1
+extern const dn_kernel_table dn_kernels_of_v3, dn_kernels_of_v4;
+#endif
+
+const dn_kernel_table *dn_kernels(void)
+{
+#if CPU_VARIANTS > 1
+    const char *asked = getuid() == geteuid() ? getenv("CRESSET_CPU_ISA") : NULL;
+    bool base = asked && !strcmp(asked, "base"), v3 = asked && !strcmp(asked, "v3");
+    __builtin_cpu_init();
+    bool has_v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                  __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+    if (!base && !v3 && has_v3 && __builtin_cpu_supports("avx512f") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        return &dn_kernels_of_v4;
+    if (!base && has_v3)
+        return &dn_kernels_of_v3;
+#endif
+    return &dn_kernels_of_base;
+}

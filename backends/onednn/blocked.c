@@ -152,5 +152,5 @@ static void pool_backward(const dn_pool_job *job, int64_t begin, int64_t end)
 }
 
 extern const dn_kernel_table CPU_NAME(dn_kernels_of);
-const dn_kernel_table CPU_NAME(dn_kernels_of) = {unblock, block, norm_forward, norm_backward, pool_forward,
-                                                 pool_backward};
+const dn_kernel_table CPU_NAME(dn_kernels_of) = {unblock,       block,        norm_forward,
+                                                 norm_backward, pool_forward, pool_backward};

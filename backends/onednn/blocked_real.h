@@ -177,8 +177,8 @@ static void NAME(norm_backward)(const dn_norm_job *job, int64_t group)
         ELEMENT *y = (ELEMENT *)job->y + start + n * image;
         for (int64_t i = 0; i < grid->positions; i++)
             NAME(store)
-            (y + i * step,
-             scale * (NAME(load)(g + i * step) - a - (NAME(load)(x + i * step) - mean) * b));
+        (y + i * step,
+         scale * (NAME(load)(g + i * step) - a - (NAME(load)(x + i * step) - mean) * b));
     }
 }
 

@@ -246,7 +246,7 @@ static bool takes(const cpu_call *call)
 static bool keeps(const dn_conv *c, const cr_meta *read, const cr_meta *written)
 {
     double elements = (double)cpu_numel(written) / (double)c->shape.n;
-    return read->layout || c->shape.flops / elements >= 250;
+    return read->layout || (written->size[1] >= 32 && c->shape.flops / elements >= 250);
 }
 
 /* Where the cpu backend's direct kernels win, as measured: single microseconds, and few channels, where oneDNN's blocks of

@@ -116,11 +116,12 @@ static void run_way_out(const dn_plan *plan, const cr_run *run, int64_t begin, i
 /* Out of blocks, or into them. */
 static cr_status plan_way(const cpu_call *call, bool in, cr_plan **out)
 {
-    const cr_meta *plain = in ? call->in[0] : call->out[0], *there = in ? call->out[0] : call->in[0];
+    const cr_meta *plain = in ? call->in[0] : call->out[0],
+                  *there = in ? call->out[0] : call->in[0];
     dn_grid grid;
     int64_t block = dn_block_of(there);
-    if (!block || block % 8 || plain->dtype != there->dtype ||
-        (!in && !cpu_is_contiguous(plain)) || !dn_grid_of(there, block, &grid))
+    if (!block || block % 8 || plain->dtype != there->dtype || (!in && !cpu_is_contiguous(plain)) ||
+        !dn_grid_of(there, block, &grid))
         return CR_UNSUPPORTED;
     way_out *p = dn_plan_new(call, sizeof *p);
     if (!p)

@@ -101,7 +101,7 @@ static void hold_nets(const net *got, const net *want, double tolerance)
 
 static const setup setups[] = {
     {CR_F32, 32, 13, 14}, {CR_F32, 48, 9, 9},  {CR_F32, 40, 10, 7},
-    {CR_F32, 24, 8, 8},   {CR_BF16, 32, 9, 8}, {CR_BF16, 24, 7, 9},
+    {CR_F32, 56, 8, 8},   {CR_BF16, 32, 9, 8}, {CR_BF16, 40, 7, 9},
 };
 
 static void compare_nets(bool training, bool look)

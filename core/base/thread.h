@@ -40,6 +40,7 @@ typedef struct cr_thread {
     char *texts;      /* cr_thread_text's buffers */
     unsigned next_text;
     char *backend_words; /* one of them: what a backend said last about a failure */
+    const char *within;  /* the outermost operation that is being decomposed, or null */
     const char *context; /* the operation or call that is running, for messages of lower rooms */
 } cr_thread;
 

@@ -79,6 +79,8 @@ typedef struct cr_dev_counts {
 struct cr_dev {
     char name[80];
     const cr_backend *backend;
+    struct cr_candidate *candidate; /* what it is a device of, and which one */
+    int index;
     cr_device *handle;
     cr_device_info info;
     size_t alignment;

@@ -78,7 +78,7 @@ static char *name_of_path(const char *path)
     return strdup(base);
 }
 
-static void check_table(cr_candidate *c, const cr_backend *b)
+void cr_loader_check(cr_candidate *c, const cr_backend *b)
 {
     if (b->abi_major != CR_ABI_MAJOR) {
         refuse(c, "it was built for backend ABI %u.%u; this library has %d.%d", b->abi_major,
@@ -90,6 +90,7 @@ static void check_table(cr_candidate *c, const cr_backend *b)
                offsetof(cr_backend, plan_free) + sizeof b->plan_free);
         return;
     }
+    const bool wraps = cr_is_wrapper(b);
     const struct {
         const char *name;
         bool missing;
@@ -105,7 +106,7 @@ static void check_table(cr_candidate *c, const cr_backend *b)
                     {"run", !b->run},
                     {"plan_free", !b->plan_free}};
     for (size_t i = 0; i < sizeof required / sizeof *required; i++)
-        if (required[i].missing)
+        if (required[i].missing && !wraps)
             refuse(c, "its table lacks the function %s", required[i].name);
     if (!is_name(b->name))
         refuse(c, "its name is not made of lower-case letters, digits, '-' and '_'");
@@ -154,7 +155,7 @@ static void load(cr_candidate *c)
         refuse(c, "%s", *words ? words : "its entry returned null without a reason");
         return;
     }
-    check_table(c, b);
+    cr_loader_check(c, b);
     if (c->reason)
         return;
     for (size_t i = 0; i < ncandidates; i++)
@@ -163,8 +164,8 @@ static void load(cr_candidate *c)
                    candidates[i]->path);
             return;
         }
-    int count = -1;
-    cr_status status = b->device_count(b, &count);
+    int count = cr_is_wrapper(b) ? 0 : -1;
+    cr_status status = count ? b->device_count(b, &count) : CR_OK;
     words = cr_backend_words();
     if (status != CR_OK || count < 0 || count > 1024) {
         if (status != CR_OK)
@@ -176,6 +177,7 @@ static void load(cr_candidate *c)
     c->backend = b;
     c->shown.version = b->version ? b->version : "";
     c->shown.device_count = count;
+    c->shown.wraps = cr_is_wrapper(b);
     free(c->name);
     c->name = strdup(b->name);
     c->shown.name = c->name ? c->name : b->name;

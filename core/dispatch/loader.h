@@ -11,7 +11,14 @@ typedef struct cr_candidate {
     const cr_backend *backend;
     void *handle;
     char *path, *name, *reason;
+    struct cr_candidate *outer, *inner; /* of a stack (stack.c); null for a shared object */
 } cr_candidate;
+
+/* Whether the table is a wrapper's own. */
+static inline bool cr_is_wrapper(const cr_backend *b)
+{
+    return CR_HAS(b, cr_backend, unwrap) && b->wrap && b->unwrap;
+}
 
 /* Looks at one file; the result is added to the list either way and returned, null only without
  * memory. */
@@ -24,7 +31,9 @@ size_t cr_loader_count(void);
 cr_candidate *cr_loader_get(size_t i);
 /* The folders that are searched, joined by ", ", for messages. The caller frees. */
 char *cr_loader_folders(void);
-/* Closes all. Devices must be closed. */
+/* Gives the candidate its refusal if a table (not a wrapper's own) breaks the contract. */
+void cr_loader_check(cr_candidate *c, const cr_backend *table);
+/* Closes all. Devices and stacks must be closed. */
 void cr_loader_close(void);
 
 #endif

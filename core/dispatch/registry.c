@@ -8,7 +8,7 @@
 
 #include "core/base/text.h"
 #include "core/dispatch/device.h"
-#include "core/dispatch/loader.h"
+#include "core/dispatch/stack.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static cr_dev *devices;
@@ -40,6 +40,7 @@ static void close_all(void)
         free(dev->counts);
         free(dev);
     }
+    cr_stack_close();
     cr_loader_close();
     pthread_mutex_unlock(&lock);
 }
@@ -62,25 +63,39 @@ int cr_dev_failed(cr_dev *dev, const char *what, cr_status status)
     return CR_FAIL_INT("%s on %s: %s", what, dev->name, words);
 }
 
+/* The device if it is open, under this name or behind wrappers: nothing is open twice. */
+static cr_dev *find_open(const cr_candidate *c, int index)
+{
+    for (cr_dev *dev = devices; dev; dev = dev->next)
+        if (dev->index == index &&
+            (dev->candidate == c || cr_stack_base(dev->candidate) == cr_stack_base(c)))
+            return dev;
+    return NULL;
+}
+
 /* The lock is held. */
 static cr_dev *open_device(cr_candidate *c, int index)
 {
-    for (cr_dev *dev = devices; dev; dev = dev->next) {
-        const char *colon = strchr(dev->name, ':');
-        if (dev->backend == c->backend && (colon ? atoi(colon + 1) : 0) == index)
-            return dev;
-    }
+    cr_dev *open = find_open(c, index);
+    if (open && open->candidate != c && c->inner)
+        return cr_fail("device %s: it is open already as %s; name the one with its wrappers first, "
+                       "as CRESSET_BACKEND does",
+                       c->shown.name, open->name);
+    if (open)
+        return open;
     if (index < 0 || index >= c->shown.device_count)
-        return cr_fail("device %s:%d: the backend has %d device%s", c->backend->name, index,
+        return cr_fail("device %s:%d: the backend has %d device%s", c->shown.name, index,
                        c->shown.device_count, c->shown.device_count == 1 ? "" : "s");
     cr_dev *dev = calloc(1, sizeof *dev);
     if (!dev)
         return cr_fail_memory("a device", sizeof *dev);
     dev->backend = c->backend;
+    dev->candidate = c;
+    dev->index = index;
     if (c->shown.device_count > 1)
-        snprintf(dev->name, sizeof dev->name, "%s:%d", c->backend->name, index);
+        snprintf(dev->name, sizeof dev->name, "%s:%d", c->shown.name, index);
     else
-        snprintf(dev->name, sizeof dev->name, "%s", c->backend->name);
+        snprintf(dev->name, sizeof dev->name, "%s", c->shown.name);
     dev->info.struct_size = sizeof dev->info;
     cr_backend_words();
     cr_status status = c->backend->device_info(c->backend, index, &dev->info);
@@ -143,14 +158,39 @@ static int index_of_device(const cr_candidate *c, const char *entry, const char 
     return -1;
 }
 
-/* One entry of a preference list: "name", "name:index", "name:part of a device's name" or an
- * absolute path. Null without an error where nothing of that name was found; the reason goes to why. */
-static cr_dev *open_named(const char *entry, cr_text *why)
+enum { MOST_WRAPPERS = 8, LONGEST_NAME = 72 };
+
+static cr_candidate *resolve(const char *entry, int *index, int depth, cr_text *why);
+
+/* "wrapper:inner" */
+static cr_candidate *resolve_wrapped(cr_candidate *wrapper, const char *entry, const char *inner,
+                                     int *index, int depth, cr_text *why)
+{
+    const char *reason = NULL, *comma = why->length ? "; " : "";
+    if (!inner || !*inner)
+        reason = "it wraps another backend: name that one after a colon";
+    else if (depth == MOST_WRAPPERS)
+        reason = "too many wrappers in front of each other";
+    cr_candidate *c = reason ? NULL : resolve(inner, index, depth + 1, why);
+    if (c && strlen(c->shown.name) + strlen(wrapper->shown.name) + 1 > LONGEST_NAME) {
+        reason = "the name is too long";
+        c = NULL;
+    }
+    c = c ? cr_stack_wrap(wrapper, c, &reason) : NULL;
+    if (!c && reason)
+        cr_text_add(why, "%s%s: %s", comma, entry, reason);
+    return c;
+}
+
+/* One entry of a preference list: "name", "name:index", "name:part of a device's name", an absolute
+ * path, or one of these behind "wrapper:". Null where nothing of that name was found; the reason
+ * goes to why. */
+static cr_candidate *resolve(const char *entry, int *index, int depth, cr_text *why)
 {
     char name[64] = "";
     const char *which = NULL;
-    int index = 0;
     cr_candidate *c;
+    *index = 0;
     if (entry[0] == '/') {
         c = cr_loader_try(entry);
         if (!c)
@@ -178,13 +218,22 @@ static cr_dev *open_named(const char *entry, cr_text *why)
             return NULL;
         }
     }
-    if (which && (index = index_of_device(c, entry, which, why)) < 0)
+    if (c->shown.wraps)
+        return resolve_wrapped(c, entry, which, index, depth, why);
+    if (which && (*index = index_of_device(c, entry, which, why)) < 0)
         return NULL;
     if (!c->shown.device_count) {
         cr_text_add(why, "%s%s: it has 0 devices", why->length ? "; " : "", entry);
         return NULL;
     }
-    return open_device(c, index);
+    return c;
+}
+
+static cr_dev *open_named(const char *entry, cr_text *why)
+{
+    int index;
+    cr_candidate *c = resolve(entry, &index, 0, why);
+    return c ? open_device(c, index) : NULL;
 }
 
 /* The device of the highest rank among all that can be loaded; ranks below 0 are only taken when
@@ -275,11 +324,23 @@ cr_dev *cr_dev_find(const char *name)
     return dev;
 }
 
-/* "cpu", quietly: null if it is not there. */
+/* "cpu", quietly: null if it is not there. Behind wrappers where the default device is, so that what
+ * runs there is seen, too. */
 static cr_dev *find_cpu(void)
 {
+    const char *list = cr_env("CRESSET_BACKEND"), *why = NULL;
     cr_this_thread.quiet_errors++;
-    cr_dev *dev = cr_dev_find("cpu");
+    cr_dev *like = atomic_load(&default_dev);
+    if (!like && list && strchr(list, ':'))
+        like = cr_dev_default();
+    cr_dev *dev = NULL;
+    pthread_mutex_lock(&lock);
+    cr_candidate *cpu = cr_loader_find("cpu");
+    if (cpu && cpu->shown.device_count && !(dev = find_open(cpu, 0))) {
+        cr_candidate *stack = like ? cr_stack_like(like->candidate, cpu, &why) : NULL;
+        dev = open_device(stack ? stack : cpu, 0);
+    }
+    pthread_mutex_unlock(&lock);
     cr_this_thread.quiet_errors--;
     return dev;
 }

@@ -313,7 +313,10 @@ static int run_plan(cr_op_run *run, cr_plan_entry *e, cr_results *results)
             goto done;
         BIND(fresh[i]);
     }
-    cr_run r = {.struct_size = sizeof r, .values = bind, .numbers = run->numbers};
+    cr_run r = {.struct_size = sizeof r,
+                .values = bind,
+                .numbers = run->numbers,
+                .within = cr_this_thread.within};
     if (CR_UNLIKELY(e->workspace)) {
         if (!(workspace = cr_storage_new_locked(dev, e->workspace)))
             goto done;

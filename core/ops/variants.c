@@ -112,13 +112,17 @@ static int own_memory(const cr_op_run *run, cr_results *results)
 int cr_run_decomposed(cr_op_run *run, cr_results *results)
 {
     bool was = set_grad_disabled(true), autocast = cr_this_thread.autocast;
+    const char *within = cr_this_thread.within;
     cr_this_thread.autocast = false; /* the operation itself had its arguments cast */
+    if (!within)
+        cr_this_thread.within = run->op->functional->name;
     cr_scope_begin();
     int failed = run->op->functional->function(run->op->functional, run->args, results);
     if (!failed && !run->op->own_inplace)
         failed = own_memory(run, results);
     cr_end_keeping(results, failed);
     cr_this_thread.autocast = autocast;
+    cr_this_thread.within = within;
     set_grad_disabled(was);
     return failed;
 }

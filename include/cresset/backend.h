@@ -184,6 +184,10 @@ typedef struct cr_run {
     const cr_number *numbers; /* in node order */
     cr_binding workspace;
     uint64_t seed, offset; /* Philox4x32-10 key and counter, for operations that draw */
+    /* The operation that the core is saying with others, of which this run is a step
+     * ("layer_norm"): the outermost one. Null where the run is the operation itself. For figures
+     * only. Lives as long as the library. */
+    const char *within;
 } cr_run;
 
 typedef struct cr_device_info {
@@ -246,6 +250,19 @@ typedef struct cr_backend {
     cr_status (*plan)(cr_device *device, const cr_graph *graph, cr_plan_info *info, cr_plan **plan);
     cr_status (*run)(cr_plan *plan, const cr_run *run);
     void (*plan_free)(cr_plan *plan);
+
+    /* Both or neither: this is a wrapper, which has no devices of its own and stands before another
+     * backend: "trace:cpu" names the backend `cpu` as seen through the wrapper `trace`, and wrappers
+     * stack ("trace:chaos:vulkan:1"). wrap receives the table of the inner backend, which may be a
+     * wrapped one, and makes a table to use in its place, with the same number of devices. That
+     * table's devices, plans and buffers are the wrapper's to make, but for this: where its
+     * device_info passes on host_memory 1, its buffers are host addresses. The inner table stays
+     * valid until unwrap has returned, which is called once for each table that wrap made, after the
+     * last device is closed. A wrapper's own table needs nothing else but a name. Operations that
+     * the inner backend has no plan for run on "self:cpu", where the core would take `cpu`. */
+    cr_status (*wrap)(const struct cr_backend *self, const struct cr_backend *inner,
+                      const struct cr_backend **wrapped);
+    void (*unwrap)(const struct cr_backend *wrapped);
 } cr_backend;
 
 /* The one exported symbol. Returning null refuses the load, after host->fail said why. The table

@@ -12,8 +12,10 @@ extern "C" {
 
 /* Environment (ignored in set-uid programs):
  *   CRESSET_BACKEND       a list of preferences, "vulkan:1,onednn,cpu", an absolute path of a
- * shared object, or "auto" (the default): the device of the highest rank CRESSET_BACKEND_PATH
- * absolute folders, separated by ':', searched for libcresset_<name>.so before the installed one
+ *                         shared object, or "auto" (the default): the device of the highest rank.
+ *                         "trace:vulkan:1" is a backend seen through a wrapper (backend.h, wrap)
+ *   CRESSET_BACKEND_PATH  absolute folders, separated by ':', searched for libcresset_<name>.so
+ *                         before the installed one
  *   CRESSET_FALLBACK      "error": an operation that would leave its device is an error instead
  *   CRESSET_ONLY_PRIMITIVES  "1": backends are asked for primitives only, everything else is
  * decomposed */
@@ -24,6 +26,7 @@ typedef struct cr_backend_candidate {
     const char *version; /* null if refused */
     const char *refused; /* null, or one sentence that says why */
     int device_count;
+    bool wraps; /* no devices of its own: it stands before another, "trace:cpu" */
 } cr_backend_candidate;
 
 /* Looks for every backend (once), and gives the number of shared objects looked at; the i-th one.

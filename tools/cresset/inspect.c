@@ -40,6 +40,8 @@ static int run_backends(int argc, char **argv)
             continue;
         }
         printf("%s %s\n  %s\n", c->name, c->version, c->path);
+        if (c->wraps)
+            printf("  in front of another backend: %s:cpu\n", c->name);
         for (int d = 0; d < c->device_count; d++) {
             cr_device_info info;
             if (cr_backend_device_info(i, d, &info))

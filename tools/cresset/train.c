@@ -231,7 +231,7 @@ static const char *device_name(const char *device)
         const cr_backend_candidate *c = cr_backend_get(i);
         cr_device_info info;
         size_t length = strlen(c->name);
-        if (c->refused || strncmp(c->name, device, length) ||
+        if (c->refused || c->wraps || strncmp(c->name, device, length) ||
             (device[length] && device[length] != ':'))
             continue;
         int index = device[length] ? atoi(device + length + 1) : 0;

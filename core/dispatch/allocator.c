@@ -70,7 +70,8 @@ static cr_storage *out_of_memory(cr_dev *dev, size_t bytes, cr_status status)
     cr_memory_stats_result stats = dev->allocator.stats;
     const char *words = cr_backend_words();
     if (status != CR_OUT_OF_MEMORY && status != CR_OK) {
-        cr_fail("%s: allocating %zu bytes failed: %s", dev->name, bytes,
+        cr_fail("%s: allocating %zu bytes failed: %s%s", dev->name, bytes,
+                status == CR_DEVICE_LOST ? "the device is lost: " : "",
                 *words ? words : "no reason given");
         return NULL;
     }

@@ -351,6 +351,10 @@ cr_dev *cr_dev_host(void)
     if (CR_LIKELY(dev != NULL))
         return dev;
     dev = find_cpu();
+    if (dev && !cr_dev_is_host(dev))
+        return cr_fail("memory of the program cannot be shared: %s does not show that it uses host "
+                       "memory",
+                       dev->name);
     if (!dev && (dev = cr_dev_default()) && !cr_dev_is_host(dev))
         return cr_fail("memory of the program cannot be shared: the cpu backend is not there, and "
                        "%s does not use host memory",

@@ -38,8 +38,8 @@ static bool fill(cr_candidate *c, const char **why)
     }
     c->backend = made; /* stack_free gives it back from here on */
     cr_loader_check(c, made);
-    if (!c->reason && (made->device_count(made, &count) != CR_OK ||
-                       count != c->inner->shown.device_count)) {
+    if (!c->reason &&
+        (made->device_count(made, &count) != CR_OK || count != c->inner->shown.device_count)) {
         char *text = cr_thread_text();
         snprintf(text, CR_TEXT_SIZE, "it shows %d of the %d devices of %s", count,
                  c->inner->shown.device_count, c->inner->shown.name);

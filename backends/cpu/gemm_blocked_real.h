@@ -137,7 +137,8 @@ static void NAMED(tile_of)(int64_t rows, int64_t vectors, const NAMED(blocked) *
     switch (rows) {
         TILE(1)
         TILE(2)
-        TILE(3) TILE(4)
+        TILE(3)
+        TILE(4)
 #if defined __AVX2__
             TILE(5) TILE(6)
 #endif

@@ -24,6 +24,7 @@ static cr_status note_lost(cr_device *d, VkResult result, const char *what)
         length += n > 0 ? (size_t)n : 0;
     }
     d->lost = true;
+    d->hung = result == VK_TIMEOUT;
     snprintf(d->lost_words, sizeof d->lost_words,
              "%s stopped answering (%s: %s)%s%s. Tensors on it are gone; other backends go on "
              "working",
@@ -205,10 +206,23 @@ cr_status vk_device_open(int index, cr_device **device)
     return CR_OK;
 }
 
+/* Whether all that was sent has been done after all. */
+static bool is_idle(cr_device *d)
+{
+    uint64_t now;
+    return vkGetSemaphoreCounterValue(d->handle, d->recorder.timeline, &now) == VK_SUCCESS &&
+           now + 1 >= d->recorder.value;
+}
+
 void vk_device_close(cr_device *d)
 {
     if (!d)
         return;
+    if (d->hung && !is_idle(d)) {
+        vk_host->log(vk_host, 2, "vulkan: %s still hangs; what it may be using is left to it",
+                     d->profile->name);
+        return;
+    }
     if (d->handle) {
         if (!d->lost)
             vk_wait(d, d->recorder.open ? d->recorder.value : d->recorder.value - 1);

@@ -265,7 +265,7 @@ void vk_free(cr_device *d, cr_buffer *buffer)
             s = low;
         free(high);
     }
-    if (!s->block->used)
+    if (!s->block->used && !d->hung)
         free_block(d, s->block);
 }
 

@@ -321,6 +321,7 @@ struct cr_device {
     vk_matrix_choice matrix[2]; /* for f16 and bf16 */
     bool direct_products;       /* shaders/product_direct.comp suits it */
     bool lost;
+    bool hung; /* lost for want of an answer: it may still be at work on our memory */
     char lost_words[512];
     vk_memory memory;
     vk_constants constants;

@@ -1,11 +1,11 @@
 /* The vulkan backend through the library: memory that runs out, several threads, and a device that is lost. The program
  * has two of Vulkan's functions of its own, which the backend then calls and which fail when a test wants it. */
+#include "loader.h"
+
 #include <check.h>
 
 #include <cresset/cresset.h>
-#include <vulkan/vulkan.h>
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -14,34 +14,20 @@
 
 static atomic_int allocations_to_fail, submissions_to_lose;
 
-static void *of_the_loader(const char *name)
+INSTEAD VkResult vkAllocateMemory(VkDevice handle, const VkMemoryAllocateInfo *info,
+                                  const VkAllocationCallbacks *callbacks, VkDeviceMemory *memory)
 {
-    static void *loader;
-    if (!loader)
-        loader = dlopen("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL);
-    return loader ? dlsym(loader, name) : NULL;
-}
-
-__attribute__((visibility("default"))) VkResult vkAllocateMemory(
-    VkDevice device, const VkMemoryAllocateInfo *info, const VkAllocationCallbacks *callbacks,
-    VkDeviceMemory *memory)
-{
-    PFN_vkAllocateMemory real;
-    *(void **)&real = of_the_loader("vkAllocateMemory");
     if (atomic_load(&allocations_to_fail) > 0 && atomic_fetch_sub(&allocations_to_fail, 1) > 0)
         return VK_ERROR_OUT_OF_DEVICE_MEMORY;
-    return real(device, info, callbacks, memory);
+    return CALL_REAL(vkAllocateMemory, handle, info, callbacks, memory);
 }
 
-__attribute__((visibility("default"))) VkResult vkQueueSubmit(VkQueue queue, uint32_t count,
-                                                              const VkSubmitInfo *infos,
-                                                              VkFence fence)
+INSTEAD VkResult vkQueueSubmit(VkQueue queue, uint32_t count, const VkSubmitInfo *infos,
+                               VkFence fence)
 {
-    PFN_vkQueueSubmit real;
-    *(void **)&real = of_the_loader("vkQueueSubmit");
     if (atomic_load(&submissions_to_lose) > 0)
         return VK_ERROR_DEVICE_LOST;
-    return real(queue, count, infos, fence);
+    return CALL_REAL(vkQueueSubmit, queue, count, infos, fence);
 }
 
 static const char *device;
@@ -116,6 +102,44 @@ START_TEST(three_million_terms_are_all_counted)
         ck_assert_ptr_null(cr_error());
     }
     cr_empty_cache(device);
+}
+END_TEST
+
+/* ---- products of 16-bit floats ---- */
+
+/* The greatest difference from the cpu backend's, of a product and a convolution of small whole numbers, which are exact. */
+static double difference_from_cpu(cr_dtype dtype)
+{
+    double worst = 0;
+    CR_SCOPE {
+        cr_tensor *a = cr_sub_scalar(cr_randint(5, CR_INTS(3, 70, 150)), 2),
+                  *b = cr_sub_scalar(cr_randint(7, CR_INTS(3, 150, 90)), 3),
+                  *x = cr_sub_scalar(cr_randint(5, CR_INTS(2, 6, 13, 11)), 2),
+                  *w = cr_sub_scalar(cr_randint(5, CR_INTS(20, 6, 3, 3)), 2);
+        cr_tensor *of[2][2];
+        const char *devices[2] = {device, "cpu"};
+        for (int i = 0; i < 2; i++) {
+            cr_tensor *to[4], *from[4] = {a, b, x, w};
+            for (int k = 0; k < 4; k++)
+                to[k] = cr_to_dtype(cr_tensor_to(from[k], devices[i]), dtype);
+            of[i][0] = cr_matmul(to[0], to[1]);
+            of[i][1] = cr_f_conv2d(to[2], to[3], .padding = CR_INTS(1));
+        }
+        for (int k = 0; k < 2; k++) {
+            cr_tensor *d = cr_sub(cr_to_dtype(cr_tensor_to(of[0][k], "cpu"), CR_F64),
+                                  cr_to_dtype(of[1][k], CR_F64));
+            double most = cr_item(cr_amax(cr_abs(d)));
+            worst = most > worst ? most : worst;
+        }
+    }
+    ck_assert_msg(!cr_error(), "%s", cr_error());
+    return worst;
+}
+
+START_TEST(products_of_halves_are_the_cpus)
+{
+    ck_assert(difference_from_cpu(CR_F16) == 0);
+    ck_assert(difference_from_cpu(CR_BF16) == 0);
 }
 END_TEST
 
@@ -207,6 +231,7 @@ int main(void)
     tcase_add_test(tests, memory_that_runs_out_empties_the_cache_once);
     tcase_add_test(tests, memory_that_stays_out_is_an_error_with_sizes);
     tcase_add_test(tests, three_million_terms_are_all_counted);
+    tcase_add_test(tests, products_of_halves_are_the_cpus);
     tcase_add_test(tests, several_threads_share_a_device);
     tcase_add_test(tests, a_lost_device_is_an_error_and_others_go_on); /* the last: it stays lost */
     suite_add_tcase(suite, tests);

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# The other ways in which the backend computes, on some operations of each family: values by descriptors, a GPU's choice of
+# kernels and memory, and the tiles of cooperative matrices; with the validation layer silent.
+# shellcheck source=tests/vulkan/lib.sh
+. "$(dirname "$0")/lib.sh"
+watch
+export CRESSET_FALLBACK=error
+
+# pass VARIABLE=VALUE PATTERN…: the operations conform.
+pass() {
+    local setting=$1 pattern
+    shift
+    for pattern in "$@"; do
+        expect 0 env "$setting" "$cresset" conform --backend vulkan --op "$pattern"
+        silent
+        says out ", 0 failed on vulkan"
+    done
+}
+pass CRESSET_VULKAN_CHECKED=1 'b*mm' 'conv*d' 'native_*norm*' 'cumsum' 'gather' 'scatter*' 'sort' '*softmax*' '*pool2d*' 'add' 'nll*' '_fused*'
+pass CRESSET_VULKAN_AS_GPU=1 '*mm' 'conv*d' 'native_*norm*' '*softmax*' 'sum' 'argmax' 'cumsum' 'nll*'
+pass CRESSET_VULKAN_MATRIX=emulated '*mm'
+
+expect 0 env CRESSET_LOG=warning CRESSET_VULKAN_MATRIX=emulated:64 "$cresset" conform --backend vulkan --op mm
+says err "elements of a product are wrong; it does without them"
+finish

@@ -1,684 +1,300 @@
-/* A complete backend in one file, from the public header alone: host memory, and every primitive by simple loops. Copy it,
- * and replace loops with your device, one family at a time. Numbers travel as double or int64_t; an element's address is
- * found from its position by sizes and strides. */
+/* A complete backend from the public header alone: host memory, every primitive by simple loops.
+ * README.md builds it up: the number before a section, or ending a line, is the step it is of. */
 #include <cresset/backend.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+/* 1: tables. First, how a dtype's element e is read as a number, and a number x written as one. */
+/* clang-format off */
+#define TYPES(X) \
+    X(F64, double, real(e), x.f) X(F16, uint16_t, wide(e, 10), narrow(x.f, 10)) \
+    X(F32, float, real(e), x.f) X(BF16, uint16_t, wide(e, 7), narrow(x.f, 7)) \
+    X(I64, int64_t, whole(e), x.i) X(I32, int32_t, whole(e), x.i) X(I16, int16_t, whole(e), x.i) \
+    X(I8, int8_t, whole(e), x.i) X(U8, uint8_t, whole(e), x.i) X(B8, uint8_t, whole(e), x.f != 0)
+#define LOAD(D, T, read, write) if (dtype == CR_##D) { T e = ((const T *)p)[k]; return read; }
+#define STORE(D, T, read, write) if (dtype == CR_##D) ((T *)p)[k] = (T)(write);
+/* 2: elementwise operations, in floats and in integers and bool. a b c are the inputs and, after
+ * them, the numbers; u and w are a and b as unsigned, since integers wrap. */
+#define F(X, id) X(id, #id, id(a.f), 0)
+#define C(X, id, op) X(id, #id ".Tensor", a.f op b.f, a.i op b.i)
+#define B(X, id, bits) X(bit_##id, "bitwise_" #id ".Tensor", 0, bits)
+#define OPERATIONS(X) \
+    F(X, floor) F(X, ceil) F(X, trunc) F(X, sqrt) F(X, exp) F(X, exp2) F(X, expm1) F(X, log) \
+    F(X, log2) F(X, log10) F(X, log1p) F(X, sin) F(X, cos) F(X, tan) F(X, asin) F(X, acos) \
+    F(X, atan) F(X, sinh) F(X, cosh) F(X, tanh) F(X, asinh) F(X, acosh) F(X, atanh) F(X, erf) \
+    F(X, erfc) F(X, erfinv) F(X, lgamma) F(X, digamma) X(reciprocal, "reciprocal", 1 / a.f, 0) \
+    X(rsqrt, "rsqrt", 1 / sqrt(a.f), 0) X(sigmoid, "sigmoid", 1 / (1 + exp(-a.f)), 0) \
+    X(pow, "pow.Tensor_Tensor", pow(a.f, b.f), ipower(a.i, b.i)) X(copy, "copy", a.f, a.i) \
+    X(sign, "sign", (a.f > 0) - (a.f < 0), (a.i > 0) - (a.i < 0)) X(neg, "neg", -a.f, 0 - u) \
+    B(X, right_shift, a.i >> (w > 63 ? 63 : w)) X(abs, "abs", fabs(a.f), a.i < 0 ? 0 - u : u) \
+    X(where, "where.self", a.f ? b.f : c.f, u ? b.i : c.i) X(round, "round", nearbyint(a.f), 0) \
+    X(div, "div.Tensor", a.f / b.f, 0) X(mul, "mul.Tensor", a.f * b.f, u * w) \
+    X(add, "add.Tensor", a.f + c.f * b.f, u + (uint64_t)c.i * w) \
+    X(sub, "sub.Tensor", a.f - c.f * b.f, u - (uint64_t)c.i * w) \
+    X(div_mode, "div.Tensor_mode", p->mode == 't' ? trunc(a.f / b.f) : b.f == 0 ? a.f / b.f \
+        : nearbyint((a.f - modulo(a.f, b.f)) / b.f), iquotient(a.i, b.i, p->mode)) \
+    X(fmod, "fmod.Tensor", fmod(a.f, b.f), b.i ? u - iquotient(a.i, b.i, 't') * w : 0) \
+    X(modulo, "remainder.Tensor", modulo(a.f, b.f), b.i ? u - iquotient(a.i, b.i, 'f') * w : 0) \
+    X(maximum, "maximum", isnan(a.f) || a.f > b.f ? a.f : b.f, a.i > b.i ? a.i : b.i) \
+    X(minimum, "minimum", isnan(a.f) || a.f < b.f ? a.f : b.f, a.i < b.i ? a.i : b.i) \
+    X(atan2, "atan2", atan2(a.f, b.f), 0) X(copysign, "copysign.Tensor", copysign(a.f, b.f), 0) \
+    X(next, "nextafter", p->dtype[0] == CR_F64 ? nextafter(a.f, b.f) : nextafterf(a.f, b.f), 0) \
+    X(lse, "logaddexp", fmax(a.f, b.f) + (a.f == b.f ? log(2) : log1p(exp(-fabs(a.f - b.f)))), 0) \
+    C(X, eq, ==) C(X, ne, !=) C(X, lt, <) C(X, le, <=) C(X, gt, >) C(X, ge, >=) \
+    X(and, "logical_and", a.f && b.f, u && w) X(or, "logical_or", a.f || b.f, u || w) \
+    X(xor, "logical_xor", !a.f != !b.f, !u != !w) X(not, "logical_not", !a.f, !u) \
+    B(X, and, u & w) B(X, or, u | w) B(X, xor, u ^ w) B(X, left_shift, w > 63 ? 0 : u << w) \
+    X(bit_not, "bitwise_not", 0, p->dtype[0] == CR_B8 ? !u : ~u) \
+    X(fill, "fill.Scalar", a.f, p->dtype[0] == CR_B8 ? a.f != 0 : a.i) \
+    X(random_bits, "random_bits", 0, philox(p)) /* 6 */ \
+    X(arange, "arange.start_step", a.f + (double)p->k * c.f, a.i + p->k * c.i)
+#define OP(id, name, f, i) OP_##id,
+#define CASE(id, name, f, i) case OP_##id: return p->floats ? real(f) : whole((int64_t)(i));
+#define FIND_OPERATION(id, name, f, i) FIND(name, elementwise, OP_##id, 0)
+/* 1: kernels of their own: what they fold with; 'i'ndex or 's'can instead of a folded value. */
+#define KERNELS(X) \
+    X("sum.dim_IntList", fold, OP_add, 0) X("prod.dim_int", fold, OP_mul, 0) /* 3 */ \
+    X("amax", fold, OP_maximum, 0) X("amin", fold, OP_minimum, 0) /* 3 */ \
+    X("any.dims", fold, OP_or, 0) X("all.dims", fold, OP_and, 0) /* 3 */ \
+    X("argmax", fold, OP_maximum, 'i') X("argmin", fold, OP_minimum, 'i') /* 3 */ \
+    X("cumsum", fold, OP_add, 's') X("cumprod", fold, OP_mul, 's') /* 3 */ \
+    X("cummax", fold, OP_maximum, 's') X("cummin", fold, OP_minimum, 's') /* 3 */ \
+    X("logcumsumexp", fold, OP_lse, 's') /* 3 */ \
+    X("gather", move, 0, 0) X("scatter.src", move, 0, 0) /* 4 */ \
+    X("scatter_reduce.two", move, 0, 0) /* 4 */ \
+    X("sort.stable", sort, 0, 0) /* 5 */ \
+    X("bmm", bmm, 0, 0)
+#define FIND(o, k, b, f) if (!strcmp(op, o)) return p->kernel = k, p->by = b, p->form = f, true;
+/* clang-format on */
 
 static const cr_host *host;
-
-/* ---- elements ---- */
-
-typedef struct number {
-    double f;
-    int64_t i;
-} number;
-
-static bool is_float(int dtype)
-{
-    return dtype <= CR_BF16;
+/* 1: elements. Whatever its dtype, one is read as a cr_number: both a double and an int64_t. */
+static cr_number whole(int64_t i) { return (cr_number){(double)i, i}; }
+static cr_number real(double f) {
+    return (cr_number){f, !(f >= -9.2e18) ? INT64_MIN : f >= 9.2e18 ? INT64_MAX : (int64_t)f};
 }
-static float half(uint16_t h)
-{
-    float f = (h >> 10 & 31) == 31 ? (h & 1023 ? NAN : INFINITY)
-                                   : ldexpf((float)((h & 1023) | ((h >> 10 & 31) ? 1024 : 0)),
-                                            ((h >> 10 & 31) ? (h >> 10 & 31) : 1) - 25);
-    return h & 0x8000 ? -f : f;
+static cr_number wide(int h, int m) { /* floats of 16 bits, m of them the fraction */
+    int bias = m == 10 ? 15 : 127, e = h >> m & (2 * bias + 1), low = h & ((1 << m) - 1);
+    double v = ldexp(e ? low + (1 << m) : low, (e ? e : 1) - bias - m);
+    if (e > 2 * bias) v = low ? NAN : INFINITY;
+    return real(h & 0x8000 ? -v : v);
 }
-static uint16_t to_half(double v) /* to nearest, ties to even */
-{
-    uint16_t s = signbit(v) ? 0x8000 : 0;
-    double a = fabs(v);
-    if (isnan(v))
-        return 0x7e00;
-    if (a >= 65520)
-        return s | 0x7c00;
-    int e = a > 0 ? ilogb(a) : -15;
-    if (e < -14)
-        e = -14;
-    uint32_t m = (uint32_t)nearbyint(ldexp(a, 10 - e)); /* 1024…2048 when normal */
-    return (uint16_t)(s | (m < 1024 ? m : (uint32_t)(e + 14) * 1024 + m));
+static int narrow(double v, int m) {
+    int bias = m == 10 ? 15 : 127, e = (int)fmax(1 - bias, ilogb(v)), inf = (2 * bias + 1) << m;
+    if (isnan(v)) return inf | 1 << (m - 1);
+    int bits = e > bias ? inf : ((e + bias - 1) << m) + (int)nearbyint(ldexp(fabs(v), m - e));
+    return (signbit(v) ? 0x8000 : 0) | (bits < inf ? bits : inf);
 }
-static uint16_t to_bf16(float v)
-{
-    uint32_t u;
-    memcpy(&u, &v, 4);
-    return isnan(v) ? 0x7fc0 : (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
-}
-static number load(const void *p, int dtype, int64_t k)
-{
-    number n = {0, 0};
-    switch (dtype) {
-    case CR_F64: n.f = ((const double *)p)[k]; break;
-    case CR_F32: n.f = ((const float *)p)[k]; break;
-    case CR_F16: n.f = half(((const uint16_t *)p)[k]); break;
-    case CR_BF16: {
-        uint32_t u = (uint32_t)((const uint16_t *)p)[k] << 16;
-        float f;
-        memcpy(&f, &u, 4);
-        n.f = f;
-        break;
-    }
-    case CR_I64: n.i = ((const int64_t *)p)[k]; break;
-    case CR_I32: n.i = ((const int32_t *)p)[k]; break;
-    case CR_I16: n.i = ((const int16_t *)p)[k]; break;
-    case CR_I8: n.i = (int64_t)((const int8_t *)p)[k]; break;
-    default: n.i = ((const uint8_t *)p)[k];
-    }
-    if (is_float(dtype))
-        n.i = !(n.f >= -9.2e18) ? INT64_MIN : n.f >= 9.2e18 ? INT64_MAX : (int64_t)n.f;
-    else
-        n.f = (double)n.i;
-    return n;
-}
-static void store(void *p, int dtype, int64_t k, number n)
-{
-    switch (dtype) {
-    case CR_F64: ((double *)p)[k] = n.f; break;
-    case CR_F32: ((float *)p)[k] = (float)n.f; break;
-    case CR_F16: ((uint16_t *)p)[k] = to_half(n.f); break;
-    case CR_BF16: ((uint16_t *)p)[k] = to_bf16((float)n.f); break;
-    case CR_I64: ((int64_t *)p)[k] = n.i; break;
-    case CR_I32: ((int32_t *)p)[k] = (int32_t)n.i; break;
-    case CR_I16: ((int16_t *)p)[k] = (int16_t)n.i; break;
-    case CR_I8: ((int8_t *)p)[k] = (int8_t)n.i; break;
-    case CR_U8: ((uint8_t *)p)[k] = (uint8_t)n.i; break;
-    default: ((uint8_t *)p)[k] = n.f != 0 || n.i != 0;
-    }
-}
-static int64_t numel(const cr_meta *m)
-{
-    int64_t n = 1;
-    for (int d = 0; d < m->rank; d++)
-        n *= m->size[d];
-    return n;
-}
-/* Where element k (counted row-major over sizes of `by`) lies in m; dimension `skip` counts 0. */
-static int64_t at(const cr_meta *m, const cr_meta *by, int64_t k, int skip)
-{
-    int64_t o = 0;
-    for (int d = by->rank - 1; d >= 0; d--) {
-        if (d != skip)
-            o += k % by->size[d] * m->stride[d];
-        k /= by->size[d];
-    }
-    return o;
-}
-
-/* ---- plans ---- */
-
-typedef void (*kernel)(cr_plan *, const cr_run *);
+static cr_number load(const void *p, int dtype, int64_t k) { TYPES(LOAD) return whole(0); }
+static void store(void *p, int dtype, int64_t k, cr_number x) { TYPES(STORE) }
+/* 1: plans. All have one form: at each place of `outer` the kernel meets a lane, which is `inner`:
+ * what a reduction reduces, or a scan runs along; of an elementwise operation, one element. */
 struct cr_plan {
-    kernel run;
-    int nin, nout, op, dim;
-    bool descending, sum_all;
-    uint8_t reduced[CR_MAX_RANK];
-    char mode;
-    bool failed;
-    int alpha;
-    cr_meta m[8];
+    cr_status (*kernel)(cr_plan *);
+    int by, form, mode, nin, nout, nnumbers, all, rank, dim, floats, dtype[4]; /* see KERNELS */
+    int64_t size[CR_MAX_RANK], outer[CR_MAX_RANK], inner[CR_MAX_RANK], numel, lanes, n;
+    int64_t stride[4][CR_MAX_RANK]; /* of every value: inputs, then outputs */
+    const cr_run *r; /* of the run, and of the k-th lane: where it begins in each value */
+    void *data[4];
+    int64_t at[4], k;
 };
-#define PTR(i)  ((void *)((char *)r->values[i].buffer + r->values[i].offset))
-#define NUM(f_) ((number){(f_), 0})
+static int64_t place(const cr_plan *p, int i, const int64_t *size, int64_t k) { /* of the k-th */
+    int64_t offset = 0;
+    for (int d = p->rank - 1; d >= 0; k /= size[d--]) offset += k % size[d] * p->stride[i][d];
+    return offset;
+}
+static cr_number get(const cr_plan *p, int i, int64_t j) { /* the j-th of value i's lane */
+    return load(p->data[i], p->dtype[i], p->at[i] + j * p->stride[i][p->dim]);
+}
+static cr_status put(const cr_plan *p, int i, int64_t j, cr_number x) {
+    return store(p->data[i], p->dtype[i], p->at[i] + j * p->stride[i][p->dim], x), CR_OK;
+}
+static cr_status bmm(cr_plan *p) { /* lanes: a row of one matrix and a column of the other */
+    cr_number x = whole(0);
+    for (int64_t j = 0; j < p->n; j++) {
+        cr_number a = get(p, 0, j), b = get(p, 1, j);
+        x.f += a.f * b.f, x.i = (int64_t)((uint64_t)x.i + (uint64_t)a.i * (uint64_t)b.i);
+    }
+    return put(p, 2, 0, x);
+}
+/* 6: random bits */
+static uint64_t philox(const cr_plan *p) {
+    uint64_t word = (uint64_t)p->k * (p->dtype[0] == CR_I64 ? 2 : 1), key = p->r->seed;
+    uint64_t block = p->r->offset + word / 4;
+    uint32_t low = (uint32_t)key, high = key >> 32, c[5] = {(uint32_t)block, block >> 32};
+    for (int round = 0; round < 10; round++, low += 0x9E3779B9u, high += 0xBB67AE85u) {
+        uint64_t a = (uint64_t)0xD2511F53u * c[0], b = (uint64_t)0xCD9E8D57u * c[2];
+        c[0] = (uint32_t)(b >> 32) ^ c[1] ^ low, c[2] = (uint32_t)(a >> 32) ^ c[3] ^ high;
+        c[1] = (uint32_t)b, c[3] = (uint32_t)a;
+    }
+    return c[word % 4] | (uint64_t)c[word % 4 + 1] << 32;
+}
 
-static const char *const unary[] = {
-    "abs",    "neg",        "sign",    "floor",       "ceil",        "trunc", "round", "sqrt",
-    "rsqrt",  "reciprocal", "exp",     "exp2",        "expm1",       "log",   "log2",  "log10",
-    "log1p",  "sin",        "cos",     "tan",         "asin",        "acos",  "atan",  "sinh",
-    "cosh",   "tanh",       "asinh",   "acosh",       "atanh",       "erf",   "erfc",  "erfinv",
-    "lgamma", "digamma",    "sigmoid", "bitwise_not", "logical_not", "copy",  NULL};
-static double erfinv(double y)
-{
-    if (fabs(y) >= 1)
-        return fabs(y) == 1 ? copysign(INFINITY, y) : NAN;
-    double w = -log1p(-y * y),
-           x = copysign(
-               sqrt(sqrt((4.33 + w * -0.5) * (4.33 + w * -0.5) + w / 0.147) - (4.33 - w * 0.5)), y);
-    for (int k = 0; k < 4; k++)
-        x -= (erf(x) - y) / (1.1283791670955126 * exp(-x * x));
+/* 2: elementwise operations, casts, copies, fill and iota */
+static double erfinv(double y) { /* Newton's steps; they come closer from one side */
+    double x = fabs(y) < 1 ? 0 : fabs(y) == 1 ? y * INFINITY : NAN;
+    for (int k = 0; k < 60 && fabs(y) < 1; k++) x += (y - erf(x)) / 1.1283791670955126 * exp(x * x);
     return x;
 }
-static double digamma(double x)
-{
-    if (x <= 0 && floor(x) == x)
-        return x == 0 ? copysign(INFINITY, -x) : NAN;
-    if (x < 0)
-        return digamma(1 - x) - 3.14159265358979323846 / tan(3.14159265358979323846 * x);
-    double s = 0;
-    for (; x < 10; x++)
-        s -= 1 / x;
-    double z = 1 / (x * x);
-    return s + log(x) - 0.5 / x -
-           z * (1 / 12. - z * (1 / 120. - z * (1 / 252. - z * (1 / 240. - z * (1 / 132.)))));
+static double digamma(double x) {
+    double s = 0, pi = 3.14159265358979323846;
+    if (x <= 0 && floor(x) == x) return x == 0 ? copysign(INFINITY, -x) : NAN;
+    if (x < 0) return digamma(1 - x) - pi / tan(pi * x);
+    for (; x < 10; x++) s -= 1 / x;
+    double z = 1 / (x * x), t = 1. / 252 - z * (1. / 240 - z / 132);
+    return s + log(x) - 0.5 / x - z * (1. / 12 - z * (1. / 120 - z * t));
 }
-static void run_unary(cr_plan *p, const cr_run *r)
-{
-    const cr_meta *a = &p->m[0], *y = &p->m[1];
-    for (int64_t k = 0, n = numel(y); k < n; k++) {
-        number x = load(PTR(0), a->dtype, at(a, y, k, -1));
-        bool f = is_float(a->dtype);
-        double v = x.f;
-        switch (p->op) {
-        case 0: x = (number){fabs(v), x.i < 0 ? (int64_t)(0 - (uint64_t)x.i) : x.i}; break;
-        case 1: x = (number){-v, (int64_t)(0 - (uint64_t)x.i)}; break;
-        case 2: x = (number){(v > 0) - (v < 0), (x.i > 0) - (x.i < 0)}; break;
-        case 3: x.f = floor(v); break;
-        case 4: x.f = ceil(v); break;
-        case 5: x.f = trunc(v); break;
-        case 6: x.f = nearbyint(v); break;
-        case 7: x.f = sqrt(v); break;
-        case 8: x.f = 1 / sqrt(v); break;
-        case 9: x.f = 1 / v; break;
-        case 10: x.f = exp(v); break;
-        case 11: x.f = exp2(v); break;
-        case 12: x.f = expm1(v); break;
-        case 13: x.f = log(v); break;
-        case 14: x.f = log2(v); break;
-        case 15: x.f = log10(v); break;
-        case 16: x.f = log1p(v); break;
-        case 17: x.f = sin(v); break;
-        case 18: x.f = cos(v); break;
-        case 19: x.f = tan(v); break;
-        case 20: x.f = asin(v); break;
-        case 21: x.f = acos(v); break;
-        case 22: x.f = atan(v); break;
-        case 23: x.f = sinh(v); break;
-        case 24: x.f = cosh(v); break;
-        case 25: x.f = tanh(v); break;
-        case 26: x.f = asinh(v); break;
-        case 27: x.f = acosh(v); break;
-        case 28: x.f = atanh(v); break;
-        case 29: x.f = erf(v); break;
-        case 30: x.f = erfc(v); break;
-        case 31: x.f = erfinv(v); break;
-        case 32: x.f = lgamma(v); break;
-        case 33: x.f = digamma(v); break;
-        case 34: x.f = 1 / (1 + exp(-v)); break;
-        case 35:
-            x.i = a->dtype == CR_B8 ? !x.i : ~x.i;
-            x.f = 0;
-            break;
-        case 36: x = NUM(f ? v == 0 : x.i == 0); break;
-        default:
-            if (y->dtype == CR_B8 && f)
-                x = NUM(v != 0);
-            else if (y->dtype == CR_B8)
-                x.f = 0;
-        }
-        if (y->dtype == CR_B8 && p->op == 35)
-            x.f = (double)x.i;
-        store(PTR(1), y->dtype, at(y, y, k, -1), x);
-    }
+static double modulo(double a, double b) {
+    double r = fmod(a, b);
+    return r != 0 && (r < 0) != (b < 0) ? r + b : r;
 }
-
-static const char *const binary[] = {"add.Tensor",
-                                     "sub.Tensor",
-                                     "mul.Tensor",
-                                     "div.Tensor",
-                                     "maximum",
-                                     "minimum",
-                                     "atan2",
-                                     "pow.Tensor_Tensor",
-                                     "fmod.Tensor",
-                                     "remainder.Tensor",
-                                     "div.Tensor_mode",
-                                     "eq.Tensor",
-                                     "ne.Tensor",
-                                     "lt.Tensor",
-                                     "le.Tensor",
-                                     "gt.Tensor",
-                                     "ge.Tensor",
-                                     "logical_and",
-                                     "logical_or",
-                                     "logical_xor",
-                                     "bitwise_and.Tensor",
-                                     "bitwise_or.Tensor",
-                                     "bitwise_xor.Tensor",
-                                     "bitwise_left_shift.Tensor",
-                                     "bitwise_right_shift.Tensor",
-                                     "copysign.Tensor",
-                                     "nextafter",
-                                     NULL};
-static int64_t floor_div(int64_t a, int64_t b)
-{
-    if (b == -1)
-        return (int64_t)(0 - (uint64_t)a);
-    return b ? a / b - (a % b != 0 && (a % b < 0) != (b < 0)) : 0;
+static uint64_t iquotient(int64_t a, int64_t b, int mode) { /* 't'runc or 'f'loor */
+    if (b == -1 || !b) return b ? 0 - (uint64_t)a : 0;
+    return (uint64_t)(a / b - (mode == 'f' && a % b != 0 && (a % b < 0) != (b < 0)));
 }
-static number combine(int op, number a, number b, bool f, char mode, number alpha, int dtype)
-{
-    number x = {0, 0};
+static uint64_t ipower(int64_t a, int64_t b) {
+    uint64_t z = 1, u = (uint64_t)a;
+    if (b < 0) return a == 1 || (a == -1 && !(b & 1)) ? 1 : a == -1 ? UINT64_MAX : 0;
+    for (; b; b >>= 1, u *= u) z *= b & 1 ? u : 1;
+    return z;
+}
+enum { OPERATIONS(OP) };
+static cr_number combine(const cr_plan *p, int op, cr_number a, cr_number b, cr_number c) {
     uint64_t u = (uint64_t)a.i, w = (uint64_t)b.i;
-    double q;
-    switch (op) {
-    case 0: x = (number){a.f + alpha.f * b.f, (int64_t)(u + (uint64_t)alpha.i * w)}; break;
-    case 1: x = (number){a.f - alpha.f * b.f, (int64_t)(u - (uint64_t)alpha.i * w)}; break;
-    case 2: x = (number){a.f * b.f, (int64_t)(u * w)}; break;
-    case 3: x.f = a.f / b.f; break;
-    case 4:
-        x = (number){isnan(a.f) || isnan(b.f) ? NAN : a.f > b.f ? a.f : b.f, a.i > b.i ? a.i : b.i};
-        break;
-    case 5:
-        x = (number){isnan(a.f) || isnan(b.f) ? NAN : a.f < b.f ? a.f : b.f, a.i < b.i ? a.i : b.i};
-        break;
-    case 6: x.f = atan2(a.f, b.f); break;
-    case 7:
-        if (f)
-            x.f = pow(a.f, b.f);
-        else if (b.i < 0)
-            x.i = a.i == 1 ? 1 : a.i == -1 ? (b.i & 1 ? -1 : 1) : 0;
-        else {
-            uint64_t z = 1;
-            for (; w; w >>= 1, u *= u)
-                if (w & 1)
-                    z *= u;
-            x.i = (int64_t)z;
+    switch (op) { OPERATIONS(CASE) default : return a; }
+}
+static cr_status elementwise(cr_plan *p) {
+    cr_number v[6];
+    for (int i = 0; i < p->nin; i++) v[i] = get(p, i, 0);
+    for (int i = 0; i < p->nnumbers; i++) v[p->nin + i] = p->r->numbers[i];
+    return put(p, p->nin, 0, combine(p, p->by, v[0], v[1], v[2]));
+}
+/* 3: reductions and scans */
+static bool beats(const cr_plan *p, cr_number a, cr_number b, bool largest) { /* NaN beats all */
+    if (!p->floats) return largest ? a.i > b.i : a.i < b.i;
+    return isnan(a.f) ? !isnan(b.f) : largest ? a.f > b.f : a.f < b.f;
+}
+static cr_status fold(cr_plan *p) {
+    cr_number x = whole(p->by == OP_mul || p->by == OP_and), at = x;
+    bool max = p->by == OP_maximum, picks = max || p->by == OP_minimum, scans = p->form == 's';
+    for (int64_t j = 0; j < p->n; j++) {
+        cr_number v = load(p->data[0], p->dtype[0], p->at[0] + place(p, 0, p->inner, j));
+        bool better = !j || (scans ? !beats(p, x, v, max) : beats(p, v, x, max));
+        if (better) at = whole(j);
+        if (better || !picks) x = j && !picks ? combine(p, p->by, x, v, whole(1)) : v;
+        if (scans) put(p, p->nout, j, at), put(p, 1, j, x);
+    }
+    return scans ? CR_OK : put(p, 1, 0, p->form == 'i' ? at : x);
+}
+/* 4: gather and scatter */
+static int reduces_by(const char *name) { /* "sum", "prod", "amax" or "amin" */
+    return *name == 's' ? OP_add : *name == 'p' ? OP_mul : name[2] == 'a' ? OP_maximum : OP_minimum;
+}
+static cr_status move(cr_plan *p) { /* inputs: self, index and, to scatter, src */
+    bool gathers = p->nin == 2;
+    for (int64_t j = 0, size = p->size[p->dim]; j < p->n; j++) {
+        int64_t i = get(p, 1, j).i;
+        if (i < 0 || i >= size)
+            return host->fail(host, CR_INVALID, "index %lld is out of bounds", (long long)i);
+        cr_number v = gathers ? get(p, 0, i) : get(p, 2, j);
+        if (p->by) v = combine(p, p->by, get(p, 3, i), v, whole(1));
+        put(p, p->nin, gathers ? j : i, v);
+    }
+    return CR_OK;
+}
+/* 5: sort, by insertion */
+static cr_status sort(cr_plan *p) {
+    for (int64_t j = 0, i; j < p->n; j++) {
+        cr_number v = get(p, 0, i = j);
+        for (cr_number w; i > 0; i--, put(p, 1, i + 1, w), put(p, 2, i + 1, get(p, 2, i))) {
+            w = get(p, 1, i - 1);
+            if (p->mode == 'd' ? !beats(p, v, w, true) : !beats(p, w, v, true)) break;
         }
-        break;
-    case 8: x = (number){fmod(a.f, b.f), b.i && b.i != -1 ? a.i % b.i : 0}; break;
-    case 9:
-        q = fmod(a.f, b.f);
-        x = (number){q != 0 && (q < 0) != (b.f < 0) ? q + b.f : q,
-                     b.i ? a.i - (int64_t)((uint64_t)floor_div(a.i, b.i) * w) : 0};
-        break;
-    case 10:
-        if (f) {
-            q = fmod(a.f, b.f);
-            x.f = mode == 't' ? trunc(a.f / b.f)
-                  : b.f == 0  ? a.f / b.f
-                              : floor((a.f - q) / b.f + 0.5) - (q != 0 && (q < 0) != (b.f < 0));
-        } else
-            x.i = mode == 'f' ? floor_div(a.i, b.i)
-                  : b.i == -1 ? (int64_t)(0 - u)
-                  : b.i       ? a.i / b.i
-                              : 0;
-        break;
-    case 11: x = NUM(f ? a.f == b.f : a.i == b.i); break;
-    case 12: x = NUM(f ? a.f != b.f : a.i != b.i); break;
-    case 13: x = NUM(f ? a.f < b.f : a.i < b.i); break;
-    case 14: x = NUM(f ? a.f <= b.f : a.i <= b.i); break;
-    case 15: x = NUM(f ? a.f > b.f : a.i > b.i); break;
-    case 16: x = NUM(f ? a.f >= b.f : a.i >= b.i); break;
-    case 17: x = NUM(a.f != 0 && b.f != 0); break;
-    case 18: x = NUM(a.f != 0 || b.f != 0); break;
-    case 19: x = NUM((a.f != 0) != (b.f != 0)); break;
-    case 20: x.i = a.i & b.i; break;
-    case 21: x.i = a.i | b.i; break;
-    case 22: x.i = a.i ^ b.i; break;
-    case 23: x.i = b.i < 0 || b.i > 63 ? 0 : (int64_t)(u << w); break;
-    case 24: x.i = a.i >> (b.i < 0 || b.i > 63 ? 63 : b.i); break;
-    case 25: x.f = copysign(a.f, b.f); break;
-    default:
-        x.f = dtype == CR_F64 ? nextafter(a.f, b.f) : (double)nextafterf((float)a.f, (float)b.f);
+        put(p, 1, i, v), put(p, 2, i, whole(j));
     }
-    return x;
+    return CR_OK;
 }
-static void run_binary(cr_plan *p, const cr_run *r)
-{
-    const cr_meta *a = &p->m[0], *b = &p->m[1], *y = &p->m[2];
-    number alpha = {1, 1};
-    if (p->alpha)
-        alpha = (number){r->numbers[0].f, r->numbers[0].i};
-    for (int64_t k = 0, n = numel(y); k < n; k++)
-        store(PTR(2), y->dtype, at(y, y, k, -1),
-              combine(p->op, load(PTR(0), a->dtype, at(a, y, k, -1)),
-                      load(PTR(1), b->dtype, at(b, y, k, -1)), is_float(a->dtype), p->mode, alpha,
-                      a->dtype));
+/* 1: planning and running */
+static bool find(cr_plan *p, const char *op) {
+    OPERATIONS(FIND_OPERATION) /* 2 */
+    KERNELS(FIND)
+    return false;
 }
-static void run_where(cr_plan *p, const cr_run *r)
-{
-    const cr_meta *y = &p->m[3];
-    for (int64_t k = 0, n = numel(y); k < n; k++) {
-        int pick = load(PTR(0), CR_B8, at(&p->m[0], y, k, -1)).i ? 1 : 2;
-        store(PTR(3), y->dtype, at(y, y, k, -1),
-              load(PTR(pick), y->dtype, at(&p->m[pick], y, k, -1)));
-    }
-}
-static void run_fill(cr_plan *p, const cr_run *r) /* fill.Scalar, arange.start_step */
-{
-    const cr_meta *y = &p->m[0];
-    for (int64_t k = 0, n = numel(y); k < n; k++) {
-        number x = {r->numbers[0].f, r->numbers[0].i};
-        if (p->op) {
-            const cr_number *step = &r->numbers[p->alpha];
-            x.f += (double)k * step->f;
-            x.i += k * step->i;
-        }
-        store(PTR(0), y->dtype, at(y, y, k, -1), x);
-    }
-}
-
-/* ---- reductions and scans: one output position at a time, over a list of input positions ---- */
-
-static const char *const reduces[] = {
-    "sum.dim_IntList", "prod.dim_int", "amax",     "amin", "argmax",
-    "argmin",          "any.dims",     "all.dims", NULL};
-static bool beats(number a, number best, bool f, bool largest)
-{
-    if (f && isnan(best.f))
-        return false;
-    if (f && isnan(a.f))
-        return true;
-    return f ? (largest ? a.f > best.f : a.f < best.f) : (largest ? a.i > best.i : a.i < best.i);
-}
-static void run_reduce(cr_plan *p, const cr_run *r)
-{
-    cr_meta a = p->m[0], kept = a, inner = a;
-    const cr_meta *y = &p->m[1];
-    int64_t ystride[CR_MAX_RANK];
-    for (int d = 0, e = 0; d < a.rank; d++) {
-        if (p->reduced[d])
-            kept.size[d] = 1;
-        else
-            inner.size[d] = 1;
-        ystride[d] = p->reduced[d] ? (e += p->sum_all, 0) : y->stride[e++];
-    }
-    bool f = is_float(a.dtype);
-    for (int64_t k = 0, n = numel(&kept), m = numel(&inner); k < n; k++) {
-        number x = {p->op == 1 || p->op == 7, p->op == 1 || p->op == 7};
-        int64_t index = 0, base = at(&a, &kept, k, -1), to = 0;
-        double lost = 0; /* Kahan */
-        for (int64_t j = 0; j < m; j++) {
-            number v = load(PTR(0), a.dtype, base + at(&a, &inner, j, -1));
-            if (p->op == 0) {
-                double t = v.f - lost, s = x.f + t;
-                lost = isfinite(s) ? (s - x.f) - t : 0;
-                x.f = s;
-                x.i = (int64_t)((uint64_t)x.i + (uint64_t)v.i);
-            } else if (p->op == 1)
-                x = (number){x.f * v.f, (int64_t)((uint64_t)x.i * (uint64_t)v.i)};
-            else if (p->op < 6) {
-                if (!j || beats(v, x, f, !(p->op & 1)))
-                    x = v, index = j;
-            } else
-                x.f = x.i = p->op == 6 ? x.i || v.i : x.i && v.i;
-        }
-        int64_t kk = k;
-        for (int d = a.rank - 1; d >= 0; d--) {
-            to += kk % kept.size[d] * ystride[d];
-            kk /= kept.size[d];
-        }
-        store(PTR(1), y->dtype, to, p->op == 4 || p->op == 5 ? (number){0, index} : x);
-    }
-}
-static const char *const scans[] = {"cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", NULL};
-static void run_scan(cr_plan *p, const cr_run *r)
-{
-    const cr_meta *a = &p->m[0], *y = &p->m[1];
-    cr_meta lanes = *a;
-    int64_t n = a->rank ? a->size[p->dim] : 1, step = a->rank ? a->stride[p->dim] : 0,
-            out = a->rank ? y->stride[p->dim] : 0;
-    if (a->rank)
-        lanes.size[p->dim] = 1;
-    for (int64_t k = 0, m = n ? numel(&lanes) : 0; k < m; k++) {
-        number x = {0, 0};
-        int64_t index = 0;
-        for (int64_t j = 0; j < n; j++) {
-            number v = load(PTR(0), a->dtype, at(a, &lanes, k, -1) + j * step);
-            if (!j)
-                x = v;
-            else if (p->op == 0)
-                x = (number){x.f + v.f, (int64_t)((uint64_t)x.i + (uint64_t)v.i)};
-            else if (p->op == 1)
-                x = (number){x.f * v.f, (int64_t)((uint64_t)x.i * (uint64_t)v.i)};
-            else if (p->op == 4) {
-                double hi = fmax(x.f, v.f), lo = fmin(x.f, v.f);
-                x.f = isnan(x.f) || isnan(v.f) ? NAN : isinf(hi) ? hi : hi + log1p(exp(lo - hi));
-            } else if (!beats(x, v, is_float(a->dtype), p->op == 2))
-                x = v, index = j;
-            store(PTR(1), y->dtype, at(y, &lanes, k, -1) + j * out, x);
-            if (p->nout == 2)
-                store(PTR(2), CR_I64,
-                      at(&p->m[2], &lanes, k, -1) + j * (a->rank ? p->m[2].stride[p->dim] : 0),
-                      (number){0, index});
-        }
-    }
-}
-
-/* ---- products, gathering, scattering, sorting, bits ---- */
-
-static void run_bmm(cr_plan *p, const cr_run *r)
-{
-    const cr_meta *a = &p->m[0], *b = &p->m[1], *y = &p->m[2];
-    for (int64_t g = 0; g < y->size[0]; g++)
-        for (int64_t i = 0; i < y->size[1]; i++)
-            for (int64_t j = 0; j < y->size[2]; j++) {
-                number x = {0, 0};
-                for (int64_t k = 0; k < a->size[2]; k++) {
-                    number u = load(PTR(0), a->dtype,
-                                    g * a->stride[0] + i * a->stride[1] + k * a->stride[2]),
-                           v = load(PTR(1), b->dtype,
-                                    g * b->stride[0] + k * b->stride[1] + j * b->stride[2]);
-                    x = (number){x.f + u.f * v.f,
-                                 (int64_t)((uint64_t)x.i + (uint64_t)u.i * (uint64_t)v.i)};
-                }
-                store(PTR(2), y->dtype, g * y->stride[0] + i * y->stride[1] + j * y->stride[2], x);
-            }
-}
-static bool bad_index(cr_plan *p, int64_t index, const cr_meta *m)
-{
-    if (index >= 0 && index < m->size[p->dim])
-        return false;
-    host->fail(host, CR_INVALID, "index %lld is out of bounds for dimension %d with size %lld",
-               (long long)index, p->dim, (long long)m->size[p->dim]);
-    return p->failed = true;
-}
-static void run_gather(cr_plan *p, const cr_run *r)
-{
-    const cr_meta *a = &p->m[0], *index = &p->m[1], *y = &p->m[2];
-    for (int64_t k = 0, n = numel(y); k < n && !p->failed; k++) {
-        int64_t i = load(PTR(1), CR_I64, at(index, y, k, -1)).i;
-        if (!bad_index(p, i, a))
-            store(PTR(2), y->dtype, at(y, y, k, -1),
-                  load(PTR(0), a->dtype, at(a, y, k, p->dim) + i * a->stride[p->dim]));
-    }
-}
-static void run_scatter(
-    cr_plan *p, const cr_run *r) /* scatter.src, scatter_reduce.two; mode: sUm pRod aMax aMin */
-{
-    const cr_meta *a = &p->m[0], *index = &p->m[1], *src = &p->m[2], *y = &p->m[3];
-    for (int64_t k = 0, n = PTR(3) != PTR(0) ? numel(y) : 0; k < n; k++)
-        store(PTR(3), y->dtype, at(y, y, k, -1), load(PTR(0), a->dtype, at(a, y, k, -1)));
-    for (int64_t k = 0, n = numel(index); k < n && !p->failed; k++) {
-        int64_t i = load(PTR(1), CR_I64, at(index, index, k, -1)).i;
-        if (bad_index(p, i, y))
-            return;
-        int64_t to = at(y, index, k, p->dim) + i * y->stride[p->dim];
-        number v = load(PTR(2), src->dtype, at(src, index, k, -1)),
-               old = load(PTR(3), y->dtype, to);
-        if (p->mode)
-            v = combine(p->mode == 's'   ? 0
-                        : p->mode == 'p' ? 2
-                        : p->mode == 'x' ? 4
-                                         : 5,
-                        old, v, is_float(y->dtype), 0, (number){1, 1}, y->dtype);
-        store(PTR(3), y->dtype, to, v);
-    }
-}
-static void run_sort(cr_plan *p, const cr_run *r)
-{
-    const cr_meta *a = &p->m[0], *y = &p->m[1], *z = &p->m[2];
-    cr_meta lanes = *a;
-    int64_t n = a->rank ? a->size[p->dim] : 1, sa = a->rank ? a->stride[p->dim] : 0,
-            sy = a->rank ? y->stride[p->dim] : 0, sz = a->rank ? z->stride[p->dim] : 0;
-    if (a->rank)
-        lanes.size[p->dim] = 1;
-    bool f = is_float(a->dtype);
-    for (int64_t k = 0, m = n ? numel(&lanes) : 0; k < m; k++)
-        for (int64_t j = 0; j < n; j++) { /* by rank: how many come before */
-            number v = load(PTR(0), a->dtype, at(a, &lanes, k, -1) + j * sa);
-            int64_t before = 0;
-            for (int64_t i = 0; i < n; i++) {
-                number w = load(PTR(0), a->dtype, at(a, &lanes, k, -1) + i * sa);
-                bool less = f ? (isnan(v.f) ? !isnan(w.f) : w.f < v.f) : w.i < v.i,
-                     more = f ? (isnan(w.f) ? !isnan(v.f) : w.f > v.f) : w.i > v.i;
-                before += p->descending ? more : less;
-                before += !less && !more && i < j;
-            }
-            store(PTR(1), y->dtype, at(y, &lanes, k, -1) + before * sy, v);
-            store(PTR(2), CR_I64, at(z, &lanes, k, -1) + before * sz, (number){0, j});
-        }
-}
-static void run_bits(cr_plan *p, const cr_run *r) /* Philox4x32-10 */
-{
-    const cr_meta *y = &p->m[0];
-    int per = y->dtype == CR_I64 ? 2 : 4;
-    for (int64_t k = 0, n = numel(y); k < n; k++) {
-        uint64_t counter = r->offset + (uint64_t)(k / per);
-        uint32_t c[4] = {(uint32_t)counter, (uint32_t)(counter >> 32), 0, 0},
-                 key[2] = {(uint32_t)r->seed, (uint32_t)(r->seed >> 32)};
-        for (int round = 0; round < 10; round++, key[0] += 0x9E3779B9u, key[1] += 0xBB67AE85u) {
-            uint64_t a = (uint64_t)0xD2511F53u * c[0], b = (uint64_t)0xCD9E8D57u * c[2];
-            uint32_t next[4] = {(uint32_t)(b >> 32) ^ c[1] ^ key[0], (uint32_t)b,
-                                (uint32_t)(a >> 32) ^ c[3] ^ key[1], (uint32_t)a};
-            memcpy(c, next, sizeof c);
-        }
-        int64_t bits = per == 2 ? (int64_t)(c[2 * (k & 1)] | (uint64_t)c[2 * (k & 1) + 1] << 32)
-                                : (int32_t)c[k & 3];
-        store(PTR(0), y->dtype, at(y, y, k, -1), (number){0, bits});
-    }
-}
-
-/* ---- the table ---- */
-
-static int find(const char *const *names, const char *op)
-{
-    for (int i = 0; names[i]; i++)
-        if (!strcmp(names[i], op))
-            return i;
-    return -1;
-}
-static cr_status plan(cr_device *d, const cr_graph *g, cr_plan_info *info, cr_plan **out)
-{
-    const cr_graph_node *node = g->nodes;
-    const char *op = node->op;
-    kernel run = NULL;
-    int code = 0;
-    (void)d, (void)info;
-    if (g->nnodes != 1 || g->nvalues > 8)
-        return CR_UNSUPPORTED;
-    if ((code = find(unary, op)) >= 0)
-        run = run_unary;
-    else if ((code = find(binary, op)) >= 0)
-        run = run_binary;
-    else if ((code = find(reduces, op)) >= 0)
-        run = run_reduce;
-    else if ((code = find(scans, op)) >= 0)
-        run = run_scan;
-    else if (!strcmp(op, "where.self"))
-        run = run_where;
-    else if (!strcmp(op, "fill.Scalar") || !strcmp(op, "arange.start_step"))
-        run = run_fill, code = op[0] == 'a';
-    else if (!strcmp(op, "bmm"))
-        run = run_bmm;
-    else if (!strcmp(op, "gather"))
-        run = run_gather;
-    else if (!strcmp(op, "scatter.src") || !strcmp(op, "scatter_reduce.two"))
-        run = run_scatter;
-    else if (!strcmp(op, "sort.stable"))
-        run = run_sort;
-    else if (!strcmp(op, "random_bits"))
-        run = run_bits;
-    cr_plan *p = run ? calloc(1, sizeof *p) : NULL;
-    if (!run)
-        return CR_UNSUPPORTED;
-    if (!p)
-        return host->fail(host, CR_OUT_OF_MEMORY, "a plan");
-    p->run = run, p->op = code, p->nin = (int)g->ninputs, p->nout = (int)g->noutputs;
-    for (uint32_t i = 0; i < g->nvalues; i++)
-        p->m[i] = g->values[i];
+static cr_status plan(cr_device *device, const cr_graph *graph, cr_plan_info *more, cr_plan **out) {
+    static const int8_t dims_of_bmm[3][4] = {{0, 1, -1, 2}, {0, -1, 2, 1}, {0, 1, 2, -1}};
+    const cr_graph_node *node = graph->nodes;
+    const cr_meta *m = graph->values; /* of a graph of one node: its inputs, then its outputs */
+    cr_plan plan = {.numel = 1, .lanes = 1, .n = 1}, *p = &plan;
+    if (graph->nnodes != 1 || !find(p, node->op)) return CR_UNSUPPORTED;
+    p->nin = (int)graph->ninputs, p->nout = (int)graph->noutputs, p->nnumbers = (int)node->nnumbers;
+    bool worked[CR_MAX_RANK] = {false};  /* the dimensions along which lanes lie */
+    cr_meta shape = m[p->nin];           /* of outer and inner together */
+    if (p->kernel == fold) shape = m[0]; /* 3 */
+    if (p->kernel == sort) shape = m[0]; /* 5 */
+    if (p->kernel == move) shape = m[1]; /* 4 */
+    if (p->kernel == bmm) shape.size[shape.rank++] = m[0].size[2], worked[p->dim = 3] = true;
     for (uint32_t i = 0; i < node->nattrs; i++) {
         const cr_attr *a = &node->attrs[i];
-        if (!strcmp(a->name, "dim") && a->kind == CR_ATTR_INT)
-            p->dim = (int)a->as.i;
-        if (!strcmp(a->name, "dim") && a->kind == CR_ATTR_INTS)
-            for (int j = 0; j < a->count; j++)
-                p->reduced[a->as.ints[j]] = 1;
-        if (!strcmp(a->name, "keepdim"))
-            p->sum_all = a->as.i != 0;
-        if (!strcmp(a->name, "descending"))
-            p->descending = a->as.i != 0;
-        if (!strcmp(a->name, "rounding_mode"))
-            p->mode = a->as.text[0];
-        if (!strcmp(a->name, "reduce"))
-            p->mode = a->as.text[0] == 'a' ? a->as.text[3] : a->as.text[0];
+        bool list = a->kind == CR_ATTR_INTS;
+        for (int j = 0; !strcmp(a->name, "dim") && j < (list ? a->count : 1); j++)
+            worked[p->dim = (int)(list ? a->as.ints[j] : a->as.i)] = true;
+        if (a->kind == CR_ATTR_TEXT) p->mode = a->as.text[0];
+        if (!strcmp(a->name, "descending")) p->mode = a->as.i ? 'd' : 0; /* 5 */
+        if (!strcmp(a->name, "reduce")) p->by = reduces_by(a->as.text);  /* 4 */
     }
-    for (uint32_t i = 0; i < node->nnumbers; i++)
-        if (!strcmp(node->number_names[i], "alpha") || !strcmp(node->number_names[i], "step"))
-            p->alpha = run == run_fill ? (int)i : 1;
-    *out = p;
-    return CR_OK;
+    p->all = p->nin + p->nout, p->rank = shape.rank,
+    p->floats = m[p->nin ? p->nin - 1 : 0].dtype <= CR_BF16;
+    for (int d = 0; d < p->rank; d++) {
+        p->numel *= p->size[d] = m[0].size[d];
+        p->lanes *= p->outer[d] = worked[d] ? 1 : shape.size[d];
+        p->n *= p->inner[d] = worked[d] ? shape.size[d] : 1;
+    }
+    for (int i = 0; i < p->all; i++) {
+        p->dtype[i] = m[i].dtype;
+        for (int d = 0, e = 0; d < p->rank; d++) { /* a reduction may have dropped dimensions */
+            int from = m[i].rank == p->rank ? d : worked[d] ? -1 : e++;
+            if (p->kernel == bmm) from = dims_of_bmm[i][d];
+            p->stride[i][d] = from < 0 ? 0 : m[i].stride[from];
+        }
+    }
+    return (*out = malloc(sizeof plan)) ? **out = plan, CR_OK : CR_OUT_OF_MEMORY;
 }
-static cr_status run(cr_plan *p, const cr_run *r)
-{
-    p->failed = false;
-    p->run(p, r);
-    return p->failed ? CR_INVALID : CR_OK;
+static cr_status run(cr_plan *p, const cr_run *r) {
+    cr_status status = CR_OK;
+    p->r = r;
+    for (int i = 0; i < p->all; i++) p->data[i] = (char *)r->values[i].buffer + r->values[i].offset;
+    for (int64_t k = 0; p->kernel == move && p->nin == 3 && k < p->numel; k++) /* 4 */
+        store(p->data[3], p->dtype[3], place(p, 3, p->size, k),                /* 4 */
+              load(p->data[0], p->dtype[0], place(p, 0, p->size, k)));         /* 4 */
+    for (p->k = 0; p->k < p->lanes && status == CR_OK; p->k++) {
+        for (int i = 0; i < p->all; i++) p->at[i] = place(p, i, p->outer, p->k);
+        status = p->kernel(p);
+    }
+    return status;
 }
-static void plan_free(cr_plan *p)
-{
-    free(p);
+static void plan_free(cr_plan *p) { free(p); }
+/* 1: the device and its memory */
+static cr_status count(const cr_backend *self, int *count) { return *count = 1, CR_OK; }
+static cr_status info(const cr_backend *self, int index, cr_device_info *i) {
+    return strcpy(i->name, "simple loops"), i->rank = 1, i->host_memory = 1, CR_OK;
 }
-static cr_status count(const cr_backend *self, int *n)
-{
-    (void)self;
-    *n = 1;
-    return CR_OK;
+static cr_status opened(const cr_backend *self, int index, cr_device **d) { return CR_OK; }
+static void closed(cr_device *d) {}
+static cr_status alloc(cr_device *d, size_t bytes, cr_buffer **buffer) {
+    return (*buffer = aligned_alloc(64, (bytes + 63) / 64 * 64)) ? CR_OK : CR_OUT_OF_MEMORY;
 }
-static cr_status info(const cr_backend *self, int index, cr_device_info *i)
-{
-    (void)self, (void)index;
-    strcpy(i->name, "simple loops");
-    i->alignment = 64, i->rank = 1, i->host_memory = 1;
-    return CR_OK;
+static void release(cr_device *d, cr_buffer *buffer) { free(buffer); }
+static void *pointer(cr_device *d, cr_buffer *buffer) { return buffer; }
+static cr_status copy_in(cr_device *d, cr_buffer *to, size_t at, const void *from, size_t bytes) {
+    return memcpy((char *)to + at, from, bytes), CR_OK;
 }
-static cr_status open_(const cr_backend *self, int index, cr_device **d)
-{
-    (void)self, (void)index;
-    *d = NULL;
-    return CR_OK;
+static cr_status copy_out(cr_device *d, void *to, cr_buffer *from, size_t at, size_t bytes) {
+    return memcpy(to, (char *)from + at, bytes), CR_OK;
 }
-static void close_(cr_device *d)
-{
-    (void)d;
-}
-static cr_status alloc(cr_device *d, size_t bytes, cr_buffer **b)
-{
-    (void)d;
-    *b = (cr_buffer *)aligned_alloc(64, (bytes + 63) / 64 * 64);
-    return *b ? CR_OK : CR_OUT_OF_MEMORY;
-}
-static void free_(cr_device *d, cr_buffer *b)
-{
-    (void)d;
-    free(b);
-}
-static void *pointer(cr_device *d, cr_buffer *b)
-{
-    (void)d;
-    return b;
-}
-static cr_status copy_in(cr_device *d, cr_buffer *to, size_t o, const void *from, size_t n)
-{
-    (void)d;
-    memcpy((char *)to + o, from, n);
-    return CR_OK;
-}
-static cr_status copy_out(cr_device *d, void *to, cr_buffer *from, size_t o, size_t n)
-{
-    (void)d;
-    memcpy(to, (char *)from + o, n);
-    return CR_OK;
-}
-
-CR_BACKEND_EXPORT const cr_backend *cresset_backend_entry(const cr_host *h);
-const cr_backend *cresset_backend_entry(const cr_host *h)
-{
+CR_BACKEND_EXPORT const cr_backend *cresset_backend_entry(const cr_host *h) {
     static const cr_backend table = {sizeof table, CR_ABI_MAJOR, CR_ABI_MINOR, "template", "1",
-                                     count,        info,         open_,        close_,     alloc,
-                                     free_,        pointer,      copy_in,      copy_out,   NULL,
+                                     count,        info,         opened,       closed,     alloc,
+                                     release,      pointer,      copy_in,      copy_out,   NULL,
                                      plan,         run,          plan_free};
-    host = h;
-    return &table;
+    return host = h, &table;
 }

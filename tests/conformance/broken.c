@@ -87,14 +87,14 @@ static cr_status spoiled_run(cr_plan *p, const cr_run *r)
     for (int o = 0; o < s->nout && s->spoils && status == CR_OK; o++) {
         const cr_meta *m = &s->out[o];
         int64_t n = numel_of(m);
-        char *memory = PTR(s->nin + o);
+        char *memory = (char *)r->values[s->nin + o].buffer + r->values[s->nin + o].offset;
         for (int64_t k = 0; k < n; k++) {
-            number v = load(memory, m->dtype, place_of(m, k));
+            cr_number v = load(memory, m->dtype, place_of(m, k));
             if (!strcmp(how, "sign"))
-                v = (number){-v.f, m->dtype == CR_B8 ? !v.i : -v.i};
+                v = m->dtype == CR_B8 ? whole(!v.i) : (cr_number){-v.f, -v.i};
             else if (!strcmp(how, "last") && k == n - 1)
-                v = (number){77, m->dtype == CR_B8 ? !v.i : 77};
-            else if (!strcmp(how, "nan") && is_float(m->dtype) && isnan(v.f))
+                v = whole(m->dtype == CR_B8 ? !v.i : 77);
+            else if (!strcmp(how, "nan") && isnan(v.f))
                 v.f = 0;
             else
                 continue;

@@ -32,6 +32,7 @@ static int run_backends(int argc, char **argv)
     int n = read_options(&backends_command, options, argc, argv, NULL, 0);
     if (n < 0)
         return n == -2 ? 0 : CLI_USAGE;
+    const char *best = cr_default_device(); /* first, so that a file that is asked for is listed */
     size_t count = cr_backend_count();
     for (size_t i = 0; i < count; i++) {
         const cr_backend_candidate *c = cr_backend_get(i);
@@ -49,7 +50,6 @@ static int run_backends(int argc, char **argv)
             print_device(c->name, d, c->device_count, &info);
         }
     }
-    const char *best = cr_default_device();
     if (!best)
         return report_error();
     printf("default: %s\n", best);

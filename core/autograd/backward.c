@@ -6,6 +6,7 @@
 #include <cresset/ops.h>
 
 #include "core/autograd/engine.h"
+#include "core/dispatch/trace.h"
 
 /* ---- roots ---- */
 
@@ -208,6 +209,7 @@ int cr_set_grad(cr_tensor *t, cr_tensor *grad)
     cr_autograd *meta = cr_autograd_of(t);
     if (!meta)
         return -1;
+    cr_trace_grad(t, meta->grad, grad);
     cr_retain(grad);
     cr_release(meta->grad);
     meta->grad = grad;

@@ -9,6 +9,8 @@
 
 #include <cresset/ops.h>
 
+#include "core/dispatch/trace.h"
+
 /* A place where gradients gather: one per node or leaf met. */
 typedef struct slot {
     uintptr_t target;
@@ -325,13 +327,17 @@ bool cr_accumulate_grad(cr_tensor *leaf, cr_tensor *g, bool create_graph)
     if (!meta->grad) {
         /* The gradient becomes the leaf's own if nobody else holds it. */
         meta->grad = cr_retain(create_graph || is_ours(g) ? g : cr_clone(g));
+        cr_trace_grad(leaf, NULL, meta->grad);
         return meta->grad != NULL;
     }
-    if (!create_graph)
+    if (!create_graph) {
+        cr_trace_grad(leaf, meta->grad, meta->grad);
         return cr_add_(meta->grad, g) != NULL;
+    }
     cr_tensor *sum = cr_add(meta->grad, g);
     if (!sum)
         return false;
+    cr_trace_grad(leaf, meta->grad, sum);
     cr_release(meta->grad);
     meta->grad = cr_retain(sum);
     return true;

@@ -41,6 +41,7 @@ typedef struct cr_thread {
     unsigned next_text;
     char *backend_words; /* one of them: what a backend said last about a failure */
     const char *within;  /* the outermost operation that is being decomposed, or null */
+    struct cr_trace *trace; /* what runs is being recorded; the compile room's */
     const char *context; /* the operation or call that is running, for messages of lower rooms */
 } cr_thread;
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/dispatch/device.h"
+#include "core/dispatch/trace.h"
 
 enum { SMALLEST_SHIFT = 6 }; /* 64 bytes */
 
@@ -44,6 +45,8 @@ static void storage_destroy(cr_storage *storage)
     int bin = bin_of(storage->bytes, &size);
     if (CR_UNLIKELY(storage->prepared != NULL))
         forget_prepared(storage);
+    if (CR_UNLIKELY(cr_this_thread.trace != NULL))
+        cr_the_tracer.died(storage);
     cr_lock_acquire(&a->lock);
     a->stats.allocated_bytes -= storage->capacity;
     storage->next = a->bins[bin];
@@ -152,6 +155,8 @@ static cr_storage *storage_new(cr_dev *dev, size_t bytes, bool locked)
     atomic_store_explicit(&storage->exposed, false, memory_order_relaxed);
     atomic_store_explicit(&storage->refs, 1, memory_order_relaxed);
     atomic_store_explicit(&storage->version, 0, memory_order_relaxed);
+    if (CR_UNLIKELY(cr_this_thread.trace != NULL))
+        cr_the_tracer.born(storage);
     return storage;
 }
 
@@ -224,6 +229,7 @@ cr_storage *cr_storage_adopt(cr_dev *dev, void *memory, size_t bytes, void (*rel
                             .context = context};
     atomic_init(&storage->refs, 1);
     atomic_init(&storage->exposed, true);
+    cr_trace_breaks("memory of the host was made a tensor");
     return storage;
 }
 
@@ -231,6 +237,7 @@ cr_storage *cr_storage_adopt(cr_dev *dev, void *memory, size_t bytes, void (*rel
 
 void *cr_storage_host(cr_storage *storage)
 {
+    cr_trace_breaks("a tensor's memory was looked at (cr_data_ptr, a copy between devices)");
     cr_dev *dev = storage->dev;
     cr_lock_acquire(&dev->lock);
     atomic_store_explicit(&storage->exposed, true, memory_order_relaxed);
@@ -253,6 +260,8 @@ int cr_storage_read(cr_storage *storage, size_t offset, void *to, size_t bytes)
     cr_dev *dev = storage->dev;
     if (!bytes)
         return 0;
+    cr_trace_breaks("a value was read on the host (cr_item, cr_tensor_read), on which the way "
+                    "may depend");
     cr_lock_acquire(&dev->lock);
     cr_status status = CR_OK;
     if (cr_dev_is_host(dev)) {
@@ -272,6 +281,8 @@ int cr_storage_write(cr_storage *storage, size_t offset, const void *from, size_
     cr_dev *dev = storage->dev;
     if (!bytes)
         return 0;
+    if (CR_UNLIKELY(cr_this_thread.trace != NULL))
+        cr_the_tracer.host_wrote(storage);
     cr_lock_acquire(&dev->lock);
     cr_status status = CR_OK;
     if (cr_dev_is_host(dev)) {

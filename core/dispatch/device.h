@@ -38,6 +38,7 @@ typedef struct cr_plan_entry {
     uint8_t mode; /* cr_plan_mode */
     uint8_t nout;
     uint8_t used;        /* since the clock's hand passed */
+    uint32_t pins;       /* captured graphs that run its plan: it must stay */
     bool own_contiguous; /* every output is row-major */
     cr_plan *plan;
     struct cr_dev *by; /* whose plan it is, when another host-memory device lent it; else null */

@@ -66,6 +66,8 @@ static void evict_one(cr_dev *dev)
         cr_plan_entry **link = &cache->buckets[cache->hand++ & (cache->nbuckets - 1)];
         for (; *link; link = &(*link)->chain) {
             cr_plan_entry *e = *link;
+            if (e->pins)
+                continue;
             if (e->used) {
                 e->used = 0;
                 continue;

@@ -3,6 +3,8 @@
  * plan.c, the detours are in variants.c. */
 #include "core/ops/autocast.h"
 
+#include "core/dispatch/trace.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -330,6 +332,8 @@ static int run_plan(cr_op_run *run, cr_plan_entry *e, cr_results *results)
     cr_status ran = CR_LIKELY(e->plan != NULL) ? (by ? by : dev)->backend->run(e->plan, &r) : CR_OK;
     if (CR_UNLIKELY(by != NULL))
         cr_lock_release(&by->lock);
+    if (CR_UNLIKELY(cr_this_thread.trace != NULL))
+        cr_the_tracer.ran(run, e, &r, nbind);
     cr_dev_count(dev, run->op->functional->index, by ? CR_PLAN_FALLBACK : CR_PLAN_NATIVE);
     if (CR_UNLIKELY(ran != CR_OK)) {
         char name[80];

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/dispatch/trace.h"
 #include "core/ops/invoke.h"
 
 /* ---- copies between layouts ---- */
@@ -87,6 +88,7 @@ int cr_make_plain(cr_tensor *t)
     cr_dev *dev = storage->dev;
     if (!storage->layout)
         return 0;
+    cr_trace_breaks("a value had to leave a private layout");
     size_t bytes = (size_t)t->numel * cr_dtype_size((cr_dtype)t->dtype);
     cr_storage *fresh = cr_storage_new(dev, bytes);
     if (!fresh)

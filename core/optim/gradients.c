@@ -2,13 +2,16 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "core/dispatch/trace.h"
 #include "core/optim/optimizer.h"
 
 static int clear(cr_tensor *param, bool to_zero)
 {
     cr_tensor *grad = cr_grad(param);
-    if (!grad)
+    if (!grad) {
+        cr_trace_grad(param, NULL, NULL);
         return 0;
+    }
     if (!to_zero)
         return cr_set_grad(param, NULL);
     int failed = 0;

@@ -2,6 +2,7 @@
  * stands in kinds.c. */
 #include "core/optim/optimizer.h"
 
+#include "core/dispatch/trace.h"
 #include "core/optim/lbfgs.h"
 
 #include <math.h>
@@ -306,13 +307,9 @@ static int step_with(cr_optimizer *o, cr_param_group *g, size_t leader)
     return 0;
 }
 
-int cr_optimizer_step(cr_optimizer *optimizer)
+static int step_now(void *of)
 {
-    if (!optimizer)
-        return cr_error() ? -1 : CR_FAIL_INT("cr_step: optimizer is null");
-    if (!optimizer->kind->step)
-        return CR_FAIL_INT("%s needs a closure that computes the loss anew: cr_step_closure",
-                           optimizer->kind->name);
+    cr_optimizer *optimizer = of;
     bool was = cr_set_grad_enabled(false);
     int failed = 0;
     for (size_t i = 0; i < optimizer->count && !failed; i++) {
@@ -325,6 +322,26 @@ int cr_optimizer_step(cr_optimizer *optimizer)
     }
     cr_set_grad_enabled(was);
     return failed ? -1 : 0;
+}
+
+static void retain_again(void *optimizer)
+{
+    cr_optimizer_retain(optimizer);
+}
+
+int cr_optimizer_step(cr_optimizer *optimizer)
+{
+    if (!optimizer)
+        return cr_error() ? -1 : CR_FAIL_INT("cr_step: optimizer is null");
+    if (!optimizer->kind->step)
+        return CR_FAIL_INT("%s needs a closure that computes the loss anew: cr_step_closure",
+                           optimizer->kind->name);
+    if (CR_UNLIKELY(cr_this_thread.trace != NULL)) {
+        /* Its numbers change from step to step: a captured graph calls it anew. */
+        static const cr_trace_call step = {step_now, retain_again, release};
+        return cr_the_tracer.call(&step, optimizer);
+    }
+    return step_now(optimizer);
 }
 
 cr_tensor *cr_step_closure(cr_optimizer *optimizer, cr_closure *closure, void *context)

@@ -7,6 +7,7 @@
 #include <cresset/autograd.h>
 #include <cresset/base.h>
 #include <cresset/call.h>
+#include <cresset/compile.h>
 #include <cresset/csv.h>
 #include <cresset/data.h>
 #include <cresset/dispatch.h>

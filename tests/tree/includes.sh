@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Includes never point back along base <- tensor <- dispatch <- ops <- autograd <- nn optim io einops <- data <- train (data reads its
+# Includes never point back along base <- tensor <- dispatch <- ops <- autograd <- nn optim compile io einops <- data <- train (data reads its
 # files through io).
 set -eu
 cd "$1"
-declare -A level=([base]=0 [tensor]=1 [dispatch]=2 [ops]=3 [autograd]=4 [nn]=5 [optim]=5 [io]=5 [einops]=5 [data]=6 [train]=7)
+declare -A level=([base]=0 [tensor]=1 [dispatch]=2 [ops]=3 [autograd]=4 [nn]=5 [optim]=5 [compile]=5 [io]=5 [einops]=5 [data]=6 [train]=7)
 bad=0
 while IFS=: read -r file _ line; do
     from=${file#core/}; from=${from%%/*}

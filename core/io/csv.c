@@ -1,5 +1,5 @@
-/* Tables of comma-separated values. One pass reads numbers where they are and remembers of texts where they lie; a column that turns
- * out to hold texts is read once more, as categories. */
+/* Tables of comma-separated values. One pass reads numbers, and the texts of columns that begin with one; a column that turns out
+ * later to hold texts is read once more, as categories. */
 #include <cresset/csv.h>
 
 #include <inttypes.h>
@@ -23,6 +23,7 @@ enum { COLUMNS_MOST = 100000 };
 typedef struct column {
     char *name;
     cr_column_kind kind;
+    bool again; /* the texts before the row that showed what it is have still to be read */
     int64_t missing;
     double *numbers; /* while reading; integers lie here, too, as their bits */
     cr_tensor *tensor;
@@ -90,16 +91,15 @@ static bool next_cell(reader *r, const char **cell, size_t *length)
                     (*r->at == '\r' && (r->at + 1 == r->end || r->at[1] == '\n'));
         return good || fail(r, "text behind a closing quote");
     }
-    const char *from = r->at;
-    while (r->at < r->end && *r->at != r->separator && *r->at != '\n')
-        r->at++;
+    /* all in locals: what a char pointer reads might be the reader itself, for all that the compiler knows */
+    const char *from = r->at, *at = from, *end = r->end, separator = r->separator;
+    while (at < end && *at != separator && *at != '\n')
+        at++;
+    if ((at == end || *at == '\n') && at > from && at[-1] == '\r')
+        at--;
+    r->at = at;
     *cell = from;
-    *length = (size_t)(r->at - from);
-    bool ends = r->at == r->end || *r->at == '\n';
-    if (ends && *length && from[*length - 1] == '\r') {
-        --*length;
-        r->at--;
-    }
+    *length = (size_t)(at - from);
     return true;
 }
 
@@ -249,10 +249,44 @@ static void become_float(column *c, int64_t rows)
     c->kind = CR_COLUMN_FLOAT;
 }
 
-static void take_cell(column *c, int64_t row, const char *cell, size_t length)
+/* The number of a text among its column's categories, which it may extend. */
+static bool take_text(column *c, int64_t row, const char *cell, size_t length)
+{
+    int64_t number = -1;
+    if (cr_cell_is_missing(cell, length)) {
+        c->missing++;
+    } else {
+        char small[256], *text = length < sizeof small ? small : malloc(length + 1);
+        if (!text)
+            return cr_fail_memory("a cell", length + 1);
+        memcpy(text, cell, length);
+        text[length] = 0;
+        cr_map_entry *known = cr_map_find(&c->categories, text);
+        bool good = known || cr_map_set(&c->categories, text, NULL);
+        number = known ? known - c->categories.entries : (int64_t)c->categories.count - 1;
+        if (text != small)
+            free(text);
+        if (!good)
+            return false;
+    }
+    c->numbers[row] = bits_of(number);
+    return true;
+}
+
+/* A column of texts from this row on; what was missing before is so still, and numbers before have to be read again as texts. */
+static bool become_category(column *c, int64_t row, const char *cell, size_t length)
+{
+    c->kind = CR_COLUMN_CATEGORY;
+    c->again = c->missing < row;
+    for (int64_t i = 0; i < row && !c->again; i++)
+        c->numbers[i] = bits_of(-1);
+    return c->again || take_text(c, row, cell, length);
+}
+
+static bool take_cell(column *c, int64_t row, const char *cell, size_t length)
 {
     if (c->kind == CR_COLUMN_CATEGORY)
-        return;
+        return c->again || take_text(c, row, cell, length);
     int64_t whole;
     double value;
     cr_cell_kind kind = cr_cell_number(cell, length, &whole, &value);
@@ -261,13 +295,12 @@ static void take_cell(column *c, int64_t row, const char *cell, size_t length)
         value = NAN;
         c->missing++;
     }
-    if (kind == CR_CELL_TEXT) {
-        c->kind = CR_COLUMN_CATEGORY;
-        return;
-    }
+    if (kind == CR_CELL_TEXT)
+        return become_category(c, row, cell, length);
     if (kind == CR_CELL_FLOAT && c->kind == CR_COLUMN_INT)
         become_float(c, row);
     c->numbers[row] = c->kind == CR_COLUMN_INT ? bits_of(whole) : value;
+    return true;
 }
 
 static bool read_row(reader *r, bool (*take)(reader *, int column, const char *, size_t))
@@ -294,41 +327,20 @@ static bool read_row(reader *r, bool (*take)(reader *, int column, const char *,
 
 static bool take_number(reader *r, int i, const char *cell, size_t length)
 {
-    take_cell(&r->table->columns[i], r->table->rows, cell, length);
-    return true;
+    return take_cell(&r->table->columns[i], r->table->rows, cell, length);
 }
 
-static bool take_category(reader *r, int i, const char *cell, size_t length)
+static bool take_again(reader *r, int i, const char *cell, size_t length)
 {
     column *c = &r->table->columns[i];
-    if (c->kind != CR_COLUMN_CATEGORY)
-        return true;
-    int64_t number = -1;
-    if (cr_cell_is_missing(cell, length)) {
-        c->missing++;
-    } else {
-        char small[256], *text = length < sizeof small ? small : malloc(length + 1);
-        if (!text)
-            return cr_fail_memory("a cell", length + 1);
-        memcpy(text, cell, length);
-        text[length] = 0;
-        cr_map_entry *known = cr_map_find(&c->categories, text);
-        bool good = known || cr_map_set(&c->categories, text, NULL);
-        number = known ? known - c->categories.entries : (int64_t)c->categories.count - 1;
-        if (text != small)
-            free(text);
-        if (!good)
-            return false;
-    }
-    c->numbers[r->table->rows] = bits_of(number);
-    return true;
+    return !c->again || take_text(c, r->table->rows, cell, length);
 }
 
 static bool read_categories(reader *r)
 {
     bool any = false;
     for (int i = 0; i < r->table->ncolumns; i++) {
-        if (r->table->columns[i].kind != CR_COLUMN_CATEGORY)
+        if (!r->table->columns[i].again)
             continue;
         r->table->columns[i].missing = 0;
         any = true;
@@ -339,7 +351,7 @@ static bool read_categories(reader *r)
     r->line = r->data_line;
     r->table->rows = 0;
     while (find_line(r))
-        if (!read_row(r, take_category))
+        if (!read_row(r, take_again))
             return false;
     return true;
 }

@@ -12,15 +12,24 @@ static const char *truth(bool b)
     return b ? "True" : "False";
 }
 
-/* The error that was expected, up to its first full stop or parenthesis, and away with it. */
-static void print_error(const char *what)
+/* The beginning of the error that was expected, without what we add to PyTorch's sentence, and away with it. */
+static void print_error(const char *before)
 {
-    const char *text = cr_error() ? cr_error() : "no error";
-    size_t length = strcspn(text, ".(");
-    while (length && text[length - 1] == ' ')
-        length--;
-    printf("%s: %.*s\n", what, (int)length, text);
+    const char *text = cr_error() ? cr_error() : "no error", *more = strstr(text, " (output");
+    size_t length = more ? (size_t)(more - text) : strlen(text);
+    printf("%s%.*s\n", before, (int)(length < 110 ? length : 110), text);
     cr_clear_error();
+}
+
+/* As NumPy prints an array of integers: in columns of one width. */
+static void print_array(const int64_t *a, int n)
+{
+    int width = 0, length;
+    for (int i = 0; i < n; i++)
+        width = (length = snprintf(NULL, 0, "%lld", (long long)a[i])) > width ? length : width;
+    for (int i = 0; i < n; i++)
+        printf("%s%*lld", i ? " " : "[", width, (long long)a[i]);
+    printf("]");
 }
 
 /* ---- tensors from memory: shared, copied, converted ---- */
@@ -30,23 +39,29 @@ static void memory(void)
     int64_t a[3] = {1, 2, 3}, three = 3;
     cr_tensor *shared = cr_tensor_from_memory(a, sizeof a, CR_I64, 1, &three, NULL, 0);
     cr_fill_scalar_(cr_select(shared, 0, 0), -1);
-    printf("[%d %d %d] torch.%s\n", (int)a[0], (int)a[1], (int)a[2],
-           cr_dtype_name(cr_tensor_dtype(shared)));
+    print_array(a, 3);
+    printf(" torch.%s\n", cr_dtype_name(cr_tensor_dtype(shared)));
     cr_tensor *copied = cr_tensor_copy_from(a, CR_I64, 1, &three, NULL);
     cr_fill_scalar_(cr_select(copied, 0, 1), 7);
     cr_print(copied);
-    printf("[%d %d %d]\n", (int)a[0], (int)a[1], (int)a[2]);
+    print_array(a, 3);
     cr_tensor *floats = cr_to_dtype(cr_abs(shared), CR_F32);
-    cr_fill_scalar_(cr_select(cr_clone(floats), 0, 0), 9);
-    cr_print(floats);
-    printf("torch.%s\n", cr_dtype_name(cr_tensor_dtype(floats)));
+    char *text = cr_tensor_to_string(floats);
+    printf("\n%s torch.%s\n", text ? text : "", cr_dtype_name(cr_tensor_dtype(floats)));
+    cr_free(text);
+    int64_t b[3];
+    cr_abs_(shared); /* in place: the array changes with it */
+    cr_fill_scalar_(cr_select(cr_clone(shared), 0, 0), 9);
+    cr_tensor_read(shared, b, sizeof b); /* and this is a copy in the array b */
+    print_array(b, 3);
+    printf("\n");
 }
 
 /* ---- the graph ---- */
 
 static void name(const char *label, cr_tensor *t)
 {
-    printf("%s:%s\n", label, cr_grad_node_name(cr_grad_fn(t)));
+    printf("%s:%s ", label, cr_grad_node_name(cr_grad_fn(t)));
 }
 
 static void graph_names(void)
@@ -87,6 +102,7 @@ static void graph_names(void)
     name("perm", cr_permute(x, CR_INTS(1, 0)));
     name("ex", cr_expand(x, CR_INTS(3, 2, 2)));
     name("sq", cr_squeeze(cr_unsqueeze(x, 0)));
+    printf("\n");
 }
 
 static void autograd(void)
@@ -102,11 +118,11 @@ static void autograd(void)
     cr_backward(loss);
     cr_print(cr_grad(x));
     cr_backward(loss);
-    print_error("2nd backward");
+    print_error("2nd backward: ");
     cr_backward(cr_mul_scalar(x, 2));
-    print_error("no scalar");
+    print_error("");
     cr_backward(cr_sum(y));
-    print_error("no grad");
+    print_error("");
 }
 
 /* ---- three ways to build a model ---- */
@@ -194,59 +210,85 @@ static void train(void)
 
 /* ---- what a model and an optimiser hold ---- */
 
-static void print_names(const cr_state_dict *dict)
+/* The names of a dict that begin with a prefix, without it, up to its next part: a Python list of keys. */
+static void print_keys(const cr_state_dict *dict, const char *prefix, char end)
 {
+    const char *before = NULL;
+    size_t skip = strlen(prefix), length = 0;
     printf("[");
-    for (size_t i = 0; i < cr_state_dict_count(dict); i++)
-        printf("%s'%s'", i ? ", " : "", cr_state_dict_name(dict, i));
-    printf("]\n");
+    CR_FOREACH_STATE(s, dict)
+    {
+        const char *key = s.name + skip;
+        if (strncmp(s.name, prefix, skip) || (before && !strncmp(before, key, length + 1)))
+            continue;
+        length = end ? strcspn(key, (char[]){end, 0}) : strlen(key);
+        printf("%s'%.*s'", before ? ", " : "", (int)length, key);
+        before = key;
+    }
+    printf("]");
 }
 
-static void print_options(const cr_state_dict *dict, const char *const *names)
+static void print_value(const cr_value *v)
 {
-    for (; *names; names++) {
-        char full[64];
-        snprintf(full, sizeof full, "param_groups.0.%s", *names);
-        const cr_value *v = cr_state_dict_value(dict, full);
-        if (!v)
-            cr_fail("no option %s", full);
-        else if (v->tag == CR_FLOAT_LIST)
-            printf("%s (%g, %g)%s", *names, v->as.floats[0], v->as.floats[1], names[1] ? ", " : "");
-        else if (v->tag == CR_BOOL)
-            printf("%s %s%s", *names, truth(v->as.i), names[1] ? ", " : "");
-        else
-            printf("%s %g%s", *names, v->tag == CR_FLOAT ? v->as.f : (double)v->as.i,
-                   names[1] ? ", " : "");
+    if (v->tag == CR_FLOAT_LIST || v->tag == CR_INT_LIST) {
+        printf(v->tag == CR_INT_LIST ? "[" : "(");
+        for (int64_t i = 0; i < v->count; i++)
+            printf("%s%g", i ? ", " : "",
+                   v->tag == CR_INT_LIST ? (double)v->as.ints[i] : v->as.floats[i]);
+        printf(v->tag == CR_INT_LIST ? "]" : ")");
+    } else if (v->tag == CR_BOOL) {
+        printf("%s", truth(v->as.i));
+    } else {
+        printf("%g", v->tag == CR_FLOAT ? v->as.f : (double)v->as.i);
     }
-    printf("\n");
+}
+/* A Python dict of the options of the first group, and the names of what is there beside it. */
+static void print_options(const cr_state_dict *dict)
+{
+    static const char first[] = "param_groups.0.";
+    bool more = false;
+    print_keys(dict, "", '.');
+    printf(" {");
+    CR_FOREACH_STATE(s, dict)
+    {
+        if (strncmp(s.name, first, strlen(first)))
+            continue;
+        printf("%s'%s': ", more ? ", " : "", s.name + strlen(first));
+        print_value(s.value);
+        more = true;
+    }
+    printf("}\n");
 }
 
 static void state_dicts(cr_module *net)
 {
-    CR_FOREACH_PARAMETER (p, net)
-        if (!strncmp(p.name, "conv1", 5))
-            printf("%s %d\n", p.name, cr_tensor_dim(p.tensor));
-    cr_module *norm = cr_batch_norm2d(4);
-    print_names(cr_module_state_dict(norm));
+    const char *before = "";
     printf("[");
+    CR_FOREACH_PARAMETER (p, net) {
+        if (strncmp(p.name, "conv1", 5))
+            continue;
+        printf("%s'%s'", before, p.name);
+        before = ", ";
+    }
+    printf("]\n");
+    cr_module *norm = cr_batch_norm2d(4);
+    print_keys(cr_module_state_dict(norm), "", 0);
+    printf(" [");
     CR_FOREACH_PARAMETER (p, norm)
         printf("%s'%s'", strcmp(p.name, "weight") ? ", " : "", p.name);
     printf("]\n");
     cr_optimizer *sgd = cr_sgd(net, .lr = 0.1, .momentum = 0.9), *adam = cr_adam(net);
-    static const char *const of_sgd[] = {"lr",       "momentum", "dampening", "weight_decay",
-                                         "nesterov", "maximize", NULL};
-    static const char *const of_adam[] = {"lr",      "betas",    "eps", "weight_decay",
-                                          "amsgrad", "maximize", NULL};
-    print_options(cr_optimizer_state_dict(sgd), of_sgd);
-    print_options(cr_optimizer_state_dict(adam), of_adam);
     cr_backward(cr_sum(cr_forward(net, cr_ones(CR_INTS(1, 3, 32, 32)))));
+    cr_step(sgd);
     cr_step(adam);
-    CR_FOREACH_STATE(s, cr_optimizer_state_dict(adam))
-    if (!strncmp(s.name, "state.0.", 8))
-        printf("'%s'\n", s.name + 8);
+    print_options(cr_optimizer_state_dict(sgd));
+    print_options(cr_optimizer_state_dict(adam));
+    print_keys(cr_optimizer_state_dict(adam), "state.0.", 0);
+    printf("\n");
     cr_module *inner = cr_module_dict("z", cr_linear(2, 2, .no_bias = true));
     cr_module *outer = cr_module_dict("_latents", inner);
-    print_names(cr_module_state_dict(outer));
+    print_keys(cr_module_state_dict(outer), "", 0);
+    printf("\n");
     cr_state_dict *wrong = cr_state_dict_new();
     cr_state_dict_set(wrong, "linear1.weight", cr_ones(CR_INTS(3, 3)));
     cr_state_dict_set(wrong, "foo", cr_ones(1));

@@ -42,31 +42,27 @@ def summary(net, *shape):
     print("-" * 74)
 
 
-def flat(a):
-    return "[" + " ".join(str(v) for v in a) + "]"
-
-
-def error(what, function):
+def error(before, function):
     try:
         function()
     except RuntimeError as e:
-        text = str(e)
-        print(f"{what}: {text[:min([text.find(c) for c in '.(' if c in text] or [None])].rstrip()}")
+        print(f"{before}{str(e)[:110]}")
 
 
 def memory():
     a = np.array([1, 2, 3])
     shared = torch.from_numpy(a)
     shared[0] = -1
-    print(flat(a), shared.dtype)
+    print(a, shared.dtype)
     copied = torch.tensor(a)
     copied[1] = 7
     print(copied)
-    print(flat(a))
+    print(a)
     floats = torch.Tensor(np.abs(a))
-    floats.clone()[0] = 9
-    print(floats)
-    print(floats.dtype)
+    print(floats, floats.dtype)
+    shared.abs_()
+    shared.clone()[0] = 9
+    print(a)
 
 
 def graph_names():
@@ -80,7 +76,8 @@ def graph_names():
         mse=F.mse_loss(x, ones), conv=F.conv2d(image, torch.ones(1, 1, 3, 3)), sm=x.softmax(0), mp=F.max_pool2d(image, 2),
         tanh=x.tanh(), log=x.log(), perm=x.permute(1, 0), ex=x.expand(3, 2, 2), sq=x.unsqueeze(0).squeeze())
     for name, t in results.items():
-        print(f"{name}:{t.grad_fn.name()}")
+        print(f"{name}:{t.grad_fn.name()}", end=" ")
+    print()
 
 
 def autograd():
@@ -91,9 +88,9 @@ def autograd():
     loss = (x**3).sum()
     loss.backward()
     print(x.grad)
-    error("2nd backward", loss.backward)
-    error("no scalar", (x * 2).backward)
-    error("no grad", y.sum().backward)
+    error("2nd backward: ", loss.backward)
+    error("", (x * 2).backward)
+    error("", y.sum().backward)
 
 
 def create_net():
@@ -154,23 +151,22 @@ def train():
     print(f"f(5) = {net(torch.tensor([[5.0]])).item():.3f}")
 
 
+# Switches of how PyTorch computes an optimiser's step, which has one way here.
+ONLY_THERE = ["foreach", "differentiable", "capturable", "fused"]
+
+
 def state_dicts(net):
-    for name, p in net.named_parameters():
-        if name.startswith("conv1"):
-            print(name, p.dim())
+    print([name for name, _ in net.named_parameters() if name.startswith("conv1")])
     norm = nn.BatchNorm2d(4)
-    print(list(norm.state_dict()))
-    print([name for name, _ in norm.named_parameters()])
+    print(list(norm.state_dict()), [name for name, _ in norm.named_parameters()])
     sgd, adam = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9), torch.optim.Adam(net.parameters())
-    for optimizer, names in (
-        (sgd, ["lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize"]),
-        (adam, ["lr", "betas", "eps", "weight_decay", "amsgrad", "maximize"])):
-        group = optimizer.state_dict()["param_groups"][0]
-        print(", ".join(f"{name} {group[name]}" for name in names))
     net(torch.ones(1, 3, 32, 32)).sum().backward()
+    sgd.step()
     adam.step()
-    for name in adam.state_dict()["state"][0]:
-        print(repr(name))
+    for optimizer in (sgd, adam):
+        state = optimizer.state_dict()
+        print(list(state), {k: v for k, v in state["param_groups"][0].items() if k not in ONLY_THERE})
+    print(list(adam.state_dict()["state"][0]))
     outer = nn.ModuleDict({"_latents": nn.ModuleDict({"z": nn.Linear(2, 2, bias=False)})})
     print(list(outer.state_dict()))
     layers = nn.Sequential()

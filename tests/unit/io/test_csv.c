@@ -49,6 +49,23 @@ START_TEST(missing_cells_are_counted)
 }
 END_TEST
 
+START_TEST(texts_may_come_late)
+{
+    cr_table *t = parse("a,b,c\n1,NA,1\n1,,2.5\nx,x,NA\n,1,\n1,x,01\n2,1,2.5x\n");
+    ck_assert_msg(t != NULL, "%s", cr_error());
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(cr_table_kind(t, i), CR_COLUMN_CATEGORY);
+    ck_assert(cr_equal(cr_table_column(t, 0), cr_tensor_i64(CR_INTS(6), 0, 0, 1, -1, 0, 2)));
+    ck_assert(cr_equal(cr_table_column(t, 1), cr_tensor_i64(CR_INTS(6), -1, -1, 0, 1, 0, 1)));
+    ck_assert(cr_equal(cr_table_column(t, 2), cr_tensor_i64(CR_INTS(6), 0, 1, -1, -1, 2, 3)));
+    ck_assert_str_eq(cr_table_category(t, 0, 0), "1");
+    ck_assert_str_eq(cr_table_category(t, 2, 2), "01");
+    ck_assert_int_eq(cr_table_missing(t, 0), 1);
+    ck_assert_int_eq(cr_table_missing(t, 1), 2);
+    ck_assert_int_eq(cr_table_missing(t, 2), 2);
+}
+END_TEST
+
 START_TEST(quotes_hold_anything)
 {
     cr_table *t =
@@ -150,6 +167,7 @@ int main(void)
     tcase_add_checked_fixture(c, make_folder, remove_folder);
     tcase_add_test(c, types_are_found);
     tcase_add_test(c, missing_cells_are_counted);
+    tcase_add_test(c, texts_may_come_late);
     tcase_add_test(c, quotes_hold_anything);
     tcase_add_test(c, numbers_are_read_as_strtod_reads_them);
     tcase_add_test(c, options_are_kept);

@@ -49,6 +49,26 @@ static void destroy(cr_module *module)
     free(self->split_axes);
 }
 
+/* Texts and axes of its own for a copy. */
+static bool copied(cr_module *module)
+{
+    einmix *self = (einmix *)(void *)module, from = *self;
+    char **to[] = {&self->pattern, &self->weight_shape, &self->bias_shape,
+                   &self->split,   &self->product,      &self->merge};
+    const cr_axis *axes[] = {from.axes, from.split_axes};
+    cr_axis **axes_to[] = {&self->axes, &self->split_axes};
+    bool good = true;
+    for (size_t i = 0; i < sizeof to / sizeof *to; i++)
+        if (*to[i] && !(*to[i] = cr_ein_copy_text(*to[i])))
+            good = false;
+    for (size_t i = 0; i < 2; i++)
+        if (axes[i] && !(*axes_to[i] = cr_ein_copy_axes(axes[i])))
+            good = false;
+    if (!good)
+        destroy(module);
+    return good;
+}
+
 static int extra_repr(const cr_module *module, char *to, size_t bytes)
 {
     const einmix *self = (const einmix *)(const void *)module;
@@ -67,7 +87,8 @@ static const cr_module_type einmix_type = {.name = "EinMix",
                                            .size = sizeof(einmix),
                                            .forward = forward,
                                            .destroy = destroy,
-                                           .extra_repr = extra_repr};
+                                           .extra_repr = extra_repr,
+                                           .copied = copied};
 
 /* ---- making one ---- */
 

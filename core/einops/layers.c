@@ -63,6 +63,18 @@ static void destroy(cr_module *module)
     free(self->axes);
 }
 
+static bool copied(cr_module *module)
+{
+    einops_layer *self = (einops_layer *)(void *)module, from = *self;
+    self->pattern = cr_ein_copy_text(from.pattern);
+    self->axes = cr_ein_copy_axes(from.axes);
+    self->reduction = from.reduction ? cr_ein_copy_text(from.reduction) : NULL;
+    if (self->pattern && self->axes && (self->reduction || !from.reduction))
+        return true;
+    destroy(module);
+    return false;
+}
+
 /* As einops: Rearrange('b c -> c b', c=2). */
 static int extra_repr(const cr_module *module, char *to, size_t bytes)
 {
@@ -82,12 +94,14 @@ static const cr_module_type rearrange_type = {.name = "Rearrange",
                                               .size = sizeof(einops_layer),
                                               .forward = forward,
                                               .destroy = destroy,
-                                              .extra_repr = extra_repr};
+                                              .extra_repr = extra_repr,
+                                              .copied = copied};
 static const cr_module_type reduce_type = {.name = "Reduce",
                                            .size = sizeof(einops_layer),
                                            .forward = forward,
                                            .destroy = destroy,
-                                           .extra_repr = extra_repr};
+                                           .extra_repr = extra_repr,
+                                           .copied = copied};
 
 static cr_module *make(const cr_module_type *type, cr_ein_kind kind, const char *pattern,
                        const char *reduction, const cr_axis *axes)

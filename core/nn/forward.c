@@ -1,5 +1,5 @@
 /* Calling a module: inputs through the hooks before, forward, the hooks after. */
-#include "core/nn/nn.h"
+#include "core/nn/reparametrise.h"
 
 #include <string.h>
 
@@ -76,6 +76,8 @@ static size_t call(cr_module *module, cr_tensor *const *inputs, size_t n, cr_ten
         return cr_fail("Module [%s] is missing the required \"forward\" function",
                        module->type->name),
                0;
+    if (CR_UNLIKELY(module->state_->nreparams) && !cr_reparams_run(module))
+        return 0;
     if (module->state_->nhooks)
         return run_with_hooks(module, inputs, n, outputs, wanted);
     return run(module, inputs, n, outputs, wanted);

@@ -1,6 +1,6 @@
 /* The module object: making and freeing, and registering children, parameters and buffers under
  * names. */
-#include "core/nn/nn.h"
+#include "core/nn/reparametrise.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +27,7 @@ cr_slot *cr_slot_find(const cr_slots *slots, const char *name)
     return NULL;
 }
 
-static cr_slot *slot_add(cr_slots *slots, const char *name)
+cr_slot *cr_slot_add(cr_slots *slots, const char *name)
 {
     size_t bytes = strlen(name) + 1;
     if (slots->count == slots->capacity) {
@@ -77,6 +77,8 @@ static void destroy(cr_module *module)
     }
     free(state->children.data);
     free(state->hooks);
+    free(state->places);
+    cr_reparams_free(state);
     free(state);
     module->mark_ = 0;
     free(module);
@@ -98,6 +100,15 @@ void cr_module_release(cr_module *module)
 static void release(void *module)
 {
     cr_module_release(module);
+}
+
+bool cr_module_add_places(cr_module *module, size_t bytes)
+{
+    module->state_->places = calloc(1, bytes);
+    if (!module->state_->places)
+        return cr_fail_memory(module->type->name, bytes) != NULL;
+    module->state_->places_bytes = bytes;
+    return true;
 }
 
 /* Registers the children that a type names and whose members were set. */
@@ -187,7 +198,7 @@ static cr_slot *claim(cr_module *module, const char *what, const char *name, cr_
         if (slot)
             return cr_fail("%s: attribute '%s' already exists", type, name);
     }
-    return slot_add(wanted, name);
+    return cr_slot_add(wanted, name);
 }
 
 cr_module *cr_module_set_child(cr_module *module, const char *name, cr_module **place,

@@ -48,6 +48,8 @@ typedef struct cr_module_hook {
     void *context;
 } cr_module_hook;
 
+typedef struct cr_reparam cr_reparam; /* reparametrise.h */
+
 struct cr_module_state {
     atomic_int refs;
     cr_slots children, parameters, buffers;
@@ -55,12 +57,20 @@ struct cr_module_state {
     size_t nhooks;
     size_t nhooks_of[3]; /* by kind */
     int64_t last_handle;
+    cr_tensor **places; /* for types with any number of members that mirror tensors */
+    size_t places_bytes;
+    cr_reparam *reparams;
+    size_t nreparams;
 };
 
 /* True for a module; otherwise false, with the error set in `who`'s name if there was none. */
 bool cr_is_module(const cr_module *module, const char *who);
 
 cr_slot *cr_slot_find(const cr_slots *slots, const char *name);
+/* A new slot under a copy of the name; null, with the error set, without memory. */
+cr_slot *cr_slot_add(cr_slots *slots, const char *name);
+/* Gives a module memory for places, zeroed, which deep copies have one of their own of. */
+bool cr_module_add_places(cr_module *module, size_t bytes);
 
 /* ---- hooks (hooks.c) ---- */
 

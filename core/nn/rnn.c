@@ -10,13 +10,17 @@ enum { RNN, GRU, LSTM };
 
 typedef struct rnn {
     cr_module module;
-    cr_tensor **
-        weights; /* by layer and direction: w_ih, w_hh, b_ih, b_hh, w_hr, as far as there are any */
     int64_t nweights, input_size, hidden_size, layers, proj_size;
     double dropout;
     int kind;
     bool bias, batch_first, bidirectional, relu;
 } rnn;
+
+/* By layer and direction: w_ih, w_hh, b_ih, b_hh, w_hr, as far as there are any. */
+static cr_tensor **weights_of(const rnn *self)
+{
+    return self->module.state_->places;
+}
 
 static int64_t out_size(const rnn *self)
 {
@@ -126,7 +130,7 @@ static size_t forward_rnn(cr_module *module, cr_tensor *const *inputs, size_t n,
     rnn_input in;
     if (!take_inputs(self, inputs, n, &in))
         return 0;
-    cr_tensors params = cr_make_tensors(self->weights, (size_t)self->nweights);
+    cr_tensors params = cr_make_tensors(weights_of(self), (size_t)self->nweights);
     bool train = module->training, bias = self->bias, both = self->bidirectional;
     double p = self->dropout;
     cr_tensor *y, *h, *c = NULL;
@@ -220,15 +224,9 @@ static int rnn_repr(const cr_module *module, char *to, size_t bytes)
     return cr_repr_finish(&text, to, bytes);
 }
 
-static void rnn_destroy(cr_module *module)
-{
-    free(((rnn *)(void *)module)->weights);
-}
-
 #define RNN_TYPE(label)                                                                     \
     {                                                                                       \
-        .name = label, .size = sizeof(rnn), .forward = forward_rnn, .destroy = rnn_destroy, \
-        .extra_repr = rnn_repr,                                                             \
+        .name = label, .size = sizeof(rnn), .forward = forward_rnn, .extra_repr = rnn_repr, \
     }
 static const cr_module_type rnn_types[] = {RNN_TYPE("RNN"), RNN_TYPE("GRU"), RNN_TYPE("LSTM")};
 
@@ -240,8 +238,8 @@ static bool add_weight(rnn *self, const cr_rnn_options *o, const char *what, int
     double bound = 1 / sqrt((double)self->hidden_size);
     snprintf(name, sizeof name, "%s_l%lld%s", what, (long long)layer, reverse ? "_reverse" : "");
     return cr_init_uniform_(
-        cr_layer_parameter(self, name, &self->weights[(*at)++], sizes, o->device, o->dtype), -bound,
-        bound);
+        cr_layer_parameter(self, name, &weights_of(self)[(*at)++], sizes, o->device, o->dtype),
+        -bound, bound);
 }
 
 static bool add_weights(rnn *self, const cr_rnn_options *o)
@@ -309,9 +307,8 @@ static cr_module *new_rnn(int kind, const cr_rnn_options *o)
     self->relu = o->nonlinearity && !strcmp(o->nonlinearity, "relu");
     int64_t each = 2 + 2 * self->bias + (self->proj_size > 0);
     self->nweights = each * self->layers * (self->bidirectional ? 2 : 1);
-    self->weights = calloc((size_t)self->nweights, sizeof *self->weights);
-    if (!self->weights)
-        return cr_fail_memory("a recurrent layer", (size_t)self->nweights * sizeof *self->weights);
+    if (!cr_module_add_places(&self->module, (size_t)self->nweights * sizeof(cr_tensor *)))
+        return NULL;
     bool good = false;
     CR_SCOPE
         good = add_weights(self, o);

@@ -193,33 +193,12 @@ static const cr_module_type encoder_type = {
 static const cr_module_type decoder_type = {
     .name = "TransformerDecoder", .size = sizeof(stack), .forward = forward_stack};
 
-/* A layer like this one, with its values. The random state stays what it was. */
-static cr_module *copy_of(cr_module *module, bool decoder)
-{
-    const layer *self = (const layer *)(const void *)module;
-    cr_transformer_layer_options o = self->options;
-    const cr_tensor *weight = cr_module_tensor(self->linear1, "weight");
-    uint64_t state[2];
-    o.device = cr_tensor_device(weight);
-    o.dtype = cr_tensor_dtype(weight);
-    cr_get_rng_state(state);
-    cr_module *copy = new_layer(&o, decoder);
-    cr_set_rng_state(state);
-    if (!copy || cr_module_load_state_dict(copy, cr_module_state_dict(module)))
-        return NULL;
-    return module->training ? copy : cr_eval(copy);
-}
-
 static cr_module *new_stack(cr_module *module, int64_t count, const cr_transformer_stack_options *o,
                             bool decoder)
 {
     const cr_module_type *type = decoder ? &decoder_type : &encoder_type;
     if (!cr_is_module(module, type->name))
         return NULL;
-    if (module->type != (decoder ? &decoder_layer_type : &encoder_layer_type))
-        return cr_fail("%s: copies %s alone, not %s; put other layers in a ModuleList", type->name,
-                       decoder ? decoder_layer_type.name : encoder_layer_type.name,
-                       module->type->name);
     if (count < 1)
         return cr_fail("%s: num_layers must be positive, got %lld", type->name, (long long)count);
     stack *self = cr_module_new(type, NULL);
@@ -229,7 +208,7 @@ static cr_module *new_stack(cr_module *module, int64_t count, const cr_transform
     CR_SCOPE {
         good = CR_SET(self, layers, cr_module_list_with(NULL, 0));
         for (int64_t i = 0; i < count && good; i++)
-            good = cr_module_append(self->layers, copy_of(module, decoder));
+            good = cr_module_append(self->layers, cr_module_copy(module));
         if (good && CR_OPTION(o, norm))
             good = CR_SET(self, norm, o->norm);
     }

@@ -102,8 +102,10 @@ static void release(void *averaged)
 cr_averaged_model *cr_averaged_model_with(cr_module *copy_module, cr_module *model,
                                           const cr_averaged_model_options *options)
 {
-    if (!copy_module || !model)
-        return cr_error() ? NULL : cr_fail("cr_averaged_model_new: a module is null");
+    if (!model)
+        return cr_error() ? NULL : cr_fail("cr_averaged_model_new: the module is null");
+    if (!copy_module && !(copy_module = cr_module_copy(model)))
+        return NULL;
     if (options && !(options->ema_decay >= 0 && options->ema_decay < 1))
         return cr_fail("cr_averaged_model_new: ema_decay must be from 0 to 1, not %g",
                        options->ema_decay);

@@ -49,6 +49,9 @@ typedef struct cr_module_type {
     int (*extra_repr)(const cr_module *self, char *to, size_t bytes);
     const char *children; /* names of consecutive cr_child members, "conv1, pool"; "" for none */
     size_t children_at;   /* offset of the first of them */
+    /* Called on a deep copy, whose members are the original's byte for byte: gives it memory of its own where destroy frees it.
+     * False, after cr_fail and with nothing kept, if it can't. Null with a destroy: can't be copied. */
+    bool (*copied)(cr_module *self);
 } cr_module_type;
 
 /* The first member of every module's struct. */
@@ -104,8 +107,8 @@ CR_API bool cr_module_check_inputs(const cr_module *module, size_t expected, siz
 #define CR_MODULE_TYPE_(Name, at, names)                                                    \
     static size_t Name##_call_(cr_module *module, cr_tensor *const *inputs, size_t ninputs, \
                                cr_tensor **outputs);                                        \
-    static const cr_module_type Name##_type_ = {                                            \
-        #Name, sizeof(Name), Name##_call_, NULL, NULL, names, at}
+    static const cr_module_type Name##_type_ = {#Name, sizeof(Name), Name##_call_, NULL,    \
+                                                NULL,  names,        at,           NULL}
 
 /* CR_FORWARD(Net, x, y) { … return z; }: what a call with these tensors (1 to 8) does, with the
  * module as `self`. */
@@ -223,6 +226,10 @@ CR_API int cr_forward_many_with(cr_module *module, cr_tensor *const *inputs, siz
 
 CR_API cr_module *cr_module_retain(cr_module *module);
 CR_API void cr_module_release(cr_module *module);
+/* copy.deepcopy(net): a module of the scope with parameters, buffers and children of its own, modes, hooks (called with the same
+ * context) and requires_grad as they are, without gradients. What is shared inside the original is shared inside the copy.
+ * Other members are copied as they are. Null and an error for a type that owns memory and has no `copied`. */
+CR_API cr_module *cr_module_copy(cr_module *module);
 
 /* ---- containers ---- */
 

@@ -7,6 +7,7 @@
 #include <cresset/layers.h>
 #include <cresset/losses.h>
 #include <cresset/module.h>
+#include <cresset/parametrize.h>
 #include <cresset/pooling.h>
 #include <cresset/resizing.h>
 #include <cresset/rnn.h>

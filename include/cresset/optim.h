@@ -286,7 +286,19 @@ CR_API cr_tensor *cr_clip_grad_norm_with_(cr_params params, double max_norm,
 /* Clamps every gradient's elements to ±clip_value. Returns 0, or an error. */
 CR_API int cr_clip_grad_value_with_(cr_params params, double clip_value);
 
+/* ---- parameters as one vector ---- */
+
+/* All parameters, each once, flattened and one behind the other: (sum of their sizes), of the scope; differentiable.
+ * Errors: no parameters, different devices. */
+CR_API cr_tensor *cr_parameters_to_vector_with(cr_params params);
+/* Copies a vector's parts into the parameters, outside of the graph. Returns 0, or an error: another number of elements, another
+ * rank than 1. */
+CR_API int cr_vector_to_parameters_with(cr_tensor *vector, cr_params params);
+
 #ifndef __cplusplus
+#define cr_parameters_to_vector(params) cr_parameters_to_vector_with(CR_PARAMS_(params))
+#define cr_vector_to_parameters(vector, params) \
+    cr_vector_to_parameters_with(vector, CR_PARAMS_(params))
 #define cr_sgd(...)                                    \
     cr_sgd_with(CR_PARAMS_(CR_FIRST_(__VA_ARGS__, 0)), \
                 &(const cr_sgd_options){CR_REST_(__VA_ARGS__, .end_ = 0)})

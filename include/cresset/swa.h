@@ -2,7 +2,7 @@
  * Weights Leads to Wider Optima and Better Generalization", 2018; exponential averages: Polyak and
  * Juditsky, 1992). SWALR is in scheduler.h.
  *
- *     cr_averaged_model *swa = cr_averaged_model_new(make_net(), net);
+ *     cr_averaged_model *swa = cr_averaged_model_new(NULL, net);
  *     for (int epoch = 0; epoch < 100; epoch++) {
  *         train(net, sgd);
  *         if (epoch >= 75)
@@ -11,7 +11,7 @@
  *     cr_update_bn(loader, cr_averaged_module(swa), NULL);
  *     evaluate(cr_averaged_module(swa));
  *
- * The averages live in a module of their own, built as the model is. */
+ * The averages live in a module of their own, a copy of the model or one built as it is. */
 #ifndef CRESSET_SWA_H
 #define CRESSET_SWA_H
 
@@ -37,7 +37,7 @@ typedef struct cr_averaged_model_options {
     int end_;
 } cr_averaged_model_options;
 
-/* AveragedModel of the scope: `copy` holds the averages, is kept alive, and is given the model's
+/* AveragedModel of the scope: `copy` (null: a deep copy, cr_module_copy) holds the averages, is kept alive, and is given the model's
  * parameters and buffers at once; the first update copies, the others average. Null and an error if
  * the two don't have the same parameters and buffers. */
 CR_API cr_averaged_model *cr_averaged_model_with(cr_module *copy, cr_module *model,

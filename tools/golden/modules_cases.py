@@ -376,6 +376,27 @@ def sequences():
         "cr_transformer_encoder_layer(8, 2, 12, .batch_first = true)", False
 
 
+def normed():
+    weight, spectral = nn.utils.weight_norm, nn.utils.spectral_norm
+    image = lambda c: [floats(2, c, 5, 4)]
+    for name, module, inputs, constructor in (
+            ("linear", weight(nn.Linear(4, 3)), [floats(3, 4)], "cr_weight_norm(cr_linear(4, 3))"),
+            ("linear_whole", weight(nn.Linear(4, 3), dim=None), [floats(3, 4)], "cr_weight_norm(cr_linear(4, 3), .whole = true)"),
+            ("conv2d", weight(nn.Conv2d(2, 3, 3)), image(2), "cr_weight_norm(cr_conv2d(2, 3, 3))"),
+            ("conv_transpose2d", weight(nn.ConvTranspose2d(2, 3, 3), dim=1), image(2),
+             "cr_weight_norm(cr_conv_transpose2d(2, 3, 3), .dim = CR_SOME(1))"),
+            ("lstm", weight(nn.LSTM(3, 5), "weight_hh_l0"), [floats(4, 2, 3)], 'cr_weight_norm(cr_lstm(3, 5), "weight_hh_l0")')):
+        yield f"weight_norm_{name}", module, inputs, constructor, True
+    for name, module, inputs, constructor in (
+            ("linear", spectral(nn.Linear(4, 3)), [floats(3, 4)], "cr_spectral_norm(cr_linear(4, 3))"),
+            ("conv2d", spectral(nn.Conv2d(2, 3, 3), n_power_iterations=3), image(2),
+             "cr_spectral_norm(cr_conv2d(2, 3, 3), .n_power_iterations = 3)"),
+            ("conv_transpose2d", spectral(nn.ConvTranspose2d(2, 3, 3)), image(2), "cr_spectral_norm(cr_conv_transpose2d(2, 3, 3))")):
+        for mode in ("", "_eval"):
+            yield f"spectral_norm_{name}{mode}", module, inputs, constructor, not mode
+            module.zero_grad(set_to_none=True)
+
+
 def cases():
     yield from activations()
     yield from pooling()
@@ -386,3 +407,4 @@ def cases():
     yield from embeddings()
     yield from first_ones()
     yield from sequences()
+    yield from normed()

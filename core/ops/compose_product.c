@@ -4,12 +4,19 @@
 
 #include "core/ops/compose.h"
 
+/* A sum in the dtype of its terms: products of integers don't widen as torch.sum does. */
+static cr_tensor *narrow_sum(cr_tensor *x, cr_ints dims, bool keepdim)
+{
+    return x ? cr_sum_dim(x, dims, .keepdim = keepdim, .dtype = dtype_of(x)) : NULL;
+}
+
 COMPOSITE(addmv)
-GIVE(cr_add(cr_mul_scalar(T(0), F(3)), cr_mul_scalar(cr_mv(T(1), T(2)), F(4))))
+GIVE(cr_add(cr_mul_scalar(T(0), S(3)), cr_mul_scalar(cr_mv(T(1), T(2)), S(4))))
 COMPOSITE(addr)
-GIVE(cr_add(cr_mul_scalar(T(0), F(3)), cr_mul_scalar(cr_outer(T(1), T(2)), F(4))))
+GIVE(cr_add(cr_mul_scalar(T(0), S(3)), cr_mul_scalar(cr_outer(T(1), T(2)), S(4))))
 COMPOSITE(addbmm)
-GIVE(cr_add(cr_mul_scalar(T(0), F(3)), cr_mul_scalar(cr_sum_dim(cr_bmm(T(1), T(2)), 0), F(4))))
+GIVE(cr_add(cr_mul_scalar(T(0), S(3)),
+            cr_mul_scalar(narrow_sum(cr_bmm(T(1), T(2)), CR_INTS(0), false), S(4))))
 COMPOSITE(inner)
 {
     (void)op;
@@ -119,7 +126,7 @@ COMPOSITE(bilinear)
                            cr_sizes_text(a->dim, a->size), cr_sizes_text(b->dim, b->size),
                            cr_sizes_text(w->dim, w->size));
     cr_tensor *left = cr_tensordot(a, w, CR_INTS(a->dim - 1), CR_INTS(1)); /* …, out, in2 */
-    cr_tensor *y = cr_sum_dim(cr_mul(left, cr_unsqueeze(b, -2)), -1);
+    cr_tensor *y = narrow_sum(cr_mul(left, cr_unsqueeze(b, -2)), CR_INTS(-1), false);
     return cr_give(r, T(3) ? cr_add(y, T(3)) : y);
 }
 
@@ -213,7 +220,7 @@ static cr_tensor *multiply(const einsum *e, cr_tensor *a, cr_tensor *b, const bo
         kind[p] = sums[p] && in_a && in_b ? 3 : in_a && !in_b ? 1 : in_b && !in_a ? 2 : 0;
         if (sums[p] && in_a != in_b) { /* one of them has it: summed at once */
             cr_tensor **x = in_a ? &a : &b;
-            *x = cr_sum_dim(*x, p, .keepdim = true);
+            *x = narrow_sum(*x, CR_INTS(p), true);
             if (!*x)
                 return NULL;
             kind[p] = 0;
@@ -368,7 +375,10 @@ COMPOSITE(einsum)
         size_t count = 0;
         for (int p = e.nkept; p < e.nplaces; p++)
             dims[count++] = p;
-        y = count ? cr_sum_dim(y, cr_make_ints(dims, count)) : n == 1 ? cr_alias(y) : y;
+        y = count    ? n == 1 ? cr_sum_dim(y, cr_make_ints(dims, count))
+                              : narrow_sum(y, cr_make_ints(dims, count), false)
+               : n == 1 ? cr_alias(y)
+                     : y;
     }
     return cr_give(r, y);
 }

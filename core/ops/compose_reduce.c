@@ -127,14 +127,20 @@ COMPOSITE(max_other)
 GIVE(cr_maximum(T(0), T(1)))
 COMPOSITE(min_other)
 GIVE(cr_minimum(T(0), T(1)))
+/* PyTorch's answer of bytes is bytes. */
+static cr_tensor *truth_of(cr_tensor *from, cr_tensor *truth)
+{
+    return truth && dtype_of(from) == CR_U8 ? cr_to_dtype(truth, CR_U8) : truth;
+}
+
 COMPOSITE(any)
-GIVE(cr_any_dims(T(0)))
+GIVE(truth_of(T(0), cr_any_dims(T(0))))
 COMPOSITE(all)
-GIVE(cr_all_dims(T(0)))
+GIVE(truth_of(T(0), cr_all_dims(T(0))))
 COMPOSITE(any_dim)
-GIVE(cr_any_dims(T(0), .dim = CR_INTS(INT(1)), .keepdim = INT(2)))
+GIVE(truth_of(T(0), cr_any_dims(T(0), .dim = CR_INTS(INT(1)), .keepdim = INT(2))))
 COMPOSITE(all_dim)
-GIVE(cr_all_dims(T(0), .dim = CR_INTS(INT(1)), .keepdim = INT(2)))
+GIVE(truth_of(T(0), cr_all_dims(T(0), .dim = CR_INTS(INT(1)), .keepdim = INT(2))))
 
 /* ---- spread and norms ---- */
 

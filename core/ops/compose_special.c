@@ -6,7 +6,7 @@
 COMPOSITE(logit)
 {
     (void)op;
-    cr_tensor *x = T(0);
+    cr_tensor *x = is_float(T(0)) ? T(0) : cr_to_dtype(T(0), cr_default_dtype());
     if (args[1].tag != CR_NONE)
         x = cr_clamp(x, .min = CR_S(F(1)), .max = CR_S(1 - F(1)));
     return cr_give(r, cr_log(cr_div(x, cr_rsub_scalar(x, 1))));

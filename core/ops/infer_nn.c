@@ -123,9 +123,8 @@ bool cr_infer_convolution(cr_frame *f)
                              "but got input of size %s",
                              w->dim, n, cr_sizes_text(w->dim, w->size),
                              cr_sizes_text(x->dim, x->size));
-    if (!cr_dtype_is_floating((cr_dtype)x->dtype))
-        return cr_frame_fail(f, "needs floating-point tensors, not %s",
-                             cr_dtype_name((cr_dtype)x->dtype));
+    if (x->dtype == CR_B8)
+        return cr_frame_fail(f, "not implemented for 'bool'");
     if (groups < 1)
         return cr_frame_fail(f, "non-positive groups is not supported");
     int64_t channels = transposed ? w->size[0] : w->size[1] * groups;

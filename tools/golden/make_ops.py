@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from golden_ops import F64, INF, NAN, Golden, ints, pos, r, strided, unit
+from ops_dtypes import other_dtypes
 from ops_linalg import factorisations, vectors
 from ops_rest import backwards, calculus, joins, order, plain, selecting_more
 from ops_sequences import attention, recurrent
@@ -848,7 +849,7 @@ def loss():
 def main(folder):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for family in (unary, binary, reduction, shape, indexing, product, network, pooling, resampling, activation, distance, norms, products, selecting, statistics, aliases, transposed, loss, more_losses, factorisations, vectors, plain, backwards, order, joins, calculus, selecting_more, recurrent, attention):
+    for family in (unary, binary, reduction, shape, indexing, product, network, pooling, resampling, activation, distance, norms, products, selecting, statistics, aliases, transposed, loss, more_losses, factorisations, vectors, plain, backwards, order, joins, calculus, selecting_more, recurrent, attention, other_dtypes):
         torch.manual_seed(0)
         family().save(folder / f"{family.__name__}.safetensors")
 

@@ -8,8 +8,9 @@
  * allocates outputs, converts dtypes and owns every lifetime; a backend keeps no tensor.
  *
  * Rules that hold for every struct and function here:
- *  - Every struct starts with its own size as its maker knew it. Members are only ever appended:
- * read a later member only if struct_size covers it (CR_HAS does that).
+ *  - Every struct that may grow starts with its own size as its maker knew it. Members are only ever
+ * appended: read a later member only if struct_size covers it (CR_HAS does that). cr_meta, cr_attr,
+ * cr_binding and cr_number come in arrays, have no size, and never change.
  *  - Strings and arrays that a function receives live until it returns. What it must keep, it
  * copies.
  *  - Operations and attributes cross by name, never by number.
@@ -17,6 +18,18 @@
  * prints, exits, aborts or throws through this interface.
  *  - Calls for one device come one at a time, from any thread; calls for different devices may come
  * at once.
+ *
+ *  - Who makes a thing frees it: what the core passes in is the core's, what a backend hands out
+ * (devices, buffers, plans) goes back to it through device_close, free and plan_free, each once.
+ * Nothing crosses for the other side to call free() on.
+ *
+ * The promise of 1.0. A plugin that was built with any header of major 1 loads and runs on every
+ * later library of major 1, without being rebuilt; and one built with a later minor on an earlier
+ * library, which uses what it knows. So within the major: no member, enumerator, macro or operation
+ * of the primitive set is removed, moved, renumbered or given another meaning; functions that are
+ * appended to cr_backend are optional; statuses, attributes and operations may be added (a plan is
+ * answered CR_UNSUPPORTED for those that it does not know, or that have an attribute it does not
+ * know). Members that are newer than 1.0 say since when.
  *
  * Valid C11 and C++17. Units are bytes unless a comment says elements.
  */
@@ -31,7 +44,8 @@
 extern "C" {
 #endif
 
-/* A backend of another major is refused. Minors mix freely: each side uses what both know. */
+/* A backend of another major is refused. Minors mix freely: each side uses what both know. A
+ * backend writes what it was built with into its table. */
 #define CR_ABI_MAJOR 1
 #define CR_ABI_MINOR 1
 
@@ -48,7 +62,7 @@ typedef enum cr_status {
     CR_OK = 0,
     CR_UNSUPPORTED, /* plan: not here; the core decomposes the operation, or runs it on the host */
     CR_INVALID,     /* an argument breaks this contract: a bug of the caller */
-    CR_OUT_OF_MEMORY, /* the core empties its cache and asks once more */
+    CR_OUT_OF_MEMORY, /* alloc: the core empties its cache and asks once more */
     CR_DEVICE_LOST,   /* the device will not answer again; its tensors are gone */
     CR_FAILED         /* anything else; the message says what */
 } cr_status;
@@ -84,27 +98,26 @@ typedef struct cr_plan cr_plan;     /* something that can be run: the backend's 
  * that; another number is a private layout that this backend chose in an earlier plan for the value
  * (see cr_plan_info). */
 typedef struct cr_meta {
-    int32_t dtype; /* cr_dtype */
-    int32_t rank;
-    int64_t size[CR_MAX_RANK];
-    int64_t stride[CR_MAX_RANK];
-    uint64_t layout;
+    int32_t dtype;               /* cr_dtype */
+    int32_t rank;                /* 0 … CR_MAX_RANK */
+    int64_t size[CR_MAX_RANK];   /* elements */
+    int64_t stride[CR_MAX_RANK]; /* elements from one to the next along the dimension */
+    uint64_t layout;             /* 0, or a tag of the backend that the device is of */
 } cr_meta;
 
 /* A static attribute of an operation, part of the plan's identity. Its name is the argument's in
- * the operation's schema
- * ("dim", "keepdim", "padding"); booleans are CR_ATTR_INT. An optional argument that was not given
+ * the operation's schema ("dim", "keepdim", "padding"; `cresset ops NAME` shows the schema); booleans are CR_ATTR_INT. An optional argument that was not given
  * has no attribute. */
 typedef enum cr_attr_kind { CR_ATTR_INT = 1, CR_ATTR_INTS, CR_ATTR_TEXT } cr_attr_kind;
 
 typedef struct cr_attr {
-    const char *name;
-    int32_t kind;  /* cr_attr_kind */
-    int32_t count; /* of CR_ATTR_INTS */
+    const char *name; /* like all that it points to, until plan returns */
+    int32_t kind;     /* cr_attr_kind */
+    int32_t count;    /* of CR_ATTR_INTS: how many, may be 0 */
     union {
-        int64_t i;
-        const int64_t *ints;
-        const char *text;
+        int64_t i;           /* CR_ATTR_INT */
+        const int64_t *ints; /* CR_ATTR_INTS: [count] */
+        const char *text;    /* CR_ATTR_TEXT: ends with 0 */
     } as;
 } cr_attr;
 
@@ -114,11 +127,11 @@ typedef struct cr_attr {
  * order; an optional one that was not given is left out. */
 typedef struct cr_graph_node {
     size_t struct_size;
-    const char *op;
-    const uint32_t *inputs; /* CR_NO_VALUE where an optional tensor is absent */
-    const uint32_t *outputs;
+    const char *op;          /* the name in the table, with its overload */
+    const uint32_t *inputs;  /* [ninputs]; CR_NO_VALUE where an optional tensor is absent */
+    const uint32_t *outputs; /* [noutputs]; CR_NO_VALUE where nobody wants the result */
     uint32_t ninputs, noutputs;
-    const cr_attr *attrs;
+    const cr_attr *attrs; /* [nattrs], in the schema's order */
     uint32_t nattrs;
     uint32_t nnumbers;
     const char *const *number_names; /* [nnumbers] */
@@ -126,12 +139,14 @@ typedef struct cr_graph_node {
 
 /* What to plan: nodes in an order that can be run. Eager mode plans graphs of one node, a captured
  * region graphs of many. Values that are neither input nor output of the graph are the backend's to
- * place, or to fuse away. */
+ * place, or to fuse away. In a graph of one node the values are the node's inputs, in order and
+ * without the absent ones, and then its outputs, and so are the bindings of a run. All of it lives
+ * until plan returns. */
 typedef struct cr_graph {
     size_t struct_size;
-    const cr_meta *values;
-    const cr_graph_node *nodes;
-    const uint32_t *inputs, *outputs; /* indices into values */
+    const cr_meta *values;            /* [nvalues] */
+    const cr_graph_node *nodes;       /* [nnodes]; those of one graph have one struct_size */
+    const uint32_t *inputs, *outputs; /* [ninputs], [noutputs]: indices into values */
     uint32_t nvalues, nnodes, ninputs, noutputs;
 } cr_graph;
 
@@ -163,8 +178,8 @@ typedef struct cr_plan_info {
 
 /* Where a value lies: `offset` bytes into the buffer is its first element. */
 typedef struct cr_binding {
-    cr_buffer *buffer;
-    size_t offset;
+    cr_buffer *buffer; /* null only for a value without elements, or a workspace of 0 bytes */
+    size_t offset;     /* bytes; a multiple of the dtype's size */
 } cr_binding;
 
 /* A run-time number, both ways: f for floating computation, i (truncated, saturated) for integers.
@@ -180,10 +195,10 @@ typedef struct cr_number {
  * place); operations whose note says so must allow it. */
 typedef struct cr_run {
     size_t struct_size;
-    const cr_binding *values;
-    const cr_number *numbers; /* in node order */
-    cr_binding workspace;
-    uint64_t seed, offset; /* Philox4x32-10 key and counter, for operations that draw */
+    const cr_binding *values; /* [ninputs + noutputs of the graph]; until run returns */
+    const cr_number *numbers; /* those of all nodes, in node order; until run returns */
+    cr_binding workspace;     /* as many bytes as plan asked for; their content is unspecified */
+    uint64_t seed, offset;    /* Philox4x32-10 key and counter, for operations that draw */
     /* The operation that the core is saying with others, of which this run is a step
      * ("layer_norm"): the outermost one. Null where the run is the operation itself. For figures
      * only. Lives as long as the library. */
@@ -202,12 +217,13 @@ typedef struct cr_device_info {
                             cr_buffer: such a buffer *is* its host pointer */
 } cr_device_info;
 
-/* The host's services, valid as long as the library is loaded. */
+/* The host's services, valid as long as the library is loaded: a backend keeps the pointer. All may
+ * be called from any thread, also while a call into the backend is going on. */
 typedef struct cr_host {
     size_t struct_size;
-    uint32_t abi_major, abi_minor;
+    uint32_t abi_major, abi_minor; /* of the core */
     /* Records words for the user (printf's format) about a failure of the calling thread, and
-     * returns status. */
+     * returns status, so that `return host->fail(…)` is one line. The words are copied. */
     cr_status (*fail)(const struct cr_host *host, cr_status status, const char *format, ...);
     /* Says something that is no failure; level 0 debug, 1 info, 2 warning. Shown as CRESSET_LOG
      * asks. */
@@ -220,23 +236,28 @@ typedef struct cr_host {
 typedef struct cr_backend {
     size_t struct_size;
     uint32_t abi_major, abi_minor;
-    const char *name;    /* "vulkan": lower case letters, digits, '-', '_' */
-    const char *version; /* for people */
+    const char *name; /* "vulkan": lower case letters, digits, '-', '_'; at most 31, not "auto" */
+    const char *version; /* for people; null is "" */
 
-    /* Devices: how many, what they are, open and close. index counts from 0. Nothing is open twice.
-     */
+    /* Devices: how many (0 … 1024; the same each time), what they are, open and close. index counts
+     * from 0. Nothing is open twice. device_info may be called at any time, open or not; info comes
+     * zeroed but for struct_size. device_open may leave the device null, which is then handed back
+     * as it is; on failure nothing is open. device_close comes last, after all buffers and plans
+     * are freed. */
     cr_status (*device_count)(const struct cr_backend *self, int *count);
     cr_status (*device_info)(const struct cr_backend *self, int index, cr_device_info *info);
     cr_status (*device_open)(const struct cr_backend *self, int index, cr_device **device);
     void (*device_close)(cr_device *device);
 
-    /* Memory. The core caches what it gets, so these are rare. bytes > 0. */
+    /* Memory. The core caches what it gets, so these are rare. bytes > 0. free comes once for each
+     * buffer, after everything that was run with it is done (the core calls sync). */
     cr_status (*alloc)(cr_device *device, size_t bytes, cr_buffer **buffer);
     void (*free)(cr_device *device, cr_buffer *buffer);
     /* Optional: the buffer's bytes in the host's address space, or null. Work already given to run
      * that writes there is finished by sync. */
     void *(*host_pointer)(cr_device *device, cr_buffer *buffer);
-    /* Both return when `from` may be changed and `to` may be read. In order with run. */
+    /* Both return when `from` may be changed and `to` may be read. In order with run. offset and
+     * bytes lie within the buffer; bytes may be 0. */
     cr_status (*copy_in)(cr_device *device, cr_buffer *to, size_t offset, const void *from,
                          size_t bytes);
     cr_status (*copy_out)(cr_device *device, void *to, cr_buffer *from, size_t offset,
@@ -244,8 +265,8 @@ typedef struct cr_backend {
     /* Waits until all that was run is done. Optional where run is synchronous. */
     cr_status (*sync)(cr_device *device);
 
-    /* The heart. plan answers CR_UNSUPPORTED without ceremony for what it won't do. run may return
-     * before the work is done. A plan is used by one thread at a time, any number of times, until
+    /* The heart. plan answers CR_UNSUPPORTED without ceremony for what it won't do (and must leave
+     * nothing behind then, nor on any failure). run may return before the work is done. A plan is used by one thread at a time, any number of times, until
      * plan_free. */
     cr_status (*plan)(cr_device *device, const cr_graph *graph, cr_plan_info *info, cr_plan **plan);
     cr_status (*run)(cr_plan *plan, const cr_run *run);
@@ -266,7 +287,8 @@ typedef struct cr_backend {
 } cr_backend;
 
 /* The one exported symbol. Returning null refuses the load, after host->fail said why. The table
- * stays valid until the shared object is closed. */
+ * stays valid until the shared object is closed. The entry is called once for each load, and may be
+ * called again after the object was closed and loaded anew. */
 #define CR_BACKEND_ENTRY "cresset_backend_entry"
 typedef const cr_backend *(*cr_backend_entry)(const cr_host *host);
 
@@ -305,7 +327,7 @@ typedef const cr_backend *(*cr_backend_entry)(const cr_host *host);
  *  elementwise, three inputs     any     where.self (condition bool, self, other)
  *  cast and strided copy         any     copy (one input): the output's dtype and strides are its own. float to int
  *                                        truncates, to bool is ≠ 0, int to narrower int wraps
- *  fill, iota                    any     fill.Scalar (number value), arange.start_step (numbers start, step: start + i·step
+ *  fill, iota                    any     fill.Scalar (number value), arange.start_step (numbers start, end, step: start + i·step
  *                                        in the output's order, computed in f64 or i64); no inputs
  *  reduce                        any     sum.dim_IntList prod.dim_int amax amin argmax argmin any.dims all.dims; attributes
  *                                        dim (ints, ≥ 0, at least one, ascending) and keepdim. NaN wins in amax amin argmax

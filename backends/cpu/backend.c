@@ -1,6 +1,6 @@
 /* The cpu backend's entry point: the device, its memory, and the way from an operation's name to
  * its planner. */
-#include "cpu.h"
+#include "fused.h"
 
 #include <cblas.h>
 #include "variant.h"
@@ -270,10 +270,20 @@ static bool find_values(const cr_graph *graph, const uint32_t *wanted, uint32_t 
     return true;
 }
 
+static const cpu_op *find_op(const char *name)
+{
+    return *slot_of(name);
+}
+
 static cr_status plan_graph(cr_device *device, const cr_graph *graph, cr_plan_info *info,
                             cr_plan **plan)
 {
     (void)device;
+    if (graph->nnodes > 1) {
+        cpu_graph_call whole = {.call.info = info, .graph = graph, .find = find_op};
+        const cpu_op *fused = find_op(CPU_FUSED);
+        return fused ? fused->plan(&whole.call, plan) : CR_UNSUPPORTED;
+    }
     if (graph->nnodes != 1)
         return CR_UNSUPPORTED;
     const cr_graph_node *node = &graph->nodes[0];

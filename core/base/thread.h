@@ -39,10 +39,10 @@ typedef struct cr_thread {
     int quiet_errors; /* above 0: failures are not recorded (a trial, as overload resolution) */
     char *texts;      /* cr_thread_text's buffers */
     unsigned next_text;
-    char *backend_words; /* one of them: what a backend said last about a failure */
-    const char *within;  /* the outermost operation that is being decomposed, or null */
+    char *backend_words;    /* one of them: what a backend said last about a failure */
+    const char *within;     /* the outermost operation that is being decomposed, or null */
     struct cr_trace *trace; /* what runs is being recorded; the compile room's */
-    const char *context; /* the operation or call that is running, for messages of lower rooms */
+    const char *context;    /* the operation or call that is running, for messages of lower rooms */
 } cr_thread;
 
 extern CR_TLS cr_thread cr_this_thread;

@@ -77,6 +77,7 @@ static int bench_main(int argc, char **argv)
     bench_operations();
     bench_models();
     bench_sequences();
+    bench_captured();
     return cr_error() ? report_error() : 0;
 }
 

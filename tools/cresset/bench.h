@@ -16,5 +16,6 @@ bool bench_wants(const char *name);
 void bench_operations(void); /* bench_ops.c */
 void bench_models(void);     /* bench_models.c */
 void bench_sequences(void);  /* bench_sequences.c */
+void bench_captured(void);   /* bench_captured.c */
 
 #endif

@@ -409,6 +409,83 @@ START_TEST(dead_values_are_dropped_and_places_shared)
 }
 END_TEST
 
+/* ---- fusion ---- */
+
+static size_t chain(void *context, cr_tensor *const *in, size_t n, cr_tensor **out)
+{
+    (void)context, (void)n;
+    out[0] = cr_mul(cr_relu(cr_add(in[0], in[1], .alpha = CR_S(0.5))), in[0]);
+    return 1;
+}
+
+static size_t branches(void *context, cr_tensor *const *in, size_t n, cr_tensor **out)
+{
+    (void)context, (void)n;
+    cr_tensor *s = cr_sigmoid(in[0]), *t = cr_tanh(cr_mul_scalar(s, 1.5));
+    out[0] = cr_add(cr_mul(s, t), in[1]); /* in[1] may have one element */
+    out[1] = cr_sub(cr_exp(out[0]), s);
+    return 2;
+}
+
+/* Sizes under a tile, of whole tiles, with a rest, and larger than the caches; each result to the bit. */
+START_TEST(elementwise_chains_run_as_one_plan)
+{
+    const int64_t sizes[] = {1, 7, 2048, 5000, 70001, 12000000};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        CR_SCOPE {
+            cr_compiled *a = cr_compile_function(chain, NULL, NULL),
+                        *b = cr_compile_function(branches, NULL, NULL);
+            for (int k = 0; k < 4; k++)
+                CR_SCOPE {
+                    cr_tensor *in[2] = {cr_randn(sizes[i]), cr_randn(sizes[i])}, *out[2], *right[2];
+                    chain(NULL, in, 2, right);
+                    assert_same("chain", cr_compiled_call_with(a, in, 2), right[0], 0);
+                    if (sizes[i] > 100000)
+                        continue;
+                    in[1] = cr_randn(1);
+                    branches(NULL, in, 2, right);
+                    ck_assert(!cr_compiled_call_many(b, in, 2, out, 2));
+                    assert_same("first", out[0], right[0], 0);
+                    assert_same("second", out[1], right[1], 0);
+                }
+            ck_assert_uint_eq(stats_of(a).fused, 2);
+            ck_assert_uint_eq(stats_of(a).plans, 1);
+            ck_assert_uint_eq(stats_of(a).memory, 0);
+            if (sizes[i] > 100000)
+                continue;
+            ck_assert_uint_eq(stats_of(b).fused, 6);
+            ck_assert_uint_eq(stats_of(b).plans, 1);
+        }
+    assert_no_error();
+}
+END_TEST
+
+static size_t in_place_chain(void *context, cr_tensor *const *in, size_t n, cr_tensor **out)
+{
+    (void)context, (void)n;
+    cr_tensor *y = cr_add(in[0], in[1]);
+    cr_mul_(y, in[1]);
+    cr_add_(in[0], y);               /* an input */
+    out[0] = cr_mul(cr_t(y), in[0]); /* another view of what was made */
+    return 1;
+}
+
+START_TEST(values_in_place_and_other_views_are_not_mistaken)
+{
+    cr_compiled *c = cr_compile_function(in_place_chain, NULL, NULL);
+    for (int k = 0; k < 4; k++)
+        CR_SCOPE {
+            cr_tensor *in[2] = {cr_randn(CR_INTS(40, 40)), cr_randn(CR_INTS(40, 40))}, *right;
+            cr_tensor *twin[2] = {cr_clone(in[0]), in[1]};
+            in_place_chain(NULL, twin, 2, &right);
+            assert_same("result", cr_compiled_call_with(c, in, 2), right, 0);
+            assert_same("input", in[0], twin[0], 0);
+        }
+    ck_assert_ptr_null(cr_compile_reason(c));
+    assert_no_error();
+}
+END_TEST
+
 START_TEST(it_lives_as_long_as_it_is_held)
 {
     cr_compiled *held = NULL;
@@ -443,6 +520,8 @@ int main(void)
     tcase_add_test(all, mistakes_are_told);
     tcase_add_loop_test(all, a_replay_allocates_only_what_it_returns, 0, MODELS);
     tcase_add_test(all, dead_values_are_dropped_and_places_shared);
+    tcase_add_test(all, elementwise_chains_run_as_one_plan);
+    tcase_add_test(all, values_in_place_and_other_views_are_not_mistaken);
     tcase_add_test(all, it_lives_as_long_as_it_is_held);
     suite_add_tcase(suite, all);
     return run_suite(suite);

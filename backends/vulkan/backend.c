@@ -13,7 +13,7 @@ static cr_status device_count(const cr_backend *self, int *count)
     return vk_profiles(&all, count);
 }
 
-/* Only taken when asked for, until all primitives are native: a GPU that hands most operations to the processor is slow. */
+/* Only taken when asked for, as long as no GPU has been measured: nobody should be slower than his processor unasked. */
 static int rank_of(const vk_profile *p)
 {
     (void)p;
@@ -32,8 +32,11 @@ static cr_status device_info(const cr_backend *self, int index, cr_device_info *
         return vk_host->fail(vk_host, CR_INVALID, "there are %d Vulkan devices, not number %d",
                              count, index);
     const vk_profile *p = &all[index];
-    snprintf(info->name, sizeof info->name, "%.120s (Vulkan %u.%u, %.100s)", p->name,
-             VK_API_VERSION_MAJOR(p->api), VK_API_VERSION_MINOR(p->api), p->driver);
+    snprintf(info->name, sizeof info->name,
+             "%.80s (Vulkan %u.%u, %.80s; subgroups of %u, %u KiB shared%s%s)", p->name,
+             VK_API_VERSION_MAJOR(p->api), VK_API_VERSION_MINOR(p->api), p->driver, p->subgroup,
+             p->limits.maxComputeSharedMemorySize / 1024, p->f64 ? "" : ", no f64",
+             p->matrix_f16 || p->matrix_bf16 ? ", cooperative matrices" : "");
     info->memory = p->memory;
     info->alignment = 256;
     info->rank = rank_of(p);

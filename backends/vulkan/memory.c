@@ -271,9 +271,29 @@ void vk_free(cr_device *d, cr_buffer *buffer)
 
 /* ---- the whole ---- */
 
+/* A type of the device's own memory that can be written through a mapping, if all of it can be: a
+ * small window is for others. UINT32_MAX if none. */
+static uint32_t writable_type(const cr_device *d)
+{
+    const VkPhysicalDeviceMemoryProperties *m = &d->profile->memories;
+    VkDeviceSize largest = 0;
+    for (uint32_t i = 0; i < m->memoryHeapCount; i++)
+        if (m->memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT &&
+            m->memoryHeaps[i].size > largest)
+            largest = m->memoryHeaps[i].size;
+    uint32_t type =
+        vk_memory_type(d,
+                       VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+                           VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
+                       0);
+    return type != UINT32_MAX && m->memoryHeaps[m->memoryTypes[type].heapIndex].size >= largest
+               ? type
+               : UINT32_MAX;
+}
+
 /* Where the device's own memory can be mapped and is cached by the processor (integrated devices,
- * software ones), tensors lie there and are copied directly; a discrete device's is read through
- * staging. */
+ * software ones), tensors lie there and are copied directly. A discrete device's is read through
+ * staging, and written so too unless all of it can be mapped. */
 cr_status vk_memory_init(cr_device *d)
 {
     vk_memory *m = &d->memory;
@@ -284,6 +304,10 @@ cr_status vk_memory_init(cr_device *d)
     if (d->profile->type != VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU)
         m->type = vk_memory_type(d, direct, 0);
     m->mapped = m->cached = m->type != UINT32_MAX;
+    if (m->type == UINT32_MAX) {
+        m->type = writable_type(d);
+        m->mapped = m->type != UINT32_MAX;
+    }
     if (m->type == UINT32_MAX)
         m->type = vk_memory_type(d, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0);
     if (m->type == UINT32_MAX)

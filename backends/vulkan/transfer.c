@@ -104,7 +104,8 @@ cr_status vk_copy_out(cr_device *d, void *to, cr_buffer *from, size_t offset, si
 
 void *vk_host_pointer(cr_device *d, cr_buffer *buffer)
 {
-    return d->memory.mapped ? buffer->span.block->mapped + buffer->span.offset : NULL;
+    return d->memory.mapped && d->memory.cached ? buffer->span.block->mapped + buffer->span.offset
+                                                : NULL;
 }
 
 cr_status vk_sync(cr_device *d)

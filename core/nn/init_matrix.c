@@ -1,4 +1,4 @@
-/* Initial values that are matrices: eye, dirac, orthogonal. */
+/* Initial values that are matrices: eye, dirac, orthogonal, sparse. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -19,6 +19,29 @@ cr_tensor *cr_init_eye_(cr_tensor *tensor)
             done = cr_copy_(tensor, cr_eye_m(size[0], size[1], .dtype = cr_tensor_dtype(tensor),
                                              .device = cr_tensor_device(tensor)));
     return done ? tensor : NULL;
+}
+
+/* Each column's first places in a random order become zeros. */
+static bool fill_sparse(cr_tensor *tensor, int64_t zeros, double std)
+{
+    const int64_t *size = cr_tensor_sizes(tensor);
+    cr_tensor *draws = cr_rand(CR_INTS(size[0], size[1]), .device = cr_tensor_device(tensor));
+    cr_tensor *rows = cr_narrow(cr_argsort(draws, .dim = CR_SOME(0)), 0, 0, zeros);
+    return cr_init_normal_(tensor, 0, std) && cr_scatter_value_(tensor, 0, rows, 0);
+}
+
+cr_tensor *cr_init_sparse_(cr_tensor *tensor, double sparsity, double std)
+{
+    if (cr_tensor_dim(tensor) != 2)
+        return tensor ? cr_fail("Only tensors with 2 dimensions are supported") : NULL;
+    if (!(sparsity >= 0 && sparsity <= 1))
+        return cr_fail("cr_init_sparse_: sparsity must be between 0 and 1, got %g", sparsity);
+    bool good = false;
+    CR_SCOPE
+        CR_NO_GRAD
+            good = fill_sparse(
+                tensor, (int64_t)ceil(sparsity * (double)cr_tensor_sizes(tensor)[0]), std);
+    return good ? tensor : NULL;
 }
 
 /* Ones at the kernel's centre, on the diagonal of each group's out and in channels. */

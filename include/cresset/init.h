@@ -59,6 +59,10 @@ CR_API cr_tensor *cr_init_kaiming_normal_with_(cr_tensor *tensor,
  * gain. The factorisation is computed on the host. Errors: fewer than 2 dimensions. */
 CR_API cr_tensor *cr_init_orthogonal_(cr_tensor *tensor, double gain);
 
+/* Martens, "Deep learning via Hessian-free optimization", 2010: N(0, std²) (PyTorch's default: 0.01), with ⌈sparsity · rows⌉
+ * elements of each column, drawn at random, zero. tensor: (rows, columns). Errors: another rank, sparsity outside of 0 to 1. */
+CR_API cr_tensor *cr_init_sparse_(cr_tensor *tensor, double sparsity, double std);
+
 /* The recommended gain: "linear", "conv1d" to "conv3d" and "sigmoid" 1, "tanh" 5/3, "relu" √2,
  * "leaky_relu" √(2 / (1 + a²)) (PyTorch's default for a is 0.01), "selu" 3/4. Another name is an
  * error, and NaN. */

@@ -193,6 +193,32 @@ START_TEST(wrong_inputs_are_refused)
 }
 END_TEST
 
+/* A device may tell at the latest when somebody reads. */
+static void check_refused(cr_tensor *result)
+{
+    if (result)
+        cr_item(cr_sum(result));
+    assert_error_has("out of");
+}
+
+START_TEST(classes_out_of_range_are_errors_on_every_device)
+{
+    cr_tensor *x = cr_randn(CR_INTS(3, 4)), *high = on_device(cr_tensor_i64(CR_INTS(3), 0, 4, 1)),
+              *low = on_device(cr_tensor_i64(CR_INTS(3), 0, -1, 1));
+    cr_tensor *wrong[] = {high, low};
+    for (int i = 0; i < 2; i++) {
+        check_refused(cr_forward(cr_cross_entropy_loss(), x, wrong[i]));
+        check_refused(cr_forward(cr_nll_loss_layer(.reduction = "none"), x, wrong[i]));
+        check_refused(cr_forward(cr_multi_margin_loss_layer(), x, wrong[i]));
+        check_refused(cr_forward(cr_embedding(4, 2), wrong[i]));
+        check_refused(cr_gather(x, 1, cr_unsqueeze(wrong[i], 1)));
+        check_refused(cr_forward(cr_embedding_bag_layer(4, 2), cr_unsqueeze(wrong[i], 0)));
+    }
+    assert_close("afterwards", cr_sum(cr_forward(cr_identity(), x)), cr_sum(x), 0);
+    ck_assert(!cr_error());
+}
+END_TEST
+
 START_TEST(adaptive_softmax_knows_all_classes)
 {
     cr_module *loss = cr_adaptive_log_softmax_with_loss(6, 20, CR_INTS(4, 10), 2);
@@ -225,6 +251,7 @@ int main(void)
 #include "tests/golden/nn/modules.def"
 #undef MODULE
     tcase_add_test(tests, lazy_layers_take_their_sizes_from_the_first_input);
+    tcase_add_test(tests, classes_out_of_range_are_errors_on_every_device);
     tcase_add_test(tests, adaptive_softmax_knows_all_classes);
     tcase_add_test(tests, wrong_inputs_are_refused);
     suite_add_tcase(suite, tests);

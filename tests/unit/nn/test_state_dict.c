@@ -209,6 +209,9 @@ START_TEST(initialisers_draw_what_they_say)
     cr_init_dirac_(kernel, 2);
     assert_close("dirac", cr_f_conv2d(x, kernel, .padding = CR_INTS(1, 1), .groups = CR_SOME(2)), x,
                  1e-6);
+    cr_init_sparse_(w, 0.25, 0.1);
+    assert_close("zeros of a column", cr_sum_dim(cr_to_dtype(cr_eq_scalar(w, 0), CR_F32), 0),
+                 cr_full(cr_tensor_size(w, 1), ceil(0.25 * (double)cr_tensor_size(w, 0))), 0);
     ck_assert_double_eq(cr_init_calculate_gain("tanh", 0), 5.0 / 3);
     assert_no_error();
     ck_assert_ptr_null(cr_init_xavier_uniform_(cr_empty(3), 1));

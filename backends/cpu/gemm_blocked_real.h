@@ -144,7 +144,7 @@ static void NAMED(tile_of)(int64_t rows, int64_t vectors, const NAMED(blocked) *
         TILE(6)
 #endif
 #if defined __AVX512F__
-            TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
+        TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
 #endif
     }
 #undef TILE

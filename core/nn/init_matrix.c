@@ -39,8 +39,8 @@ cr_tensor *cr_init_sparse_(cr_tensor *tensor, double sparsity, double std)
     bool good = false;
     CR_SCOPE
         CR_NO_GRAD
-            good = fill_sparse(
-                tensor, (int64_t)ceil(sparsity * (double)cr_tensor_sizes(tensor)[0]), std);
+            good = fill_sparse(tensor, (int64_t)ceil(sparsity * (double)cr_tensor_sizes(tensor)[0]),
+                               std);
     return good ? tensor : NULL;
 }
 

@@ -38,6 +38,14 @@ static void do_transpose(void *p)
 {
     cr_contiguous(cr_t(((operands *)p)->x));
 }
+static void do_clone(void *p)
+{
+    cr_clone(((operands *)p)->x);
+}
+static void do_sort(void *p)
+{
+    cr_sort(((operands *)p)->x);
+}
 static void do_softmax(void *p)
 {
     cr_softmax(((operands *)p)->x, -1);
@@ -145,6 +153,16 @@ void bench_operations(void)
             CR_SCOPE {
                 operands o = {.x = cr_randn(CR_INTS(4096, 4096))};
                 bench_row("transpose_copy/4096", "us", 1, do_transpose, &o);
+            }
+        if (bench_wants("copy/10000000"))
+            CR_SCOPE {
+                operands o = {.x = cr_randn(CR_INTS(10000000))};
+                bench_row("copy/10000000", "us", 1, do_clone, &o);
+            }
+        if (bench_wants("sort/1000000"))
+            CR_SCOPE {
+                operands o = {.x = cr_randn(CR_INTS(1000000))};
+                bench_row("sort/1000000", "us", 1, do_sort, &o);
             }
         operands rows = {.x = cr_randn(CR_INTS(512, 1024)),
                          .weight = cr_randn(CR_INTS(1024)),

@@ -254,8 +254,8 @@ static void wait_for(cr_batches *b, int64_t k, cr_made_batch *made)
     *made = s->made;
     *s = (slot){.ready = false};
     b->out++;
-    pthread_cond_signal(&b->taken);
     pthread_mutex_unlock(&b->lock);
+    pthread_cond_signal(&b->taken); /* last: who wakes up under the lock only waits again */
 }
 
 bool cr_batches_next(cr_batches *b, cr_batch *batch)

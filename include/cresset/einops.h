@@ -12,7 +12,7 @@
  *
  * Everything is differentiable, on any device, and a view of its input wherever one can be (what is merged lies in order, as
  * reshape). Parsed patterns are kept (the 256 most used, about), so that the second call with a pattern costs little more than the
- * operations that it becomes. Errors name the pattern, the tensor and the axis. Results are the scope's. */
+ * operations that it becomes. einops.asnumpy is cr_tensor_read here, or cr_to_dlpack where NumPy itself is. Errors name the pattern, the tensor and the axis. Results are the scope's. */
 #ifndef CRESSET_EINOPS_H
 #define CRESSET_EINOPS_H
 

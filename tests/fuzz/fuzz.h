@@ -17,6 +17,16 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* More memory than there is, is asked for by models that say so, and refused as anywhere: null, and then an error. The sanitizer
+ * would end the program instead. replay.c leaves this to the fuzzer. */
+#ifndef FUZZ_REPLAY
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+#endif
+
 /* A path whose file holds these bytes until the next call: readers map files, so the bytes go into one without a disk. */
 static inline const char *fuzz_file(const uint8_t *data, size_t size)
 {

@@ -1,5 +1,6 @@
 /* Feeds the files of the folders and files given to a fuzzer once: kept seeds and crashes stay fixed. Without arguments or files
  * it fails. */
+#define FUZZ_REPLAY
 #include "fuzz.h"
 
 #include <dirent.h>

@@ -114,8 +114,14 @@ void cr_loader_check(cr_candidate *c, const cr_backend *b)
         refuse(c, "its name \"auto\" means something else");
 }
 
+static void enter(cr_candidate *c, cr_backend_entry entry);
+
 static void load(cr_candidate *c)
 {
+    if (cr_static_backends[0].name) {
+        refuse(c, "this library has its backends built in and loads no others");
+        return;
+    }
     struct stat s;
     if (c->path[0] != '/') {
         refuse(c, "its path is not absolute");
@@ -148,6 +154,12 @@ static void load(cr_candidate *c)
         refuse(c, "it does not export %s", CR_BACKEND_ENTRY);
         return;
     }
+    enter(c, entry);
+}
+
+/* Asks a backend for its table, and takes it if it keeps the contract. */
+static void enter(cr_candidate *c, cr_backend_entry entry)
+{
     cr_backend_words();
     const cr_backend *b = entry(&cr_host_services);
     const char *words = cr_backend_words();
@@ -183,24 +195,17 @@ static void load(cr_candidate *c)
     c->shown.name = c->name ? c->name : b->name;
 }
 
-cr_candidate *cr_loader_try(const char *path)
+/* A new candidate, taken over by the list after `load` or `enter` have looked at it. */
+static cr_candidate *candidate_new(const char *path, const char *name)
 {
-    char *real = realpath(path, NULL); /* one file found twice, through links, is one */
-    const char *known = real ? real : path;
-    for (size_t i = 0; i < ncandidates; i++)
-        if (!strcmp(candidates[i]->path, known)) {
-            free(real);
-            return candidates[i];
-        }
     cr_candidate **grown = realloc(candidates, (ncandidates + 1) * sizeof *grown);
     cr_candidate *c = grown ? calloc(1, sizeof *c) : NULL;
     if (grown)
         candidates = grown;
     if (c) {
-        c->path = path[0] == '/' && real ? strdup(real) : strdup(path);
-        c->name = name_of_path(path);
+        c->path = strdup(path);
+        c->name = name ? strdup(name) : name_of_path(path);
     }
-    free(real);
     if (!c || !c->path || !c->name) {
         if (c) {
             free(c->path);
@@ -211,6 +216,38 @@ cr_candidate *cr_loader_try(const char *path)
     }
     c->shown.path = c->path;
     c->shown.name = c->name;
+    return c;
+}
+
+/* The backends that are part of the library come first. */
+static void add_static(void)
+{
+    static const char path[] = "(built in)";
+    if (ncandidates || !cr_static_backends[0].name)
+        return;
+    for (const cr_static_backend *b = cr_static_backends; b->name; b++) {
+        cr_candidate *c = candidate_new(path, b->name);
+        if (!c)
+            return;
+        enter(c, b->entry);
+        candidates[ncandidates++] = c;
+    }
+}
+
+cr_candidate *cr_loader_try(const char *path)
+{
+    add_static();
+    char *real = realpath(path, NULL); /* one file found twice, through links, is one */
+    const char *known = real ? real : path;
+    for (size_t i = 0; i < ncandidates; i++)
+        if (!strcmp(candidates[i]->path, known)) {
+            free(real);
+            return candidates[i];
+        }
+    cr_candidate *c = candidate_new(path[0] == '/' && real ? real : path, NULL);
+    free(real);
+    if (!c)
+        return NULL;
     load(c);
     if (c->reason && c->handle) { /* refused after opening: nothing of it may stay */
         dlclose(c->handle);
@@ -229,6 +266,8 @@ cr_candidate *cr_loader_try(const char *path)
 static bool each_folder(bool (*visit)(const char *folder, void *context), void *context)
 {
     const char *list = cr_env("CRESSET_BACKEND_PATH");
+    if (cr_static_backends[0].name)
+        return false;
     while (list && *list) {
         size_t length = strcspn(list, ":");
         if (length) {
@@ -291,6 +330,7 @@ static bool scan_folder(const char *folder, void *unused)
 
 void cr_loader_scan(void)
 {
+    add_static();
     if (!scanned)
         each_folder(scan_folder, NULL);
     scanned = true;
@@ -315,6 +355,7 @@ cr_candidate *cr_loader_find(const char *name)
 {
     if (!is_name(name))
         return NULL;
+    add_static();
     for (int pass = 0; pass < 2; pass++) {
         for (size_t i = 0; i < ncandidates; i++)
             if (candidates[i]->backend && !strcmp(candidates[i]->backend->name, name))

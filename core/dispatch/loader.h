@@ -20,6 +20,14 @@ static inline bool cr_is_wrapper(const cr_backend *b)
     return CR_HAS(b, cr_backend, unwrap) && b->wrap && b->unwrap;
 }
 
+/* A backend that is part of the library; a null name ends the table. Where there are any, no shared
+ * object is loaded. */
+typedef struct cr_static_backend {
+    const char *name;
+    cr_backend_entry entry;
+} cr_static_backend;
+extern const cr_static_backend cr_static_backends[];
+
 /* Looks at one file; the result is added to the list either way and returned, null only without
  * memory. */
 cr_candidate *cr_loader_try(const char *path);

@@ -203,6 +203,10 @@ static cr_candidate *resolve(const char *entry, int *index, int depth, cr_text *
         const char *colon = strchr(entry, ':');
         which = colon ? colon + 1 : NULL;
         size_t length = colon ? (size_t)(colon - entry) : strlen(entry);
+        if (memchr(entry, '/', length)) {
+            cr_text_add(why, "%s%s: a path has to be absolute", why->length ? "; " : "", entry);
+            return NULL;
+        }
         if (length >= sizeof name) {
             cr_text_add(why, "%s\"%.40s…\" is no backend's name", why->length ? "; " : "", entry);
             return NULL;
@@ -272,6 +276,10 @@ static cr_dev *open_preferred(const char *list)
             entry[length] = 0;
             if (length)
                 dev = strcmp(entry, "auto") ? open_named(entry, &why) : open_best(&why);
+            if (!dev && cr_error() && !had_error) { /* it did not open: the next one's turn */
+                cr_text_add(&why, "%s%s", why.length ? "; " : "", cr_error());
+                cr_clear_error();
+            }
         }
         list += length + (list[length] == ',');
     }

@@ -1,5 +1,8 @@
-/* Plugins that have to be refused: one mistake each, chosen by BAD when it is compiled. */
+/* Plugins that have to be refused: one mistake each, chosen by BAD when it is compiled. The good one
+ * leaves out the function that BAD_PLUGIN_LACKS names. */
 #include <cresset/backend.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define ENTRY_NULL     1
 #define ENTRY_REASON   2
@@ -124,6 +127,21 @@ const cr_backend *cresset_backend_entry(const cr_host *h)
 #elif BAD == NAMED_CPU
     table.name = "cpu";
 #endif
+    const char *lacks = getenv("BAD_PLUGIN_LACKS");
+#define LACK(function)                      \
+    if (lacks && !strcmp(lacks, #function)) \
+    table.function = 0
+    LACK(device_count);
+    LACK(device_info);
+    LACK(device_open);
+    LACK(device_close);
+    LACK(alloc);
+    LACK(free);
+    LACK(copy_in);
+    LACK(copy_out);
+    LACK(plan);
+    LACK(run);
+    LACK(plan_free);
     return &table;
 }
 #endif

@@ -79,6 +79,56 @@ START_TEST(plugins_with_a_mistake_are_refused_by_name)
 }
 END_TEST
 
+START_TEST(every_required_function_is_missed_by_its_name)
+{
+    static const char *const functions[] = {
+        "device_count", "device_info", "device_open", "device_close", "alloc",    "free",
+        "copy_in",      "copy_out",    "plan",        "run",          "plan_free"};
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+        char name[64], words[64];
+        snprintf(name, sizeof name, "libcresset_%s.so", functions[i]);
+        snprintf(words, sizeof words, "its table lacks the function %s", functions[i]);
+        copy_file(plugin("good"), at(name));
+        setenv("BAD_PLUGIN_LACKS", functions[i], 1);
+        refused(at(name), words);
+    }
+}
+END_TEST
+
+START_TEST(paths_in_the_environment_are_absolute)
+{
+    setenv("CRESSET_BACKEND", "./libcresset_cpu.so,../cpu,..,a/b", 1);
+    ck_assert_ptr_null(cr_default_device());
+    ck_assert_msg(strstr(cr_error(), "./libcresset_cpu.so: a path has to be absolute") &&
+                      strstr(cr_error(), "../cpu: a path has to be absolute") &&
+                      strstr(cr_error(), "a/b: a path has to be absolute"),
+                  "%s", cr_error());
+}
+END_TEST
+
+START_TEST(odd_folders_are_passed_over)
+{
+    char list[300];
+    ck_assert_int_eq(symlink("round", at("round")), 0);
+    snprintf(list, sizeof list, "relative:%s/round:%s/none:%s", folder, folder,
+             getenv("CRESSET_BACKEND_PATH"));
+    setenv("CRESSET_BACKEND_PATH", list, 1);
+    ck_assert_ptr_nonnull(cr_default_device());
+    ck_assert(cr_device_is_available("cpu"));
+}
+END_TEST
+
+START_TEST(a_device_that_does_not_open_leaves_the_place_to_the_next)
+{
+    char list[300];
+    snprintf(list, sizeof list, "%s,cpu", plugin("open_fails"));
+    setenv("CRESSET_BACKEND", list, 1);
+    ck_assert_ptr_nonnull(cr_default_device());
+    ck_assert_str_eq(cr_default_device(), "cpu");
+    ck_assert_ptr_null(cr_error());
+}
+END_TEST
+
 START_TEST(a_name_that_is_taken_is_refused)
 {
     ck_assert_ptr_nonnull(cr_default_device());
@@ -183,6 +233,10 @@ int main(void)
     TCase *tests = tcase_create("loader");
     tcase_add_checked_fixture(tests, make_folder, remove_folder);
     tcase_add_test(tests, plugins_with_a_mistake_are_refused_by_name);
+    tcase_add_test(tests, every_required_function_is_missed_by_its_name);
+    tcase_add_test(tests, paths_in_the_environment_are_absolute);
+    tcase_add_test(tests, odd_folders_are_passed_over);
+    tcase_add_test(tests, a_device_that_does_not_open_leaves_the_place_to_the_next);
     tcase_add_test(tests, a_name_that_is_taken_is_refused);
     tcase_add_test(tests, files_that_are_no_plugins_are_refused);
     tcase_add_test(tests, a_missing_dependency_is_told_in_the_linkers_words);

@@ -12,6 +12,13 @@
 
 #define DN_3 (DNNL_VERSION_MAJOR >= 3)
 
+/* The status of a descriptor that no implementation takes. */
+#if DN_3
+#define DN_NO_IMPLEMENTATION dnnl_last_impl_reached
+#else
+#define DN_NO_IMPLEMENTATION dnnl_iterator_ends
+#endif
+
 /* oneDNN's arrays of sizes have DNNL_MAX_NDIMS elements, ours as many as there are dimensions. */
 static inline void dn_dims(dnnl_dims_t to, int rank, const int64_t *from)
 {

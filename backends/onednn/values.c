@@ -77,7 +77,7 @@ static const char *name_of(dnnl_status_t status)
     case dnnl_out_of_memory: return "out of memory";
     case dnnl_invalid_arguments: return "invalid arguments";
     case dnnl_unimplemented: return "unimplemented";
-    case dnnl_iterator_ends: return "no implementation left";
+    case DN_NO_IMPLEMENTATION: return "no implementation left";
     case dnnl_runtime_error: return "runtime error";
     case dnnl_not_required: return "not required";
     default: return "unknown status";
@@ -88,7 +88,7 @@ cr_status dn_status(const dn_plan *plan, dnnl_status_t status, const char *doing
 {
     if (status == dnnl_success)
         return CR_OK;
-    if (status == dnnl_unimplemented || status == dnnl_iterator_ends)
+    if (status == dnnl_unimplemented || status == DN_NO_IMPLEMENTATION)
         return CR_UNSUPPORTED;
     return cpu_host->fail(cpu_host, status == dnnl_out_of_memory ? CR_OUT_OF_MEMORY : CR_FAILED,
                           "oneDNN could not %s %s: %s (dnnl_status_t %d)", doing, plan->text,

@@ -9,6 +9,7 @@
 #include "core/base/text.h"
 #include "core/dispatch/device.h"
 #include "core/dispatch/stack.h"
+#include "core/dispatch/validate.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static cr_dev *devices;
@@ -40,6 +41,7 @@ static void close_all(void)
         free(dev->counts);
         free(dev);
     }
+    cr_validate_close();
     cr_stack_close();
     cr_loader_close();
     pthread_mutex_unlock(&lock);
@@ -89,7 +91,10 @@ static cr_dev *open_device(cr_candidate *c, int index)
     cr_dev *dev = calloc(1, sizeof *dev);
     if (!dev)
         return cr_fail_memory("a device", sizeof *dev);
-    dev->backend = c->backend;
+    if (!(dev->backend = cr_validate_table(c->backend))) {
+        free(dev);
+        return NULL;
+    }
     dev->candidate = c;
     dev->index = index;
     if (c->shown.device_count > 1)
@@ -102,7 +107,7 @@ static cr_dev *open_device(cr_candidate *c, int index)
     dev->info.name[sizeof dev->info.name - 1] = 0;
     dev->alignment = dev->info.alignment ? dev->info.alignment : 64;
     if (status == CR_OK)
-        status = c->backend->device_open(c->backend, index, &dev->handle);
+        status = dev->backend->device_open(dev->backend, index, &dev->handle);
     if (status != CR_OK) {
         cr_dev_failed(dev, "opening the device", status);
         free(dev);

@@ -18,7 +18,16 @@ extern "C" {
  *                         before the installed one
  *   CRESSET_FALLBACK      "error": an operation that would leave its device is an error instead
  *   CRESSET_ONLY_PRIMITIVES  "1": backends are asked for primitives only, everything else is
- * decomposed */
+ *                         decomposed
+ *   CRESSET_VALIDATE      "1": devices are opened through a table that holds their backend to its
+ *                         contract. Everything is planned twice and run twice, with poison in and
+ *                         around the outputs and guard zones around every allocation, and an
+ *                         operation fails with words that begin with "CRESSET_VALIDATE: " if a
+ *                         backend leaves part of an output unwritten, writes anywhere else, changes
+ *                         an input, reads what is no input, gives other results the second time,
+ *                         plans the same call differently, fails without words, or keeps what it
+ *                         was given back. Slow, and for one thread at a time: it copies the buffers
+ *                         of every run. Off, it costs nothing */
 
 typedef struct cr_backend_candidate {
     const char *path;    /* of the shared object */

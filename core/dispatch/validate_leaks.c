@@ -1,0 +1,91 @@
+/* Leaks: what is taken and given back several times must not let the heap grow each time. What a
+ * backend keeps after the first time (a cache, a compiled kernel) is its own affair. Where the C
+ * library can't tell the heap's size, and under sanitizers, which replace it, nothing is found here;
+ * a leak checker finds it there. */
+#include "core/dispatch/validate_leaks.h"
+
+#include <stdlib.h>
+#include <string.h>
+#if defined __GLIBC__
+#include <malloc.h>
+#endif
+
+/* glibc keeps seven freed pieces of a size for each thread that calloc does not take back. */
+enum { ROUNDS = 13, SETTLE = 9 };
+
+static size_t heap_in_use(void)
+{
+#if defined __GLIBC__ && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 33)
+    struct mallinfo2 m = mallinfo2();
+    return m.uordblks + m.hblkhd;
+#else
+    return 0;
+#endif
+}
+
+/* The smallest growth in the rounds after the first few: 0 where something else came and went. */
+typedef struct growth {
+    size_t least;
+    int round;
+} growth;
+
+static void note(growth *g, size_t before, size_t after)
+{
+    size_t grown = after > before ? after - before : 0;
+    if (g->round == SETTLE || (g->round > SETTLE && grown < g->least))
+        g->least = grown;
+    g->round++;
+}
+
+cr_status cr_check_alloc_leaks(cr_checked_device *d)
+{
+    growth g = {0};
+    for (int i = 0; i < ROUNDS; i++) {
+        cr_buffer *buffer = NULL;
+        size_t before = heap_in_use();
+        cr_status status = d->backend->alloc(d->inner, 4096, &buffer);
+        if (status != CR_OK)
+            return CR_OK; /* the core's own call will meet it */
+        d->backend->free(d->inner, buffer);
+        note(&g, before, heap_in_use());
+    }
+    return g.least ? cr_violation(d, "free", "%zu bytes of each allocation are not given back",
+                                  g.least)
+                   : CR_OK;
+}
+
+cr_status cr_check_plan_leaks(cr_checked_device *d, const char *op, const cr_graph *graph,
+                              const cr_plan_info *info)
+{
+    static char seen;
+    if (cr_map_find(&d->probed, op))
+        return CR_OK;
+    if (!cr_map_set(&d->probed, op, &seen))
+        return CR_OUT_OF_MEMORY;
+    growth g = {0};
+    uint32_t n = graph->ninputs + graph->noutputs + 1;
+    uint64_t *layouts = malloc(n * sizeof *layouts);
+    size_t *bytes = malloc(n * sizeof *bytes);
+    for (int i = 0; i < ROUNDS && layouts && bytes; i++) {
+        cr_plan *plan = NULL;
+        cr_plan_info again = *info;
+        memset(layouts, 0, n * sizeof *layouts);
+        memset(bytes, 0, n * sizeof *bytes);
+        again.workspace = 0;
+        again.output_layouts = layouts;
+        again.output_bytes = bytes;
+        if (CR_HAS(info, cr_plan_info, input_bytes) && info->input_layouts) {
+            again.input_layouts = layouts + graph->noutputs;
+            again.input_bytes = bytes + graph->noutputs;
+        }
+        size_t before = heap_in_use();
+        if (d->backend->plan(d->inner, graph, &again, &plan) == CR_OK && plan)
+            d->backend->plan_free(plan);
+        note(&g, before, heap_in_use());
+    }
+    free(layouts);
+    free(bytes);
+    return g.least
+               ? cr_violation(d, op, "plan_free leaves %zu bytes of each plan allocated", g.least)
+               : CR_OK;
+}

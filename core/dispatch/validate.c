@@ -39,7 +39,8 @@ cr_status cr_violation(const cr_checked_device *device, const char *op, const ch
 cr_status cr_check_answer(const cr_checked_device *device, const char *call, cr_status status)
 {
     if ((unsigned)status > CR_FAILED)
-        return cr_violation(device, call, "it answered with %d, which is no cr_status", (int)status);
+        return cr_violation(device, call, "it answered with %d, which is no cr_status",
+                            (int)status);
     if (status == CR_OK || status == CR_OUT_OF_MEMORY || cr_this_thread.backend_words)
         return status;
     return cr_violation(device, call, "it failed (cr_status %d) without words", (int)status);
@@ -202,14 +203,13 @@ static cr_status set_guards(cr_checked_buffer *b)
     } else {
         status = d->backend->copy_in(d->inner, b->inner, 0, guard, d->guard);
         if (status == CR_OK)
-            status =
-                d->backend->copy_in(d->inner, b->inner, d->guard + b->bytes, guard, d->guard);
+            status = d->backend->copy_in(d->inner, b->inner, d->guard + b->bytes, guard, d->guard);
     }
     free(guard);
     return status;
 }
 
-/* Copies that go too far are found when memory is given back; runs are looked at at once. */
+/* Copies that go too far; runs are looked at by cr_checked_run. */
 static void check_guards(cr_checked_buffer *b)
 {
     cr_checked_device *d = b->device;
@@ -245,13 +245,12 @@ static cr_status alloc(cr_device *device, size_t bytes, cr_buffer **buffer)
     b->device = d;
     b->bytes = bytes;
     cr_backend_words();
-    status = cr_check_answer(d, "alloc",
-                             d->backend->alloc(d->inner, bytes + 2 * d->guard, &b->inner));
+    status =
+        cr_check_answer(d, "alloc", d->backend->alloc(d->inner, bytes + 2 * d->guard, &b->inner));
     if (status == CR_OK && !b->inner)
         status = cr_violation(d, "alloc", "it answered CR_OK and gave no buffer");
     if (status == CR_OK && d->host && (uintptr_t)b->inner % d->alignment)
-        status = cr_violation(d, "alloc", "its address is not aligned to %zu bytes",
-                              d->alignment);
+        status = cr_violation(d, "alloc", "its address is not aligned to %zu bytes", d->alignment);
     if (status == CR_OK)
         status = set_guards(b);
     if (status != CR_OK) {
@@ -306,9 +305,15 @@ static cr_status copy_in(cr_device *device, cr_buffer *to, size_t offset, const 
 {
     cr_checked_device *d = of(device);
     cr_buffer *inner = inner_buffer(d, to, &offset);
+    cr_checked_buffer *b = cr_checked_find(to);
     cr_backend_words();
-    return cr_check_answer(d, "copy_in",
-                           d->backend->copy_in(d->inner, inner, offset, from, bytes));
+    cr_status status =
+        cr_check_answer(d, "copy_in", d->backend->copy_in(d->inner, inner, offset, from, bytes));
+    if (b && status == CR_OK) {
+        check_guards(b);
+        status = held(d);
+    }
+    return status;
 }
 
 static cr_status copy_out(cr_device *device, void *to, cr_buffer *from, size_t offset, size_t bytes)
@@ -316,8 +321,7 @@ static cr_status copy_out(cr_device *device, void *to, cr_buffer *from, size_t o
     cr_checked_device *d = of(device);
     cr_buffer *inner = inner_buffer(d, from, &offset);
     cr_backend_words();
-    return cr_check_answer(d, "copy_out",
-                           d->backend->copy_out(d->inner, to, inner, offset, bytes));
+    return cr_check_answer(d, "copy_out", d->backend->copy_out(d->inner, to, inner, offset, bytes));
 }
 
 static cr_status sync_device(cr_device *device)
@@ -358,11 +362,11 @@ static cr_status plan_again(cr_checked_plan *p, const cr_graph *graph, const cr_
         info.input_layouts = asks ? layouts + nout : NULL;
         info.input_bytes = asks ? bytes + nout : NULL;
         status = d->backend->plan(d->inner, graph, &info, &p->inner[1]);
-        bool same = status == CR_OK && p->inner[1] && info.workspace == first->workspace &&
-                    !memcmp(layouts, first->output_layouts, nout * sizeof *layouts) &&
-                    !memcmp(bytes, first->output_bytes, nout * sizeof *bytes) &&
-                    (!asks || !memcmp(info.input_layouts, first->input_layouts,
-                                      nin * sizeof *layouts));
+        bool same =
+            status == CR_OK && p->inner[1] && info.workspace == first->workspace &&
+            !memcmp(layouts, first->output_layouts, nout * sizeof *layouts) &&
+            !memcmp(bytes, first->output_bytes, nout * sizeof *bytes) &&
+            (!asks || !memcmp(info.input_layouts, first->input_layouts, nin * sizeof *layouts));
         if (!same && status != CR_OUT_OF_MEMORY)
             status = cr_violation(d, p->op, "planning it twice gives different answers");
     }

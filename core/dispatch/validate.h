@@ -38,7 +38,7 @@ typedef struct cr_checked_plan {
     cr_checked_device *device;
     cr_plan *inner[2]; /* planned twice: the results have to be the same */
     char op[64];
-    uint32_t ninputs, noutputs;
+    uint32_t ninputs, noutputs, runs;
     size_t workspace;
     cr_meta *values; /* inputs, outputs: layout is that which was told or answered */
     size_t *bytes;   /* of each value in a private layout, 0 unknown */

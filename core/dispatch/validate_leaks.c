@@ -10,8 +10,8 @@
 #include <malloc.h>
 #endif
 
-/* glibc keeps seven freed pieces of a size for each thread that calloc does not take back. */
-enum { ROUNDS = 13, SETTLE = 9 };
+/* A heap that keeps freed pieces for later grows for some rounds: a leak grows in all of them. */
+enum { ROUNDS = 48, JUDGED = 8 };
 
 static size_t heap_in_use(void)
 {
@@ -23,35 +23,35 @@ static size_t heap_in_use(void)
 #endif
 }
 
-/* The smallest growth in the rounds after the first few: 0 where something else came and went. */
 typedef struct growth {
-    size_t least;
+    size_t least; /* of the last rounds */
     int round;
 } growth;
 
-static void note(growth *g, size_t before, size_t after)
+/* Whether another round is needed: not after one without growth. */
+static bool note(growth *g, size_t before, size_t after)
 {
     size_t grown = after > before ? after - before : 0;
-    if (g->round == SETTLE || (g->round > SETTLE && grown < g->least))
+    if (g->round <= ROUNDS - JUDGED || grown < g->least)
         g->least = grown;
-    g->round++;
+    return grown && ++g->round < ROUNDS;
 }
 
 cr_status cr_check_alloc_leaks(cr_checked_device *d)
 {
     growth g = {0};
-    for (int i = 0; i < ROUNDS; i++) {
+    for (bool more = true; more;) {
         cr_buffer *buffer = NULL;
         size_t before = heap_in_use();
         cr_status status = d->backend->alloc(d->inner, 4096, &buffer);
         if (status != CR_OK)
             return CR_OK; /* the core's own call will meet it */
         d->backend->free(d->inner, buffer);
-        note(&g, before, heap_in_use());
+        more = note(&g, before, heap_in_use());
     }
-    return g.least ? cr_violation(d, "free", "%zu bytes of each allocation are not given back",
-                                  g.least)
-                   : CR_OK;
+    return g.least
+               ? cr_violation(d, "free", "%zu bytes of each allocation are not given back", g.least)
+               : CR_OK;
 }
 
 cr_status cr_check_plan_leaks(cr_checked_device *d, const char *op, const cr_graph *graph,
@@ -66,7 +66,7 @@ cr_status cr_check_plan_leaks(cr_checked_device *d, const char *op, const cr_gra
     uint32_t n = graph->ninputs + graph->noutputs + 1;
     uint64_t *layouts = malloc(n * sizeof *layouts);
     size_t *bytes = malloc(n * sizeof *bytes);
-    for (int i = 0; i < ROUNDS && layouts && bytes; i++) {
+    for (bool more = layouts && bytes; more;) {
         cr_plan *plan = NULL;
         cr_plan_info again = *info;
         memset(layouts, 0, n * sizeof *layouts);
@@ -81,7 +81,7 @@ cr_status cr_check_plan_leaks(cr_checked_device *d, const char *op, const cr_gra
         size_t before = heap_in_use();
         if (d->backend->plan(d->inner, graph, &again, &plan) == CR_OK && plan)
             d->backend->plan_free(plan);
-        note(&g, before, heap_in_use());
+        more = note(&g, before, heap_in_use());
     }
     free(layouts);
     free(bytes);

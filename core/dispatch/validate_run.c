@@ -17,12 +17,13 @@ enum { POISON_A = 0xFF, POISON_B = 0x5A };
 typedef struct region {
     const cr_checked_buffer *buffer; /* null: foreign */
     const void *key;
-    size_t first, bytes, guard; /* of foreign memory from `first` on; of a buffer all, guards included */
+    size_t first, bytes,
+        guard; /* of foreign memory from `first` on; of a buffer all, guards included */
     unsigned char *before, *now, *after, *marks;
 } region;
 
 typedef struct checked_run {
-    const cr_checked_plan *plan;
+    cr_checked_plan *plan;
     const cr_run *run;
     region *regions;
     uint32_t nregions, *region_of; /* of each value */
@@ -263,9 +264,14 @@ static cr_status explain(checked_run *c, const unsigned char *kept, uint32_t whe
     bool unwritten = kept[base + at] == POISON_A && c->regions[where].after[at] == POISON_B;
     uint32_t other;
     size_t place_;
-    cr_status status = round_with(c, 0, POISON_A);
-    if (status == CR_OK && !same_outputs(c, kept, &other, &place_))
-        return cr_violation(d, c->plan->op, "the same plan gives other results the second time");
+    cr_status status = CR_OK;
+    for (int i = 0; i < 2 && status == CR_OK;
+         i++) { /* twice: what alternates must not meet itself */
+        status = round_with(c, 0, POISON_A);
+        if (status == CR_OK && !same_outputs(c, kept, &other, &place_))
+            return cr_violation(d, c->plan->op,
+                                "the same plan gives other results the second time");
+    }
     if (status == CR_OK)
         status = round_with(c, 1, POISON_A);
     if (status != CR_OK)
@@ -274,9 +280,10 @@ static cr_status explain(checked_run *c, const unsigned char *kept, uint32_t whe
         return cr_violation(d, c->plan->op, "two plans of the same call give different results");
     if (unwritten)
         return cr_violation(d, c->plan->op, "it did not write all of an output");
-    return cr_violation(d, c->plan->op,
-                        "its result depends on memory that is no input (or on what an output or the "
-                        "workspace held before)");
+    return cr_violation(
+        d, c->plan->op,
+        "its result depends on memory that is no input (or on what an output or the "
+        "workspace held before)");
 }
 
 /* What was there before, with the outputs of the first round in it, is what the run leaves. */
@@ -303,12 +310,14 @@ static cr_status check(checked_run *c, unsigned char *kept)
         keep(c, kept);
         status = check_untouched(c);
     }
-    if (status == CR_OK)
-        status = round_with(c, 1, POISON_B);
-    if (status == CR_OK)
-        status = check_untouched(c);
-    if (status == CR_OK && !same_outputs(c, kept, &where, &at))
-        status = explain(c, kept, where, at);
+    /* A plan that remembers something shows it in its first runs. */
+    for (int which = c->plan->runs++ < 2 ? 0 : 1; which < 2 && status == CR_OK; which++) {
+        status = round_with(c, which, POISON_B);
+        if (status == CR_OK)
+            status = check_untouched(c);
+        if (status == CR_OK && !same_outputs(c, kept, &where, &at))
+            status = explain(c, kept, where, at);
+    }
     bool good = status == CR_OK;
     char words[512] = "";
     if (!good) { /* putting things back must not lose what there is to say */
@@ -350,8 +359,7 @@ static cr_status prepare(checked_run *c, unsigned char **kept)
         const region *r = &c->regions[c->region_of[i]];
         c->values[i] = c->run->values[i];
         if (r->buffer && !r->buffer->device->host)
-            c->values[i] =
-                (cr_binding){r->buffer->inner, c->run->values[i].offset + r->guard};
+            c->values[i] = (cr_binding){r->buffer->inner, c->run->values[i].offset + r->guard};
         mark_value(c, i);
     }
     mark_workspace(c);

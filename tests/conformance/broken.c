@@ -3,6 +3,9 @@
  *   last    the last element of a result is not written
  *   stride  an input that is not contiguous is read as if it were
  *   nan     NaN becomes 0
+ *   past    one element past the last of a result is written
+ *   answers the workspace asked for is another each time
+ *   noplan  plan says that all is well and gives nothing
  * Conformance has to find each. */
 #define cresset_backend_entry template_entry
 #include "template.c"
@@ -72,6 +75,14 @@ static cr_status spoiled_plan(cr_device *device, const cr_graph *graph, cr_plan_
         free(s);
         return status;
     }
+    if (broken && !strcmp(how, "noplan")) {
+        plan_free(s->inner);
+        free(s);
+        return CR_OK;
+    }
+    static size_t asked;
+    if (broken && !strcmp(how, "answers"))
+        info->workspace = ++asked;
     s->spoils = broken && strcmp(how, "stride") != 0;
     s->nin = (int)graph->ninputs;
     for (uint32_t i = 0; i < graph->noutputs && i < 4; i++)
@@ -88,6 +99,8 @@ static cr_status spoiled_run(cr_plan *p, const cr_run *r)
         const cr_meta *m = &s->out[o];
         int64_t n = numel_of(m);
         char *memory = (char *)r->values[s->nin + o].buffer + r->values[s->nin + o].offset;
+        if (!strcmp(how, "past") && n)
+            store(memory, m->dtype, place_of(m, n - 1) + 1, whole(1));
         for (int64_t k = 0; k < n; k++) {
             cr_number v = load(memory, m->dtype, place_of(m, k));
             if (!strcmp(how, "sign"))

@@ -14,7 +14,7 @@ try() {
 }
 cresset=$1 plugin=$2 found=0
 "$cresset" conform --backend "$plugin" >/dev/null || { echo "the unbroken plugin fails"; exit 1; }
-for how in sign last stride nan; do
+for how in sign last stride nan past; do
     try "$how:exp" 'exp'
     try "$how:add.Tensor" 'add*'
     try "$how:sum.dim_IntList" 'sum*'

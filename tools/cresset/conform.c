@@ -179,6 +179,7 @@ static int run_conform(int argc, char **argv)
                 level);
         return CLI_USAGE;
     }
+    setenv("CRESSET_VALIDATE", "1", 0); /* CRESSET_VALIDATE=0 does without */
     if (backend && cr_set_default_device(backend))
         return report_error();
     c.device = cr_default_device();
@@ -233,5 +234,8 @@ const command conform_command = {
     "\nA sample passes when dtype, sizes and values are PyTorch's within "
     "torch.testing.assert_close's tolerances, its\n"
     "gradients too, and a second run gives the same bits. Where PyTorch refuses a call, it has to "
-    "be refused.\n",
+    "be refused.\nThe backend is held to its contract meanwhile, unless CRESSET_VALIDATE=0: "
+    "outputs "
+    "written in full, nothing else written,\nno input changed, the same results from each plan, "
+    "nothing kept.\n",
     run_conform};

@@ -26,7 +26,8 @@ static cr_status device_info(const cr_backend *self, int index, cr_device_info *
     snprintf(info->name, sizeof info->name, "%s", all[index].name);
     info->memory = all[index].memory;
     info->alignment = 128; /* of the largest OpenCL type, which clCreateBuffer promises */
-    info->rank = -1;       /* only when asked for: it shows the interface, and is not tuned for any device */
+    info->rank =
+        -1; /* only when asked for: it shows the interface, and is not tuned for any device */
     info->host_memory = 0;
     return CR_OK;
 }

@@ -18,8 +18,8 @@ cr_status ocl_device_open(const cr_backend *self, int index, cr_device **device)
     if (!d)
         return ocl_host->fail(ocl_host, CR_OUT_OF_MEMORY, "opencl: a device's record");
     d->profile = &all[index];
-    const cl_context_properties properties[] = {
-        CL_CONTEXT_PLATFORM, (cl_context_properties)d->profile->platform, 0};
+    const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM,
+                                                (cl_context_properties)d->profile->platform, 0};
     cl_int error;
     const char *what = "making a context";
     d->context = clCreateContext(properties, 1, &d->profile->id, NULL, NULL, &error);
@@ -33,7 +33,8 @@ cr_status ocl_device_open(const cr_backend *self, int index, cr_device **device)
         d->fault = clCreateBuffer(d->context, CL_MEM_READ_WRITE, sizeof none, NULL, &error);
     }
     if (error == CL_SUCCESS)
-        error = clEnqueueWriteBuffer(d->queue, d->fault, CL_TRUE, 0, sizeof none, &none, 0, NULL, NULL);
+        error =
+            clEnqueueWriteBuffer(d->queue, d->fault, CL_TRUE, 0, sizeof none, &none, 0, NULL, NULL);
     if (error != CL_SUCCESS) {
         ocl_device_close(d);
         return ocl_fail(error, what);
@@ -72,9 +73,11 @@ cr_status ocl_check_fault(cr_device *d)
     if (!d->may_fault)
         return CR_OK;
     d->may_fault = false;
-    cl_int error = clEnqueueReadBuffer(d->queue, d->fault, CL_TRUE, 0, sizeof fault, &fault, 0, NULL, NULL);
+    cl_int error =
+        clEnqueueReadBuffer(d->queue, d->fault, CL_TRUE, 0, sizeof fault, &fault, 0, NULL, NULL);
     if (error == CL_SUCCESS && fault.found)
-        error = clEnqueueWriteBuffer(d->queue, d->fault, CL_TRUE, 0, sizeof none, &none, 0, NULL, NULL);
+        error =
+            clEnqueueWriteBuffer(d->queue, d->fault, CL_TRUE, 0, sizeof none, &none, 0, NULL, NULL);
     if (error != CL_SUCCESS)
         return ocl_fail(error, "reading the record of wrong indices");
     if (!fault.found)

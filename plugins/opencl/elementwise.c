@@ -36,8 +36,8 @@ static cr_status pointwise_run(cr_plan *plan, const cr_run *run)
 }
 
 /* dtype: what the kernel loads, and so its class; more: options of this source's own. */
-static cr_status plan_new(const ocl_call *call, ocl_source source, int op, int32_t dtype, int32_t number_dtype,
-                          const char *more, cr_plan **plan)
+static cr_status plan_new(const ocl_call *call, ocl_source source, int op, int32_t dtype,
+                          int32_t number_dtype, const char *more, cr_plan **plan)
 {
     const cr_meta *values[OCL_MOST_VALUES] = {call->value[call->nin]};
     for (int i = 0; i < call->nin; i++) {
@@ -97,7 +97,8 @@ static cr_status plan_binary(const ocl_call *call, int op, cr_plan **plan)
 static cr_status plan_where(const ocl_call *call, int op, cr_plan **plan)
 {
     const int32_t dtype = call->value[1]->dtype;
-    if (call->value[0]->dtype != CR_B8 || call->value[2]->dtype != dtype || call->value[3]->dtype != dtype)
+    if (call->value[0]->dtype != CR_B8 || call->value[2]->dtype != dtype ||
+        call->value[3]->dtype != dtype)
         return CR_UNSUPPORTED;
     return plan_new(call, OCL_where, op, ocl_moved_as(dtype), CR_DTYPE_NONE, "", plan);
 }
@@ -113,8 +114,14 @@ static cr_status plan_copy(const ocl_call *call, int op, cr_plan **plan)
     return plan_new(call, OCL_copy, to, from, CR_DTYPE_NONE, more, plan);
 }
 
-#define UNARY(name, op)  {name, 1, 1, plan_unary, op}
-#define BINARY(name, op) {name, 2, 1, plan_binary, op}
+#define UNARY(name, op)            \
+    {                              \
+        name, 1, 1, plan_unary, op \
+    }
+#define BINARY(name, op)            \
+    {                               \
+        name, 2, 1, plan_binary, op \
+    }
 const ocl_op ocl_elementwise[] = {
     UNARY("abs", U_ABS),
     UNARY("neg", U_NEG),

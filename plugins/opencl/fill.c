@@ -47,8 +47,9 @@ static cr_status random_run(cr_plan *plan, const cr_run *run)
     return ocl_go_items(&launch, plan->op, (p->space.count + per - 1) / per, p->group);
 }
 
-static cr_status plan_new(const ocl_call *call, ocl_source source, cr_status (*run)(cr_plan *, const cr_run *),
-                          int start, int step, cr_plan **plan)
+static cr_status plan_new(const ocl_call *call, ocl_source source,
+                          cr_status (*run)(cr_plan *, const cr_run *), int start, int step,
+                          cr_plan **plan)
 {
     const cr_meta *out = call->value[0];
     fill_plan *p = ocl_plan_new(call, sizeof *p, run);
@@ -61,7 +62,8 @@ static cr_status plan_new(const ocl_call *call, ocl_source source, cr_status (*r
     p->group = ocl_group(call->device, p->space.count >= 1 << 16);
     return ocl_plan_done(p,
                          ocl_kernel_get(call->device, source, &p->kernel, "-DCLASS=%d%s",
-                                        ocl_class_of(out->dtype), ocl_is_wide(call) ? " -DWIDE_INDEX" : ""),
+                                        ocl_class_of(out->dtype),
+                                        ocl_is_wide(call) ? " -DWIDE_INDEX" : ""),
                          plan);
 }
 

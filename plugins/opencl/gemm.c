@@ -40,7 +40,8 @@ static cr_status plan_bmm(const ocl_call *call, int code, cr_plan **plan)
     const cr_meta *a = call->value[0], *b = call->value[1], *y = call->value[2];
     const int32_t dtype = y->dtype;
     (void)code;
-    if (a->rank != 3 || b->rank != 3 || y->rank != 3 || a->dtype != dtype || b->dtype != dtype || dtype == CR_B8)
+    if (a->rank != 3 || b->rank != 3 || y->rank != 3 || a->dtype != dtype || b->dtype != dtype ||
+        dtype == CR_B8)
         return CR_UNSUPPORTED;
     gemm_plan *p = ocl_plan_new(call, sizeof *p, gemm_run);
     if (!p)
@@ -61,14 +62,15 @@ static cr_status plan_bmm(const ocl_call *call, int code, cr_plan **plan)
     p->groups[0] = (size_t)((p->n + tile_n - 1) / tile_n);
     p->groups[1] = (size_t)((p->m + tile_m - 1) / tile_m);
     p->groups[2] = (size_t)y->size[0];
-    return ocl_plan_done(p,
-                         ocl_kernel_get(call->device, OCL_gemm, &p->kernel,
-                                        "-DCLASS=%d%s -DDTYPE=%d -DTILE_M=%d -DTILE_N=%d -DTILE_K=%d -DLANES=%d "
-                                        "-DROWS=%d -DA_BY_ROWS=%d -DB_BY_ROWS=%d",
-                                        ocl_class_of(dtype), ocl_is_wide(call) ? " -DWIDE_INDEX" : "", (int)dtype,
-                                        tile_m, tile_n, depth, lanes, rows, p->a.s[2] <= p->a.s[1],
-                                        p->b.s[2] <= p->b.s[1]),
-                         plan);
+    return ocl_plan_done(
+        p,
+        ocl_kernel_get(call->device, OCL_gemm, &p->kernel,
+                       "-DCLASS=%d%s -DDTYPE=%d -DTILE_M=%d -DTILE_N=%d -DTILE_K=%d -DLANES=%d "
+                       "-DROWS=%d -DA_BY_ROWS=%d -DB_BY_ROWS=%d",
+                       ocl_class_of(dtype), ocl_is_wide(call) ? " -DWIDE_INDEX" : "", (int)dtype,
+                       tile_m, tile_n, depth, lanes, rows, p->a.s[2] <= p->a.s[1],
+                       p->b.s[2] <= p->b.s[1]),
+        plan);
 }
 
 const ocl_op ocl_gemm[] = {

@@ -79,8 +79,8 @@ static cr_status plan_gather(const ocl_call *call, int code, cr_plan **plan)
     const cr_meta *self = call->value[0], *index = call->value[1], *out = call->value[2];
     const int dim = ocl_dim(call, self);
     (void)code;
-    if (dim < 0 || index->dtype != CR_I64 || self->dtype != out->dtype || self->rank != index->rank ||
-        out->rank != index->rank)
+    if (dim < 0 || index->dtype != CR_I64 || self->dtype != out->dtype ||
+        self->rank != index->rank || out->rank != index->rank)
         return CR_UNSUPPORTED;
     index_plan *p = ocl_plan_new(call, sizeof *p, gather_run);
     if (!p)
@@ -94,7 +94,8 @@ static cr_status plan_gather(const ocl_call *call, int code, cr_plan **plan)
     p->group = ocl_group(call->device, false);
     return ocl_plan_done(p,
                          ocl_kernel_get(call->device, OCL_gather, &p->kernel, "-DCLASS=%d%s",
-                                        ocl_class_of(p->dtype), ocl_is_wide(call) ? " -DWIDE_INDEX" : ""),
+                                        ocl_class_of(p->dtype),
+                                        ocl_is_wide(call) ? " -DWIDE_INDEX" : ""),
                          plan);
 }
 
@@ -142,9 +143,11 @@ static cr_status plan_scatter(const ocl_call *call, int folds, cr_plan **plan)
     p->group = ocl_group(call->device, false);
     const char *wide = ocl_is_wide(call) ? " -DWIDE_INDEX" : "";
     const int moved = ocl_class_of(ocl_moved_as(out->dtype));
-    cr_status status = ocl_kernel_get(call->device, OCL_copy, &p->copy, "-DCLASS=%d -DTO=%d%s", moved, moved, wide);
+    cr_status status = ocl_kernel_get(call->device, OCL_copy, &p->copy, "-DCLASS=%d -DTO=%d%s",
+                                      moved, moved, wide);
     if (status == CR_OK)
-        status = ocl_kernel_get(call->device, OCL_scatter, &p->kernel, "-DCLASS=%d%s", ocl_class_of(p->dtype), wide);
+        status = ocl_kernel_get(call->device, OCL_scatter, &p->kernel, "-DCLASS=%d%s",
+                                ocl_class_of(p->dtype), wide);
     return ocl_plan_done(p, status, plan);
 }
 

@@ -13,8 +13,9 @@ static const struct {
     const unsigned char *before, *text; /* before: shared by several sources, or null */
     size_t before_bytes, bytes;
 } sources[] = {
-#define WITH(name, more)                                                                      \
-    [OCL_##name] = {#name, kernel_##more, kernel_##name, sizeof kernel_##more, sizeof kernel_##name},
+#define WITH(name, more) \
+    [OCL_##              \
+        name] = {#name, kernel_##more, kernel_##name, sizeof kernel_##more, sizeof kernel_##name},
 #define ALONE(name) [OCL_##name] = {#name, NULL, kernel_##name, 0, sizeof kernel_##name},
     WITH(unary, special) WITH(reduce, fold) WITH(scan, fold) ALONE(binary) ALONE(where) ALONE(copy)
         ALONE(fill) ALONE(gather) ALONE(scatter) ALONE(sort) ALONE(random) ALONE(gemm)};
@@ -27,14 +28,14 @@ static cr_status build_failed(cr_device *d, cl_program program, cl_int error, co
     size_t bytes = 0;
     clGetProgramBuildInfo(program, d->profile->id, CL_PROGRAM_BUILD_LOG, 0, NULL, &bytes);
     char *log = bytes ? malloc(bytes + 1) : NULL;
-    if (log && clGetProgramBuildInfo(program, d->profile->id, CL_PROGRAM_BUILD_LOG, bytes, log, NULL) ==
-                   CL_SUCCESS) {
+    if (log && clGetProgramBuildInfo(program, d->profile->id, CL_PROGRAM_BUILD_LOG, bytes, log,
+                                     NULL) == CL_SUCCESS) {
         log[bytes] = 0;
         snprintf(words, sizeof words, "%s", log);
     }
     free(log);
-    return ocl_host->fail(ocl_host, CR_FAILED, "opencl: building the kernel \"%s\": %s (%d)%s%s", key,
-                          ocl_status_name(error), (int)error, *words ? ": " : "", words);
+    return ocl_host->fail(ocl_host, CR_FAILED, "opencl: building the kernel \"%s\": %s (%d)%s%s",
+                          key, ocl_status_name(error), (int)error, *words ? ": " : "", words);
 }
 
 static cr_status build(cr_device *d, ocl_source which, const char *options, ocl_kernel *k)
@@ -84,12 +85,13 @@ cr_status ocl_kernel_get(cr_device *d, ocl_source which, cl_kernel *kernel, cons
     vsnprintf(given, sizeof given, format, args);
     va_end(args);
     int start = snprintf(key, sizeof key, "%s ", sources[which].name);
-    int length = snprintf(key + start, sizeof key - (size_t)start, "-w -cl-std=CL1.2%s%s %s",
-                          d->profile->f64 ? " -DHAS_F64" : "",
-                          d->profile->exact_divide ? " -cl-fp32-correctly-rounded-divide-sqrt" : "",
-                          given);
+    int length =
+        snprintf(key + start, sizeof key - (size_t)start, "-w -cl-std=CL1.2%s%s %s",
+                 d->profile->f64 ? " -DHAS_F64" : "",
+                 d->profile->exact_divide ? " -cl-fp32-correctly-rounded-divide-sqrt" : "", given);
     if (length < 0 || (size_t)(start + length) >= sizeof key)
-        return ocl_host->fail(ocl_host, CR_FAILED, "opencl: too many options for a kernel: %s", given);
+        return ocl_host->fail(ocl_host, CR_FAILED, "opencl: too many options for a kernel: %s",
+                              given);
     ocl_kernel **bucket = &d->kernels[bucket_of(key)];
     for (ocl_kernel *k = *bucket; k; k = k->next)
         if (!strcmp(k->key, key)) {

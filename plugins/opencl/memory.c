@@ -7,7 +7,8 @@
 static cr_status too_much(const cr_device *d, size_t bytes, const char *why)
 {
     return ocl_host->fail(ocl_host, CR_OUT_OF_MEMORY,
-                          "opencl: %s has no %zu bytes left: %s (%llu in use, %llu in all, at most %llu in one buffer)",
+                          "opencl: %s has no %zu bytes left: %s (%llu in use, %llu in all, at most "
+                          "%llu in one buffer)",
                           d->profile->name, bytes, why, (unsigned long long)d->used,
                           (unsigned long long)d->profile->memory,
                           (unsigned long long)d->profile->most);
@@ -17,8 +18,8 @@ static cr_status too_much(const cr_device *d, size_t bytes, const char *why)
 static cl_int place(cr_device *d, cl_mem memory)
 {
     cl_event moved;
-    cl_int error = clEnqueueMigrateMemObjects(d->queue, 1, &memory,
-                                              CL_MIGRATE_MEM_OBJECT_CONTENT_UNDEFINED, 0, NULL, &moved);
+    cl_int error = clEnqueueMigrateMemObjects(
+        d->queue, 1, &memory, CL_MIGRATE_MEM_OBJECT_CONTENT_UNDEFINED, 0, NULL, &moved);
     if (error != CL_SUCCESS)
         return error;
     error = clWaitForEvents(1, &moved);
@@ -76,18 +77,16 @@ cr_status ocl_copy_in(cr_device *d, cr_buffer *to, size_t offset, const void *fr
 {
     if (!bytes)
         return CR_OK;
-    return copied(d,
-                  clEnqueueWriteBuffer(d->queue, to->memory, CL_TRUE, offset, bytes, from, 0, NULL,
-                                       NULL),
-                  "to", bytes, offset);
+    return copied(
+        d, clEnqueueWriteBuffer(d->queue, to->memory, CL_TRUE, offset, bytes, from, 0, NULL, NULL),
+        "to", bytes, offset);
 }
 
 cr_status ocl_copy_out(cr_device *d, void *to, cr_buffer *from, size_t offset, size_t bytes)
 {
     if (!bytes)
         return CR_OK;
-    return copied(d,
-                  clEnqueueReadBuffer(d->queue, from->memory, CL_TRUE, offset, bytes, to, 0, NULL,
-                                      NULL),
-                  "from", bytes, offset);
+    return copied(
+        d, clEnqueueReadBuffer(d->queue, from->memory, CL_TRUE, offset, bytes, to, 0, NULL, NULL),
+        "from", bytes, offset);
 }

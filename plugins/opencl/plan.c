@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const ocl_op *const families[] = {ocl_elementwise, ocl_fill,  ocl_reduce, ocl_scan,
+static const ocl_op *const families[] = {ocl_elementwise, ocl_fill, ocl_reduce, ocl_scan,
                                          ocl_index,       ocl_sort, ocl_gemm};
 
 static const ocl_op *find(const char *name)
@@ -18,13 +18,13 @@ static const ocl_op *find(const char *name)
 
 static bool can_hold(const cr_device *d, const cr_meta *meta)
 {
-    return !meta->layout && meta->rank >= 0 && meta->rank <= CR_MAX_RANK && ocl_size_of(meta->dtype) &&
-           (meta->dtype != CR_F64 || d->profile->f64);
+    return !meta->layout && meta->rank >= 0 && meta->rank <= CR_MAX_RANK &&
+           ocl_size_of(meta->dtype) && (meta->dtype != CR_F64 || d->profile->f64);
 }
 
 /* The graph's values in order are its node's, too, in a graph of one node: but that is looked up, not believed. */
-static bool take(ocl_call *call, const cr_graph *graph, const uint32_t *wanted, int n, const uint32_t *listed,
-                 uint32_t nlisted, int first)
+static bool take(ocl_call *call, const cr_graph *graph, const uint32_t *wanted, int n,
+                 const uint32_t *listed, uint32_t nlisted, int first)
 {
     for (int i = 0; i < n; i++) {
         if ((uint32_t)i >= nlisted || wanted[i] != listed[i] || wanted[i] >= graph->nvalues ||

@@ -33,7 +33,8 @@ typedef struct ocl_op {
 } ocl_op;
 
 /* The families; each table ends with a row without a name. */
-extern const ocl_op ocl_elementwise[], ocl_fill[], ocl_reduce[], ocl_scan[], ocl_index[], ocl_sort[], ocl_gemm[];
+extern const ocl_op ocl_elementwise[], ocl_fill[], ocl_reduce[], ocl_scan[], ocl_index[],
+    ocl_sort[], ocl_gemm[];
 
 cr_status ocl_plan(cr_device *device, const cr_graph *graph, cr_plan_info *info, cr_plan **plan);
 void ocl_plan_free(cr_plan *plan);

@@ -43,7 +43,8 @@ static bool describe(cl_platform_id platform, cl_device_id id, ocl_profile *p)
         !ask(id, CL_DEVICE_GLOBAL_MEM_SIZE, sizeof p->memory, &p->memory) ||
         !ask(id, CL_DEVICE_MAX_MEM_ALLOC_SIZE, sizeof p->most, &p->most) ||
         !ask(id, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof p->group, &p->group)) {
-        ocl_host->log(ocl_host, 1, "opencl: left out %s: not available, without compiler, or not little endian",
+        ocl_host->log(ocl_host, 1,
+                      "opencl: left out %s: not available, without compiler, or not little endian",
                       p->name);
         return false;
     }
@@ -78,9 +79,10 @@ cr_status ocl_profiles(const ocl_profile **all, int *count)
     *count = nprofiles;
     if (nprofiles)
         return CR_OK;
-    return ocl_host->fail(ocl_host, CR_FAILED,
-                          "no OpenCL device: %s (Debian: pocl-opencl-icd, which runs on any processor, or the "
-                          "vendor's package)",
-                          nplatforms ? "the installed drivers have none that is available and has a compiler"
-                                     : "no driver is installed");
+    return ocl_host->fail(
+        ocl_host, CR_FAILED,
+        "no OpenCL device: %s (Debian: pocl-opencl-icd, which runs on any processor, or the "
+        "vendor's package)",
+        nplatforms ? "the installed drivers have none that is available and has a compiler"
+                   : "no driver is installed");
 }

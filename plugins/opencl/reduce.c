@@ -77,24 +77,31 @@ static cr_status plan_reduce(const ocl_call *call, int op, cr_plan **plan)
     p->dtype = in->dtype;
     p->outer = ocl_space_of(2, values, ~bits);
     p->inner = ocl_space_of(1, &in, bits);
-    p->grouped = p->inner.count >= 256 && p->outer.count < (call->device->profile->is_cpu ? 16 : 4096);
+    p->grouped =
+        p->inner.count >= 256 && p->outer.count < (call->device->profile->is_cpu ? 16 : 4096);
     p->group = ocl_group(call->device, false);
     while (p->grouped && (p->group & (p->group - 1))) /* a power of two, for the joining */
         p->group &= p->group - 1;
     char more[96] = "";
     int length = p->grouped ? snprintf(more, sizeof more, " -DGROUP=%zu", p->group) : 0;
     if (p->outer.count * p->inner.count >= 1 << 16)
-        snprintf(more + length, sizeof more - (size_t)length, " -DOP=%d -DDTYPE=%d", op, (int)in->dtype);
+        snprintf(more + length, sizeof more - (size_t)length, " -DOP=%d -DDTYPE=%d", op,
+                 (int)in->dtype);
     return ocl_plan_done(p,
                          ocl_kernel_get(call->device, OCL_reduce, &p->kernel, "-DCLASS=%d%s%s",
-                                        ocl_class_of(in->dtype), ocl_is_wide(call) ? " -DWIDE_INDEX" : "", more),
+                                        ocl_class_of(in->dtype),
+                                        ocl_is_wide(call) ? " -DWIDE_INDEX" : "", more),
                          plan);
 }
 
 const ocl_op ocl_reduce[] = {
-    {"sum.dim_IntList", 1, 1, plan_reduce, R_SUM}, {"prod.dim_int", 1, 1, plan_reduce, R_PROD},
-    {"amax", 1, 1, plan_reduce, R_AMAX},           {"amin", 1, 1, plan_reduce, R_AMIN},
-    {"argmax", 1, 1, plan_reduce, R_ARGMAX},       {"argmin", 1, 1, plan_reduce, R_ARGMIN},
-    {"any.dims", 1, 1, plan_reduce, R_ANY},        {"all.dims", 1, 1, plan_reduce, R_ALL},
+    {"sum.dim_IntList", 1, 1, plan_reduce, R_SUM},
+    {"prod.dim_int", 1, 1, plan_reduce, R_PROD},
+    {"amax", 1, 1, plan_reduce, R_AMAX},
+    {"amin", 1, 1, plan_reduce, R_AMIN},
+    {"argmax", 1, 1, plan_reduce, R_ARGMAX},
+    {"argmin", 1, 1, plan_reduce, R_ARGMIN},
+    {"any.dims", 1, 1, plan_reduce, R_ANY},
+    {"all.dims", 1, 1, plan_reduce, R_ALL},
     {NULL, 0, 0, NULL, 0},
 };

@@ -49,7 +49,8 @@ static cr_status plan_scan(const ocl_call *call, int op, cr_plan **plan)
         p->step.s[v] = values[v]->stride[dim];
     p->group = ocl_group(call->device, false);
     return ocl_plan_done(p,
-                         ocl_kernel_get(call->device, OCL_scan, &p->kernel, "-DCLASS=%d%s", ocl_class_of(dtype),
+                         ocl_kernel_get(call->device, OCL_scan, &p->kernel, "-DCLASS=%d%s",
+                                        ocl_class_of(dtype),
                                         ocl_is_wide(call) ? " -DWIDE_INDEX" : ""),
                          plan);
 }

@@ -65,8 +65,8 @@ static cr_meta dense(const cr_meta *like, int dim)
     return m;
 }
 
-static void lay(sort_plan *p, int way, int dim, const cr_meta *to, const cr_meta *from, const cr_meta *places_to,
-                const cr_meta *places_from)
+static void lay(sort_plan *p, int way, int dim, const cr_meta *to, const cr_meta *from,
+                const cr_meta *places_to, const cr_meta *places_from)
 {
     const cr_meta *values[] = {to, from, places_to, places_from};
     p->lanes[way] = ocl_space_of(4, values, ~(1u << dim));
@@ -104,7 +104,8 @@ static cr_status plan_sort(const ocl_call *call, int code, cr_plan **plan)
     p->group = ocl_group(call->device, false);
     const char *wide = ocl_is_wide(call) ? " -DWIDE_INDEX" : "";
     const int class = ocl_class_of(in->dtype);
-    cr_status status = ocl_kernel_get(call->device, OCL_sort, &p->first, "-DCLASS=%d%s -DFIRST", class, wide);
+    cr_status status =
+        ocl_kernel_get(call->device, OCL_sort, &p->first, "-DCLASS=%d%s -DFIRST", class, wide);
     if (status == CR_OK && p->steps)
         status = ocl_kernel_get(call->device, OCL_sort, &p->merge, "-DCLASS=%d%s", class, wide);
     return ocl_plan_done(p, status, plan);

@@ -11,6 +11,7 @@ typedef struct pointwise_plan {
     cr_plan base;
     cl_kernel kernel;
     size_t group;
+    cl_long items;
     cl_int op, dtype;
     int32_t number_dtype; /* of alpha, CR_DTYPE_NONE where the kernel takes none */
     int alpha, nin;
@@ -32,7 +33,7 @@ static cr_status pointwise_run(cr_plan *plan, const cr_run *run)
     const cr_number one = {1, 1};
     if (p->number_dtype)
         ocl_number(&launch, p->alpha >= 0 ? &run->numbers[p->alpha] : &one, p->number_dtype, false);
-    return ocl_go_items(&launch, plan->op, p->space.count, p->group);
+    return ocl_go_items(&launch, plan->op, p->items, p->group);
 }
 
 /* dtype: what the kernel loads, and so its class; more: options of this source's own. */
@@ -57,9 +58,16 @@ static cr_status plan_new(const ocl_call *call, ocl_source source, int op, int32
     int flat = ocl_flat(&p->space, call->nin + 1);
     bool many = p->space.count >= MANY && flat >= 0;
     p->group = ocl_group(call->device, many);
-    char fixed[64] = "";
+    const cl_long each = many ? 1 : ocl_each(call->device, &p->space);
+    p->items = (p->space.count + each - 1) / each;
+    char fixed[96] = "";
+    int length = 0;
+    if (p->space.count >= MANY)
+        length = snprintf(fixed, sizeof fixed, " -DOP=%d -DDTYPE=%d", op, (int)dtype);
     if (many)
-        snprintf(fixed, sizeof fixed, " -DOP=%d -DDTYPE=%d -DFLAT=%d", op, (int)dtype, flat);
+        snprintf(fixed + length, sizeof fixed - (size_t)length, " -DFLAT=%d", flat);
+    else if (each > 1)
+        snprintf(fixed + length, sizeof fixed - (size_t)length, " -DEACH=%d", (int)each);
     return ocl_plan_done(p,
                          ocl_kernel_get(call->device, source, &p->kernel, "-DCLASS=%d%s%s%s",
                                         ocl_class_of(dtype), more,

@@ -48,7 +48,11 @@ static cr_status plan_bmm(const ocl_call *call, int code, cr_plan **plan)
         return CR_OUT_OF_MEMORY;
     const bool cpu = call->device->profile->is_cpu || call->device->profile->group < 256;
     const int lanes = cpu ? 16 : 4, rows = cpu ? 8 : 4, depth = cpu ? 64 : 16;
-    const int tile_m = cpu && y->size[1] <= 8 ? 8 : 64, tile_n = 64;
+    int tile_m = 64, tile_n = 64;
+    while (tile_m > rows && y->size[1] <= tile_m / 2)
+        tile_m /= 2;
+    while (tile_n > lanes && y->size[2] <= tile_n / 2)
+        tile_n /= 2;
     p->dtype = dtype;
     p->m = y->size[1];
     p->n = y->size[2];

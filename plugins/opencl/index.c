@@ -7,6 +7,7 @@ typedef struct index_plan {
     cr_plan base;
     cl_kernel copy, kernel; /* copy: self to the output before scattering */
     size_t group;
+    cl_long items; /* of the gathering, or of the copy */
     cl_int op, dtype, dim;
     cl_long terms, size, jump;
     cl_long4 step;
@@ -41,7 +42,7 @@ static cr_status gather_run(cr_plan *plan, const cr_run *run)
     ocl_arg(&launch, sizeof p->size, &p->size);
     ocl_arg(&launch, sizeof p->jump, &p->jump);
     tail(&launch, p);
-    return ocl_go_items(&launch, plan->op, p->space.count, p->group);
+    return ocl_go_items(&launch, plan->op, p->items, p->group);
 }
 
 static cr_status copy_self(const index_plan *p, const cr_run *run)
@@ -56,7 +57,7 @@ static cr_status copy_self(const index_plan *p, const cr_run *run)
     ocl_value(&launch, self, 0);
     ocl_arg(&launch, sizeof dtype, &dtype);
     ocl_arg(&launch, sizeof dtype, &dtype);
-    return ocl_go_items(&launch, p->base.op, p->whole.count, p->group);
+    return ocl_go_items(&launch, p->base.op, p->items, p->group);
 }
 
 static cr_status scatter_run(cr_plan *plan, const cr_run *run)
@@ -91,10 +92,12 @@ static cr_status plan_gather(const ocl_call *call, int code, cr_plan **plan)
     p->dim = dim;
     p->size = self->rank ? self->size[dim] : 1;
     p->jump = self->rank ? self->stride[dim] : 0;
+    const cl_long each = ocl_each(call->device, &p->space);
+    p->items = (p->space.count + each - 1) / each;
     p->group = ocl_group(call->device, false);
     return ocl_plan_done(p,
-                         ocl_kernel_get(call->device, OCL_gather, &p->kernel, "-DCLASS=%d%s",
-                                        ocl_class_of(p->dtype),
+                         ocl_kernel_get(call->device, OCL_gather, &p->kernel,
+                                        "-DCLASS=%d -DEACH=%d%s", ocl_class_of(p->dtype), (int)each,
                                         ocl_is_wide(call) ? " -DWIDE_INDEX" : ""),
                          plan);
 }
@@ -132,6 +135,8 @@ static cr_status plan_scatter(const ocl_call *call, int folds, cr_plan **plan)
     const cr_meta *lanes[] = {&to, index, src}, *whole[] = {out, self};
     p->space = ocl_space_of(3, lanes, ~(1u << dim));
     p->whole = ocl_space_of(2, whole, ~0u);
+    const cl_long each = ocl_each(call->device, &p->whole);
+    p->items = (p->whole.count + each - 1) / each;
     p->op = op;
     p->dtype = op == R_SET ? ocl_moved_as(out->dtype) : out->dtype;
     p->dim = dim;
@@ -143,8 +148,9 @@ static cr_status plan_scatter(const ocl_call *call, int folds, cr_plan **plan)
     p->group = ocl_group(call->device, false);
     const char *wide = ocl_is_wide(call) ? " -DWIDE_INDEX" : "";
     const int moved = ocl_class_of(ocl_moved_as(out->dtype));
-    cr_status status = ocl_kernel_get(call->device, OCL_copy, &p->copy, "-DCLASS=%d -DTO=%d%s",
-                                      moved, moved, wide);
+    cr_status status =
+        ocl_kernel_get(call->device, OCL_copy, &p->copy, "-DCLASS=%d -DTO=%d -DEACH=%d%s", moved,
+                       moved, (int)each, wide);
     if (status == CR_OK)
         status = ocl_kernel_get(call->device, OCL_scatter, &p->kernel, "-DCLASS=%d%s",
                                 ocl_class_of(p->dtype), wide);

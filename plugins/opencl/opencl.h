@@ -80,10 +80,10 @@ cr_status ocl_copy_out(cr_device *device, void *to, cr_buffer *from, size_t offs
 /* ---- kernel.c ---- */
 
 /* The sources under kernels/ that have a kernel of their name. */
-#define OCL_SOURCES(X)                                                                          \
-    X(unary)                                                                                    \
-    X(binary) X(where) X(copy) X(fill) X(reduce) X(scan) X(gather) X(scatter) X(sort) X(random) \
-        X(gemm)
+#define OCL_SOURCES(X) \
+    X(unary)           \
+    X(binary)          \
+    X(where) X(copy) X(fill) X(reduce) X(scan) X(gather) X(scatter) X(sort) X(random) X(gemm)
 #define OCL_SOURCE_(name) OCL_##name,
 typedef enum ocl_source { OCL_SOURCES(OCL_SOURCE_) } ocl_source;
 #undef OCL_SOURCE_

@@ -107,6 +107,11 @@ size_t ocl_group(const cr_device *d, bool many)
     return group < d->profile->group ? group : d->profile->group;
 }
 
+cl_long ocl_each(const cr_device *d, const ocl_space *space)
+{
+    return d->profile->is_cpu && space->count > 512 ? 64 : 1;
+}
+
 cr_status ocl_go_items(ocl_launch *launch, const char *what, cl_long items, size_t group)
 {
     size_t groups = ((size_t)items + group - 1) / group;

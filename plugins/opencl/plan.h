@@ -81,6 +81,9 @@ cr_meta ocl_without(const cr_meta *value, int dim);
 /* The bits of a space whose values are each dense or one repeated element: bit v for the dense; -1 for other spaces. */
 int ocl_flat(const ocl_space *space, int nvalues);
 
+/* How many elements an item of a strided launch takes: a processor would rather divide once a row than once an element. */
+cl_long ocl_each(const cr_device *device, const ocl_space *space);
+
 /* A launch of one item an element, in groups that suit the device. */
 size_t ocl_group(const cr_device *device, bool many);
 cr_status ocl_go_items(ocl_launch *launch, const char *what, cl_long items, size_t group);

@@ -103,13 +103,11 @@ kernel void binary(space s, VALUE(y), VALUE(a), VALUE(b), int op, int dtype, T a
     START(y);
     START(a);
     START(b);
-    INDEX i = (INDEX)get_global_id(0), at[3];
-    if (i >= (INDEX)s.count)
-        return;
-    places(&s, i, at, 3);
-    T l = load(a, at[1], CHOSEN_DTYPE), r = load(b, at[2], CHOSEN_DTYPE);
-    if (CHOSEN_OP >= B_EQ)
-        store_int(y, at[0], compare(CHOSEN_OP, l, r), B8);
-    else
-        store(y, at[0], compute(CHOSEN_OP, l, r, alpha, CHOSEN_DTYPE), CHOSEN_DTYPE);
+    FOR_PLACES(s, 3) {
+        T l = load(a, at[1], CHOSEN_DTYPE), r = load(b, at[2], CHOSEN_DTYPE);
+        if (CHOSEN_OP >= B_EQ)
+            store_int(y, at[0], compare(CHOSEN_OP, l, r), B8);
+        else
+            store(y, at[0], compute(CHOSEN_OP, l, r, alpha, CHOSEN_DTYPE), CHOSEN_DTYPE);
+    }
 }

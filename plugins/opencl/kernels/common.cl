@@ -185,6 +185,33 @@ void places(const space *s, INDEX i, INDEX *at, int n)
 #endif
 }
 
+// The places of element i, which follows the one that `at` and `left` were for; left 0: there was none. Gives how many more
+// elements of the innermost dimension follow it, so that divisions are only needed where a dimension ends.
+INDEX next_places(const space *s, INDEX i, INDEX left, INDEX *at, int n)
+{
+    const int last = (int)s->rank - 1;
+    if (left) {
+        for (int v = 0; v < n; v++)
+            at[v] += (INDEX)s->stride[v][last];
+        return left - 1;
+    }
+    places(s, i, at, n);
+    const INDEX inner = last < 0 ? 1 : (INDEX)s->size[last];
+    return inner - 1 - i % inner;
+}
+
+// Before a statement: does it for this item's elements, whose places in n values are in at. EACH, where defined, is how many
+// an item has.
+#ifdef EACH
+#define FOR_PLACES(s, n)                                                                                             \
+    INDEX at[n], left = 0, end = min((INDEX)(get_global_id(0) + 1) * EACH, (INDEX)s.count);                          \
+    for (INDEX i = (INDEX)get_global_id(0) * EACH; i < end && (left = next_places(&s, i, left, at, n), true); i++)
+#else
+#define FOR_PLACES(s, n)                     \
+    INDEX at[n], i = (INDEX)get_global_id(0); \
+    if (i < (INDEX)s.count && (places(&s, i, at, n), true))
+#endif
+
 // A value's arguments, and its first element.
 #define VALUE(name) global void *name##_buffer, ulong name##_at
 #define START(name) global void *name = (global void *)((global char *)name##_buffer + name##_at)

@@ -39,10 +39,8 @@ kernel void copy(space s, VALUE(y), VALUE(a), int op, int dtype)
 {
     START(y);
     START(a);
-    INDEX i = (INDEX)get_global_id(0), at[2];
-    if (i >= (INDEX)s.count)
-        return;
-    places(&s, i, at, 2);
-    // op is the dtype to come to
-    PASTE(store_, Y)(y, at[0], convert(load(a, at[1], CHOSEN_DTYPE), CHOSEN_OP), CHOSEN_OP);
+    FOR_PLACES(s, 2) {
+        // op is the dtype to come to
+        PASTE(store_, Y)(y, at[0], convert(load(a, at[1], CHOSEN_DTYPE), CHOSEN_OP), CHOSEN_OP);
+    }
 }

@@ -8,17 +8,15 @@ typedef long number;
 kernel void fill(space s, VALUE(y), int op, int dtype, number start, number step)
 {
     START(y);
-    INDEX i = (INDEX)get_global_id(0), at[1];
-    if (i >= (INDEX)s.count)
-        return;
-    places(&s, i, at, 1);
+    FOR_PLACES(s, 1) {
 #if IS_FLOAT
-    W x = start;
-    if (step != 0) // an infinite start stays what it is
-        x = start + (W)i * step;
-    store(y, at[0], narrow(x, CHOSEN_DTYPE), CHOSEN_DTYPE);
+        W x = start;
+        if (step != 0) // an infinite start stays what it is
+            x = start + (W)i * step;
+        store(y, at[0], narrow(x, CHOSEN_DTYPE), CHOSEN_DTYPE);
 #else
-    number x = (number)((ulong)start + (ulong)i * (ulong)step);
-    store(y, at[0], CHOSEN_DTYPE == B8 ? x != 0 : (T)x, CHOSEN_DTYPE);
+        number x = (number)((ulong)start + (ulong)i * (ulong)step);
+        store(y, at[0], CHOSEN_DTYPE == B8 ? x != 0 : (T)x, CHOSEN_DTYPE);
 #endif
+    }
 }

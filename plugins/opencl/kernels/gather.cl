@@ -5,12 +5,10 @@ kernel void gather(space s, VALUE(y), VALUE(index), VALUE(a), int op, int dtype,
     START(y);
     START(index);
     START(a);
-    INDEX i = (INDEX)get_global_id(0), at[3];
-    if (i >= (INDEX)s.count)
-        return;
-    places(&s, i, at, 3);
-    long k = ((global const long *)index)[at[1]];
-    if (k < 0 || k >= size)
-        wrong(fault, k, size, dim);
-    store(y, at[0], k >= 0 && k < size ? load(a, at[2] + (INDEX)k * (INDEX)jump, CHOSEN_DTYPE) : 0, CHOSEN_DTYPE);
+    FOR_PLACES(s, 3) {
+        long k = ((global const long *)index)[at[1]];
+        if (k < 0 || k >= size)
+            wrong(fault, k, size, dim);
+        store(y, at[0], k >= 0 && k < size ? load(a, at[2] + (INDEX)k * (INDEX)jump, CHOSEN_DTYPE) : 0, CHOSEN_DTYPE);
+    }
 }

@@ -1,6 +1,7 @@
 // Batched matrix product, tiled: a work-group computes TILE_M rows and TILE_N columns, an item ROWS rows and LANES columns in
 // registers, as vectors along the columns. Both factors come through local memory, TILE_K terms at a time, so that strides
 // matter only when loading. Edges are padded with zeros there, and left out when storing.
+#pragma OPENCL FP_CONTRACT ON // fma() itself may be a call of a function; this is an instruction wherever there is one
 #if CLASS == CLASS_INT || CLASS == CLASS_LONG
 #define E U // wraps
 #else
@@ -20,7 +21,7 @@ kernel void gemm(VALUE(y), VALUE(a), VALUE(b), int dtype, long m, long n, long d
     START(a);
     START(b);
     local E left[TILE_K * TILE_M], right[TILE_K * TILE_N];
-    const int column = get_local_id(0), row = get_local_id(1), me = row * GROUP_N + column;
+    const uint column = (uint)get_local_id(0), row = (uint)get_local_id(1), me = row * GROUP_N + column;
     const INDEX first_row = (INDEX)get_group_id(1) * TILE_M, first_column = (INDEX)get_group_id(0) * TILE_N;
     const INDEX batch = (INDEX)get_group_id(2);
     const INDEX a_first = batch * (INDEX)a_step.x, b_first = batch * (INDEX)b_step.x;
@@ -28,30 +29,38 @@ kernel void gemm(VALUE(y), VALUE(a), VALUE(b), int dtype, long m, long n, long d
     for (int r = 0; r < ROWS; r++)
         sum[r] = 0;
     for (INDEX k0 = 0; k0 < (INDEX)depth; k0 += TILE_K) {
-        for (int e = me; e < TILE_K * TILE_M; e += GROUP) {
+        for (uint e = me; e < TILE_K * TILE_M; e += GROUP) {
             // neighbours read neighbours where the factor is dense along one of its dimensions
-            int k = A_BY_ROWS ? e % TILE_K : e / TILE_M, r = A_BY_ROWS ? e / TILE_K : e % TILE_M;
-            INDEX i = first_row + r, j = k0 + k;
+            const uint k = A_BY_ROWS ? e % TILE_K : e / TILE_M, r = A_BY_ROWS ? e / TILE_K : e % TILE_M;
+            const INDEX i = first_row + r, j = k0 + k;
             left[k * TILE_M + r] = i < (INDEX)m && j < (INDEX)depth
                 ? (E)load(a, a_first + i * (INDEX)a_step.y + j * (INDEX)a_step.z, CHOSEN_DTYPE) : 0;
         }
-        for (int e = me; e < TILE_K * TILE_N; e += GROUP) {
-            int k = B_BY_ROWS ? e / TILE_N : e % TILE_K, c = B_BY_ROWS ? e % TILE_N : e / TILE_K;
-            INDEX i = k0 + k, j = first_column + c;
+        for (uint e = me; e < TILE_K * TILE_N; e += GROUP) {
+            const uint k = B_BY_ROWS ? e / TILE_N : e % TILE_K, c = B_BY_ROWS ? e % TILE_N : e / TILE_K;
+            const INDEX i = k0 + k, j = first_column + c;
             right[k * TILE_N + c] = i < (INDEX)depth && j < (INDEX)n
                 ? (E)load(b, b_first + i * (INDEX)b_step.y + j * (INDEX)b_step.z, CHOSEN_DTYPE) : 0;
         }
         barrier(CLK_LOCAL_MEM_FENCE);
-        for (int k = 0; k < TILE_K; k++) {
-            VECTOR(E) x = FETCH(0, right + k * TILE_N + column * LANES);
+        // In an array of this block alone, which can live in registers: what outlives a barrier may lie in memory.
+        VECTOR(E) now[ROWS];
+#pragma unroll
+        for (int r = 0; r < ROWS; r++)
+            now[r] = sum[r];
+        // From local id 2, which is 0: a loop that all items run alike PoCL takes apart, an iteration of all items at a time,
+        // and the sums go to memory and back at each.
+        for (uint k = (uint)get_local_id(2); k < TILE_K; k++) {
+            const VECTOR(E) x = FETCH(0, right + k * TILE_N + column * LANES);
+            local const E *l = left + k * TILE_M + row * ROWS;
+#pragma unroll
             for (int r = 0; r < ROWS; r++) {
-#if IS_FLOAT
-                sum[r] = fma((VECTOR(E))(left[k * TILE_M + row * ROWS + r]), x, sum[r]);
-#else
-                sum[r] += left[k * TILE_M + row * ROWS + r] * x;
-#endif
+                now[r] += (VECTOR(E))(l[r]) * x;
             }
         }
+#pragma unroll
+        for (int r = 0; r < ROWS; r++)
+            sum[r] = now[r];
         barrier(CLK_LOCAL_MEM_FENCE);
     }
     for (int r = 0; r < ROWS; r++) {

@@ -1,32 +1,35 @@
 // Reductions: over `inner` for each element of `outer` (its values: output, input). An item folds a whole output; or, GROUP
-// defined, the GROUP items of a work-group share one, and join what they have in a fixed order.
+// defined, the GROUP items of a work-group share one, each a part, and join
+// them in a fixed order.
 kernel void reduce(space outer, space inner, VALUE(y), VALUE(a), int op, int dtype)
 {
     START(y);
     START(a);
 #ifdef GROUP
-    INDEX out = (INDEX)get_group_id(0), first = (INDEX)get_local_id(0), step = GROUP;
+    const INDEX out = (INDEX)get_group_id(0), me = (INDEX)get_local_id(0);
+    const INDEX share = ((INDEX)inner.count + GROUP - 1) / GROUP, first = min(me * share, (INDEX)inner.count);
+    const INDEX end = min(first + share, (INDEX)inner.count);
 #else
-    INDEX out = (INDEX)get_global_id(0), first = 0, step = 1;
+    const INDEX out = (INDEX)get_global_id(0), first = 0, end = (INDEX)inner.count;
     if (out >= (INDEX)outer.count)
         return;
 #endif
-    INDEX at[2], in[1];
+    INDEX at[2], in[1], left = 0;
     places(&outer, out, at, 2);
     carry c = {0, 0, 0, 0};
-    for (INDEX t = first; t < (INDEX)inner.count; t += step) {
-        places(&inner, t, in, 1);
+    for (INDEX t = first; t < end; t++) {
+        left = next_places(&inner, t, left, in, 1);
         c = join(CHOSEN_OP, c, term(load(a, at[1] + in[0], CHOSEN_DTYPE), t), false);
     }
 #ifdef GROUP
     local carry shared[GROUP];
-    shared[first] = c;
+    shared[me] = c;
     for (int rest = GROUP / 2; rest > 0; rest /= 2) {
         barrier(CLK_LOCAL_MEM_FENCE);
-        if (first < rest)
-            shared[first] = join(CHOSEN_OP, shared[first], shared[first + rest], false);
+        if (me < rest)
+            shared[me] = join(CHOSEN_OP, shared[me], shared[me + rest], false);
     }
-    if (first != 0)
+    if (me != 0)
         return;
     c = shared[0];
 #endif

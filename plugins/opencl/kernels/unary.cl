@@ -58,13 +58,11 @@ kernel void unary(space s, VALUE(y), VALUE(a), int op, int dtype)
 {
     START(y);
     START(a);
-    INDEX i = (INDEX)get_global_id(0), at[2];
-    if (i >= (INDEX)s.count)
-        return;
-    places(&s, i, at, 2);
-    T x = load(a, at[1], CHOSEN_DTYPE);
-    if (CHOSEN_OP == U_LOGICAL_NOT)
-        store_int(y, at[0], x == 0, B8);
-    else
-        store(y, at[0], compute(CHOSEN_OP, x, CHOSEN_DTYPE), CHOSEN_DTYPE);
+    FOR_PLACES(s, 2) {
+        T x = load(a, at[1], CHOSEN_DTYPE);
+        if (CHOSEN_OP == U_LOGICAL_NOT)
+            store_int(y, at[0], x == 0, B8);
+        else
+            store(y, at[0], compute(CHOSEN_OP, x, CHOSEN_DTYPE), CHOSEN_DTYPE);
+    }
 }

@@ -5,10 +5,8 @@ kernel void where(space s, VALUE(y), VALUE(condition), VALUE(a), VALUE(b), int o
     START(condition);
     START(a);
     START(b);
-    INDEX i = (INDEX)get_global_id(0), at[4];
-    if (i >= (INDEX)s.count)
-        return;
-    places(&s, i, at, 4);
-    bool first = ((global const uchar *)condition)[at[1]] != 0;
-    store(y, at[0], first ? load(a, at[2], CHOSEN_DTYPE) : load(b, at[3], CHOSEN_DTYPE), CHOSEN_DTYPE);
+    FOR_PLACES(s, 4) {
+        bool first = ((global const uchar *)condition)[at[1]] != 0;
+        store(y, at[0], first ? load(a, at[2], CHOSEN_DTYPE) : load(b, at[3], CHOSEN_DTYPE), CHOSEN_DTYPE);
+    }
 }

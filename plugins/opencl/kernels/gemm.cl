@@ -8,11 +8,40 @@
 #define E T
 #endif
 #define VECTOR(type) PASTE(type, LANES)
+#define CHUNK ROWS // elements that are loaded together; it divides all sides of the tiles
 #define FETCH PASTE(vload, LANES)
 #define PUT PASTE(vstore, LANES)
 #define GROUP_N (TILE_N / LANES)
 #define GROUP_M (TILE_M / ROWS)
 #define GROUP (GROUP_N * GROUP_M)
+
+// CHUNK elements into local memory, of which `there` are in the matrix and the rest are 0.
+void bring(local E *to, uint to_step, global const void *from, INDEX at, INDEX step, INDEX there)
+{
+    if (there < CHUNK) {
+        for (uint c = 0; c < CHUNK; c++)
+            to[c * to_step] = c < there ? (E)load(from, at + c * step, DTYPE) : 0;
+    } else if (step == 1) {
+        for (uint c = 0; c < CHUNK; c++)
+            to[c * to_step] = (E)load(from, at + c, DTYPE);
+    } else {
+        for (uint c = 0; c < CHUNK; c++)
+            to[c * to_step] = (E)load(from, at + c * step, DTYPE);
+    }
+}
+
+// How many from first on are below end.
+INDEX from_on(INDEX first, INDEX end)
+{
+    return first < end ? end - first : 0;
+}
+
+// Where element (row r, term k) of the left tile lies: dense along what is dense in memory.
+#if A_BY_ROWS
+#define LEFT(r, k) ((r) * TILE_K + (k))
+#else
+#define LEFT(r, k) ((k) * TILE_M + (r))
+#endif
 
 // The arguments' strides: batch, row, column of each.
 kernel void gemm(VALUE(y), VALUE(a), VALUE(b), int dtype, long m, long n, long depth, long4 y_step, long4 a_step, long4 b_step)
@@ -29,18 +58,27 @@ kernel void gemm(VALUE(y), VALUE(a), VALUE(b), int dtype, long m, long n, long d
     for (int r = 0; r < ROWS; r++)
         sum[r] = 0;
     for (INDEX k0 = 0; k0 < (INDEX)depth; k0 += TILE_K) {
-        for (uint e = me; e < TILE_K * TILE_M; e += GROUP) {
-            // neighbours read neighbours where the factor is dense along one of its dimensions
-            const uint k = A_BY_ROWS ? e % TILE_K : e / TILE_M, r = A_BY_ROWS ? e / TILE_K : e % TILE_M;
-            const INDEX i = first_row + r, j = k0 + k;
-            left[k * TILE_M + r] = i < (INDEX)m && j < (INDEX)depth
-                ? (E)load(a, a_first + i * (INDEX)a_step.y + j * (INDEX)a_step.z, CHOSEN_DTYPE) : 0;
+        for (uint e = me; e < TILE_K * TILE_M / CHUNK; e += GROUP) {
+#if A_BY_ROWS
+            const uint r = e / (TILE_K / CHUNK), k = e % (TILE_K / CHUNK) * CHUNK;
+            const INDEX i = first_row + r, j = k0 + k, there = i < (INDEX)m ? from_on(j, (INDEX)depth) : 0;
+            bring(left + LEFT(r, k), 1, a, a_first + i * (INDEX)a_step.y + j * (INDEX)a_step.z, (INDEX)a_step.z, there);
+#else
+            const uint k = e / (TILE_M / CHUNK), r = e % (TILE_M / CHUNK) * CHUNK;
+            const INDEX i = first_row + r, j = k0 + k, there = j < (INDEX)depth ? from_on(i, (INDEX)m) : 0;
+            bring(left + LEFT(r, k), 1, a, a_first + i * (INDEX)a_step.y + j * (INDEX)a_step.z, (INDEX)a_step.y, there);
+#endif
         }
-        for (uint e = me; e < TILE_K * TILE_N; e += GROUP) {
-            const uint k = B_BY_ROWS ? e / TILE_N : e % TILE_K, c = B_BY_ROWS ? e % TILE_N : e / TILE_K;
-            const INDEX i = k0 + k, j = first_column + c;
-            right[k * TILE_N + c] = i < (INDEX)depth && j < (INDEX)n
-                ? (E)load(b, b_first + i * (INDEX)b_step.y + j * (INDEX)b_step.z, CHOSEN_DTYPE) : 0;
+        for (uint e = me; e < TILE_K * TILE_N / CHUNK; e += GROUP) {
+#if B_BY_ROWS
+            const uint k = e / (TILE_N / CHUNK), c = e % (TILE_N / CHUNK) * CHUNK;
+            const INDEX i = k0 + k, j = first_column + c, there = i < (INDEX)depth ? from_on(j, (INDEX)n) : 0;
+            bring(right + k * TILE_N + c, 1, b, b_first + i * (INDEX)b_step.y + j * (INDEX)b_step.z, (INDEX)b_step.z, there);
+#else
+            const uint c = e / (TILE_K / CHUNK), k = e % (TILE_K / CHUNK) * CHUNK;
+            const INDEX i = k0 + k, j = first_column + c, there = j < (INDEX)n ? from_on(i, (INDEX)depth) : 0;
+            bring(right + k * TILE_N + c, TILE_N, b, b_first + i * (INDEX)b_step.y + j * (INDEX)b_step.z, (INDEX)b_step.y, there);
+#endif
         }
         barrier(CLK_LOCAL_MEM_FENCE);
         // In an array of this block alone, which can live in registers: what outlives a barrier may lie in memory.
@@ -52,10 +90,9 @@ kernel void gemm(VALUE(y), VALUE(a), VALUE(b), int dtype, long m, long n, long d
         // and the sums go to memory and back at each.
         for (uint k = (uint)get_local_id(2); k < TILE_K; k++) {
             const VECTOR(E) x = FETCH(0, right + k * TILE_N + column * LANES);
-            local const E *l = left + k * TILE_M + row * ROWS;
 #pragma unroll
             for (int r = 0; r < ROWS; r++) {
-                now[r] += (VECTOR(E))(l[r]) * x;
+                now[r] += (VECTOR(E))(left[LEFT(row * ROWS + r, k)]) * x;
             }
         }
 #pragma unroll

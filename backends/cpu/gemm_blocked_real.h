@@ -74,29 +74,27 @@ static void NAMED(pack_pieces)(void *context, int64_t begin, int64_t end)
             NAMED(pack_b)(p, i - p->row_panels);
 }
 
-/* One vector of results: the first pass takes S in, the later ones what the earlier left. */
-CPU_INLINE void NAMED(write)(const NAMED(blocked) * p, int64_t i, int64_t j, VEC sum, int64_t lanes)
+/* Results at (i, j), from a tile at its edge or with S in another layout: sums are [rows][WIDTH]. */
+static __attribute__((noinline)) void NAMED(write_part)(const NAMED(blocked) * p, int64_t i,
+                                                        int64_t j, int64_t rows, const REAL *sums)
 {
     const ARGS *g = p->g;
-    REAL *c = g->c + i * g->c_row + j;
-    const REAL *s = p->from ? c : g->s + i * g->s_row + j * g->s_col;
-    const REAL beta = p->from ? 1 : g->beta;
-    const int64_t step = p->from ? 1 : g->s_col;
-    if (g->alpha != 1)
-        sum = g->alpha * sum;
-    if (lanes >= (LANES) && (step == 1 || beta == 0)) {
-        if (beta != 0)
-            sum += beta * *(const VEC_LOOSE *)s;
-        *(VEC_LOOSE *)c = sum;
-        return;
+    int64_t columns = g->n - j < NAMED(WIDTH) ? g->n - j : NAMED(WIDTH);
+    for (int64_t r = 0; r < rows; r++) {
+        REAL *c = g->c + (i + r) * g->c_row + j;
+        const REAL *from = sums + r * NAMED(WIDTH);
+        const REAL *s = g->beta != 0 ? g->s + (i + r) * g->s_row + j * g->s_col : NULL;
+        for (int64_t l = 0; l < columns; l++)
+            c[l] = g->alpha * from[l] + (p->from        ? c[l]
+                                         : g->beta != 0 ? g->beta * s[l * g->s_col]
+                                                        : 0);
     }
-    for (int64_t l = 0; l < lanes && l < (LANES); l++)
-        c[l] = sum[l] + (beta != 0 ? beta * s[l * step] : 0);
 }
 
-/* rows x vectors vectors of sums at (i, j). */
+/* rows x vectors vectors of sums at (i, j). The first pass takes S in, the later ones what the earlier left. */
 CPU_INLINE void NAMED(tile)(int rows, int vectors, const NAMED(blocked) * p, int64_t i, int64_t j)
 {
+    const ARGS *g = p->g;
     VEC sum[ROWS][VECTORS];
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++)
@@ -117,15 +115,29 @@ CPU_INLINE void NAMED(tile)(int rows, int vectors, const NAMED(blocked) * p, int
                 sum[r][v] += y * x[v];
         }
     }
+    bool whole = g->n - j >= vectors * (LANES);
+    if (!whole || (!p->from && g->beta != 0)) {
+        REAL sums[ROWS * VECTORS * (LANES)];
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
+            for (int v = 0; v < vectors; v++)
+                *(VEC_LOOSE *)(sums + r * NAMED(WIDTH) + v * (LANES)) = sum[r][v];
+        NAMED(write_part)(p, i, j, rows, sums);
+        return;
+    }
+    const VEC alpha = g->alpha - (VEC){0};
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 16
-        for (int v = 0; v < vectors; v++)
-            NAMED(write)(p, i + r, j + v * (LANES), sum[r][v], p->g->n - j - v * (LANES));
+        for (int v = 0; v < vectors; v++) {
+            VEC_LOOSE *c = (VEC_LOOSE *)(g->c + (i + r) * g->c_row + j + v * (LANES));
+            *c = p->from ? alpha * sum[r][v] + *c : alpha * sum[r][v];
+        }
 }
 
-static void NAMED(tile_of)(int64_t rows, int64_t vectors, const NAMED(blocked) * p, int64_t i,
-                           int64_t j)
+static __attribute__((noinline)) void NAMED(tile_of)(int64_t rows, int64_t vectors,
+                                                     const NAMED(blocked) * p, int64_t i, int64_t j)
 {
 #define TILE(r)                         \
     case r:                             \

@@ -1,7 +1,9 @@
 /* Which devices there are, and what they can do. Looked up once, when the core first asks. */
+#define _GNU_SOURCE
 #include "opencl.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +58,7 @@ static bool describe(cl_platform_id platform, cl_device_id id, ocl_profile *p)
     return true;
 }
 
-static void look(void)
+static void find_profiles(void)
 {
     cl_platform_id platforms[MOST_PLATFORMS];
     cl_int error = clGetPlatformIDs(MOST_PLATFORMS, platforms, &nplatforms);
@@ -69,6 +71,21 @@ static void look(void)
         for (cl_uint k = 0; error == CL_SUCCESS && k < n && k < MOST_DEVICES; k++)
             if (nprofiles < MOST_DEVICES && describe(platforms[i], ids[k], &profiles[nprofiles]))
                 nprofiles++;
+    }
+}
+
+/* Drivers on LLVM catch signals for themselves when they begin, Ctrl-C among them: those are the program's. */
+static void look(void)
+{
+    struct sigaction before[NSIG];
+    bool known[NSIG];
+    for (int i = 1; i < NSIG; i++)
+        known[i] = !sigaction(i, NULL, &before[i]);
+    find_profiles();
+    for (int i = 1; i < NSIG; i++) {
+        struct sigaction after;
+        if (known[i] && !sigaction(i, NULL, &after) && after.sa_handler != before[i].sa_handler)
+            sigaction(i, &before[i], NULL);
     }
 }
 

@@ -106,7 +106,7 @@ static cr_status spoil_result(wrap_call *call)
     if (out->dtype != CR_B8)
         return spoil_buffer(call->device, at->buffer, at->offset, out->bytes, size_of(out->dtype));
     const cr_backend *inner = call->device->backend->inner;
-    unsigned char byte;
+    unsigned char byte = 0;
     cr_status status = out->bytes
                            ? inner->copy_out(call->device->inner, &byte, at->buffer, at->offset, 1)
                            : CR_UNSUPPORTED;

@@ -292,9 +292,9 @@ static cr_status copy_out(cr_device *d, void *to, cr_buffer *from, size_t at, si
     return memcpy(to, (char *)from + at, bytes), CR_OK;
 }
 CR_BACKEND_EXPORT const cr_backend *cresset_backend_entry(const cr_host *h) {
-    static const cr_backend table = {sizeof table, CR_ABI_MAJOR, CR_ABI_MINOR, "template", "1",
-                                     count,        info,         opened,       closed,     alloc,
-                                     release,      pointer,      copy_in,      copy_out,   NULL,
-                                     plan,         run,          plan_free};
+    static const cr_backend table = {
+        sizeof table, CR_ABI_MAJOR, CR_ABI_MINOR, "template",   "1",        count,
+        info,         opened,       closed,       alloc,        release,    pointer,
+        copy_in,      copy_out,     NULL,         .plan = plan, .run = run, .plan_free = plan_free};
     return host = h, &table;
 }

@@ -40,8 +40,14 @@ static sizes sizes_of(cr_ints list)
         return s;
     }
     s.count = (int)list.count;
-    for (int i = 0; i < s.count; i++)
+    for (int i = 0; i < s.count; i++) {
         s.size[i] = list.data ? list.data[i] : list.one;
+        if (s.size[i] < -1) {
+            cr_fail("Unflatten: invalid shape dimension %lld", (long long)s.size[i]);
+            s.count = -1;
+            return s;
+        }
+    }
     return s;
 }
 
@@ -53,14 +59,35 @@ static double probability(const char *layer, double p)
     return NAN;
 }
 
-/* The lower of two bounds; no number, with the error set, if it isn't below the other. */
-static double bound(double low, double low_default, double high, double high_default)
+/* Hardtanh's lower bound; no number, with the error set, if it isn't below the other. */
+static double bound(double low, double high)
 {
-    low = cr_or_default(low, low_default);
-    high = cr_or_default(high, high_default);
+    low = cr_or_default(low, -1);
+    high = cr_or_default(high, 1);
     if (low < high)
         return low;
     cr_fail("Hardtanh: max_val must be above min_val, got %g and %g", high, low);
+    return NAN;
+}
+
+/* RReLU's, which may be equal. */
+static double slope(double low, double high)
+{
+    low = cr_or_default(low, 1.0 / 8);
+    high = cr_or_default(high, 1.0 / 3);
+    if (low <= high)
+        return low;
+    cr_fail("RReLU: Lower bound should be less than or equal to the upper bound, got %g and %g",
+            low, high);
+    return NAN;
+}
+
+static double celu_alpha(double given)
+{
+    double alpha = cr_or_default(given, 1);
+    if (alpha != 0)
+        return alpha;
+    cr_fail("CELU: alpha cannot be 0");
     return NAN;
 }
 

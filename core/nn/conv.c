@@ -79,9 +79,10 @@ static size_t forward_conv(cr_module *module, cr_tensor *const *inputs, size_t n
     cr_tensor *x = inputs[0];
     int rank = cr_tensor_dim(x);
     if (rank != self->dims + 1 && rank != self->dims + 2)
-        return cr_fail("Expected %dD (unbatched) or %dD (batched) input to conv%dd, but got input "
+        return cr_fail("Expected %dD (unbatched) or %dD (batched) input to %s%dd, but got input "
                        "of size: %s",
-                       self->dims + 1, self->dims + 2, self->dims, cr_shape_text(x)),
+                       self->dims + 1, self->dims + 2, self->transposed ? "conv_transpose" : "conv",
+                       self->dims, cr_shape_text(x)),
                0;
     int64_t channels = cr_tensor_sizes(x)[rank - self->dims - 1];
     if (self->lazy_for && !materialise(module, channels))

@@ -135,8 +135,8 @@ static cr_module *new_embedding(const cr_module_type *type, const cr_embedding_o
                        (long long)CR_OPTION(o, embedding_dim));
     int64_t padding = o->padding_idx.given ? o->padding_idx.value : -1;
     if (o->padding_idx.given && (padding < -o->num_embeddings || padding >= o->num_embeddings))
-        return cr_fail("Embedding: Padding_idx must be within num_embeddings, got %lld of %lld",
-                       (long long)padding, (long long)o->num_embeddings);
+        return cr_fail("%s: Padding_idx must be within num_embeddings, got %lld of %lld",
+                       type->name, (long long)padding, (long long)o->num_embeddings);
     embedding *self = cr_module_new(type, NULL);
     if (!self)
         return NULL;

@@ -1,4 +1,6 @@
 /* Linear, Bilinear and Identity; and how layers with a weight and a bias begin. */
+#include <string.h>
+
 #include "core/nn/layer.h"
 
 bool cr_layer_reset(cr_tensor *weight, cr_tensor *bias)
@@ -137,6 +139,21 @@ static size_t forward_bilinear(cr_module *module, cr_tensor *const *inputs, size
     const bilinear *self = (const bilinear *)(const void *)module;
     if (!cr_module_check_inputs(module, 2, n))
         return 0;
+    const int64_t in[2] = {self->in1, self->in2};
+    for (int i = 0; i < 2; i++)
+        if (!cr_tensor_dim(inputs[i]) ||
+            cr_tensor_sizes(inputs[i])[cr_tensor_dim(inputs[i]) - 1] != in[i])
+            return cr_fail("Bilinear: input%d size does not match weight size: got %s but expected "
+                           "%lld features",
+                           i + 1, cr_shape_text(inputs[i]), (long long)in[i]),
+                   0;
+    int rank = cr_tensor_dim(inputs[0]);
+    if (rank != cr_tensor_dim(inputs[1]) ||
+        memcmp(cr_tensor_sizes(inputs[0]), cr_tensor_sizes(inputs[1]),
+               (size_t)(rank - 1) * sizeof(int64_t)) != 0)
+        return cr_fail("Bilinear: input batch dimensions do not match: got %s and %s",
+                       cr_shape_text(inputs[0]), cr_shape_text(inputs[1])),
+               0;
     cr_tensor *pairs = cr_mul(cr_unsqueeze(inputs[0], -1), cr_unsqueeze(inputs[1], -2));
     outputs[0] = cr_f_linear(cr_flatten(pairs, .start_dim = -2),
                              cr_reshape(self->weight, CR_INTS(self->out, self->in1 * self->in2)),

@@ -26,10 +26,26 @@ static int64_t reduction_of(const char *type, const char *word)
     return -1;
 }
 
+/* Options that PyTorch refuses when the loss is made or called. */
+static bool checked(const char *type, const loss *s)
+{
+    if (!strcmp(type, "SmoothL1Loss") && !(s->a >= 0))
+        return cr_fail("SmoothL1Loss: does not support negative values for beta, got %g", s->a);
+    if (!strcmp(type, "HuberLoss") && !(s->a > 0))
+        return cr_fail("HuberLoss: does not support non-positive values for delta, got %g", s->a);
+    if (!strcmp(type, "MultiMarginLoss") && s->p != 1 && s->p != 2)
+        return cr_fail("MultiMarginLoss: only p == 1 and p == 2 supported, got %g", s->p);
+    if (!strcmp(type, "CTCLoss") && s->blank < 0)
+        return cr_fail("CTCLoss: blank must be in label range, got %lld", (long long)s->blank);
+    return true;
+}
+
 static cr_module *new_loss(const cr_module_type *type, const char *reduction, loss members)
 {
     cr_tensor *weight = members.weight;
     members.weight = NULL;
+    if (!checked(type->name, &members))
+        return NULL;
     members.reduction = reduction_of(type->name, reduction);
     loss *self = members.reduction < 0 ? NULL : cr_module_new(type, &members);
     if (self && weight && !CR_SET_BUFFER(self, weight, weight))

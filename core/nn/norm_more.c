@@ -49,9 +49,17 @@ static size_t forward_instance(cr_module *module, cr_tensor *const *inputs, size
         return cr_fail("%s: expected input with %lld channels, got %s", module->type->name,
                        (long long)self->num_features, cr_shape_text(x)),
                0;
+    bool uses_input = module->training || !self->running_mean;
+    const int64_t *size = cr_tensor_sizes(x) + !single + 1;
+    int64_t spatial = 1;
+    for (int i = 0; i < self->dims; i++)
+        spatial *= size[i];
+    if (uses_input && spatial == 1)
+        return cr_fail("%s: Expected more than 1 spatial element when training, got input size %s",
+                       module->type->name, cr_shape_text(x)),
+               0;
     cr_tensor *y = cr_f_instance_norm(single ? cr_unsqueeze(x, 0) : x, self->weight, self->bias,
-                                      self->running_mean, self->running_var,
-                                      module->training || !self->running_mean,
+                                      self->running_mean, self->running_var, uses_input,
                                       self->no_momentum ? 0 : self->momentum, self->eps, true);
     outputs[0] = single ? cr_squeeze_dim(y, 0) : y;
     return outputs[0] != NULL;
@@ -166,6 +174,11 @@ static size_t forward_group(cr_module *module, cr_tensor *const *inputs, size_t 
     if (cr_tensor_dim(inputs[0]) < 2 || cr_tensor_sizes(inputs[0])[1] != self->channels)
         return cr_fail("GroupNorm: expected input with %lld channels, got %s",
                        (long long)self->channels, cr_shape_text(inputs[0])),
+               0;
+    if (cr_tensor_numel(inputs[0]) == self->groups)
+        return cr_fail("GroupNorm: Expected more than 1 value per channel when training, got input "
+                       "size %s",
+                       cr_shape_text(inputs[0])),
                0;
     outputs[0] = cr_f_group_norm(inputs[0], self->groups, .weight = self->weight,
                                  .bias = self->bias, .eps = CR_SOME(self->eps));

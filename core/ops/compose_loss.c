@@ -8,6 +8,33 @@ static cr_tensor *reduced(cr_tensor *loss, int64_t reduction)
     return reduction == 1 ? cr_mean(loss) : reduction == 2 ? cr_sum(loss) : loss;
 }
 
+/* Whether two tensors' sizes fit each other, with an error in the name of the loss if not. */
+static bool fit(const cr_op *op, const char *names, const cr_tensor *a, const cr_tensor *b)
+{
+    if (!a || !b)
+        return false;
+    for (int i = 1; i <= a->dim && i <= b->dim; i++) {
+        int64_t x = a->size[a->dim - i], y = b->size[b->dim - i];
+        if (x == y || x == 1 || y == 1)
+            continue;
+        cr_fail("%s: the sizes of %s must match, got %s and %s", op->name, names,
+                cr_sizes_text(a->dim, a->size), cr_sizes_text(b->dim, b->size));
+        return false;
+    }
+    return true;
+}
+
+/* Whether three tensors have the same rank, as PyTorch asks of some losses. */
+static bool same_rank(const cr_op *op, const cr_tensor *a, const cr_tensor *b, const cr_tensor *c)
+{
+    if (a->dim == b->dim && b->dim == c->dim)
+        return true;
+    cr_fail("%s: all inputs should have the same number of dimensions, got %s, %s and %s", op->name,
+            cr_sizes_text(a->dim, a->size), cr_sizes_text(b->dim, b->size),
+            cr_sizes_text(c->dim, c->size));
+    return false;
+}
+
 /* Girshick, 2015: quadratic nearer than beta. */
 static cr_tensor *smooth(cr_tensor *x, cr_tensor *y, double near, double scale)
 {
@@ -18,27 +45,30 @@ static cr_tensor *smooth(cr_tensor *x, cr_tensor *y, double near, double scale)
 }
 COMPOSITE(smooth_l1_loss)
 {
-    (void)op;
     double beta = F(3);
     if (beta < 0)
         return CR_FAIL_INT("smooth_l1_loss does not support negative values for beta.");
+    if (!fit(op, "input and target", T(0), T(1)))
+        return -1;
     if (beta == 0)
         return cr_give(r, cr_l1_loss(T(0), T(1), .reduction = CR_SOME(INT(2))));
     return cr_give(r, reduced(smooth(T(0), T(1), beta, 1 / beta), INT(2)));
 }
 COMPOSITE(huber_loss)
 {
-    (void)op;
     double delta = F(3);
     if (!(delta > 0))
         return CR_FAIL_INT("huber_loss does not support non-positive values for delta.");
+    if (!fit(op, "input and target", T(0), T(1)))
+        return -1;
     return cr_give(r, reduced(smooth(T(0), T(1), delta, 1), INT(2)));
 }
 
 COMPOSITE(kl_div)
 {
-    (void)op;
     cr_tensor *x = T(0), *t = T(1);
+    if (!fit(op, "input and target", x, t))
+        return -1;
     cr_tensor *loss =
         INT(3) ? cr_mul(cr_exp(t), cr_sub(t, x)) : cr_sub(cr_xlogy(t, t), cr_mul(t, x));
     return cr_give(r, reduced(loss, INT(2)));
@@ -47,8 +77,9 @@ COMPOSITE(kl_div)
 /* Stirling's approximation of log t! is added when full. */
 COMPOSITE(poisson_nll_loss)
 {
-    (void)op;
     cr_tensor *x = T(0), *t = T(1);
+    if (!fit(op, "input and target", x, t))
+        return -1;
     cr_tensor *loss = INT(2) ? cr_sub(cr_exp(x), cr_mul(t, x))
                              : cr_sub(x, cr_mul(t, cr_log(cr_add_scalar(x, F(4)))));
     if (INT(3)) {
@@ -59,10 +90,31 @@ COMPOSITE(poisson_nll_loss)
     return cr_give(r, reduced(loss, INT(5)));
 }
 
+/* As PyTorch has it: the input's sizes, or these with the last one left out or 1; nothing negative. */
+static bool same_variance(const cr_op *op, const cr_tensor *x, cr_tensor *variance)
+{
+    int rank = variance->dim < x->dim ? x->dim - 1 : x->dim;
+    size_t leading = (size_t)(rank ? rank - 1 : 0) * sizeof *x->size;
+    int64_t last = rank && variance->dim == rank ? variance->size[rank - 1] : 1;
+    bool same = variance->dim == rank && !memcmp(variance->size, x->size, leading) &&
+                (!rank || last == x->size[rank - 1] || (rank == x->dim && last == 1));
+    if (!same) {
+        cr_fail("%s: var is of incorrect size: %s for an input %s", op->name,
+                cr_sizes_text(variance->dim, variance->size), cr_sizes_text(x->dim, x->size));
+        return false;
+    }
+    if (variance->numel && cr_item_int(cr_any(cr_lt_scalar(cr_detach(variance), 0)))) {
+        cr_fail("%s: var has negative entry/entries", op->name);
+        return false;
+    }
+    return !cr_error();
+}
+
 COMPOSITE(gaussian_nll_loss)
 {
-    (void)op;
     cr_tensor *x = T(0), *t = T(1), *variance = T(2);
+    if (!fit(op, "input and target", x, t) || !same_variance(op, x, variance))
+        return -1;
     if (variance->dim == x->dim - 1 &&
         !memcmp(variance->size, x->size, (size_t)variance->dim * sizeof *x->size))
         variance = cr_unsqueeze(variance, -1);
@@ -74,8 +126,9 @@ COMPOSITE(gaussian_nll_loss)
 
 COMPOSITE(hinge_embedding_loss)
 {
-    (void)op;
     cr_tensor *x = T(0), *t = T(1);
+    if (!fit(op, "input and target", x, t))
+        return -1;
     cr_tensor *apart =
         cr_where_scalar_other(cr_ne_scalar(t, 1), cr_clamp_min(cr_rsub_scalar(x, F(2)), 0), 0);
     cr_tensor *near = cr_where_scalar_other(cr_ne_scalar(t, -1), x, 0);
@@ -84,19 +137,23 @@ COMPOSITE(hinge_embedding_loss)
 
 COMPOSITE(margin_ranking_loss)
 {
-    (void)op;
+    if (!same_rank(op, T(0), T(1), T(2)) || !fit(op, "input1 and input2", T(0), T(1)) ||
+        !fit(op, "inputs and target", T(0), T(2)))
+        return -1;
     cr_tensor *away = cr_mul(cr_neg(T(2)), cr_sub(T(0), T(1)));
     return cr_give(r, reduced(cr_clamp_min(cr_add_scalar(away, F(3)), 0), INT(4)));
 }
 
 COMPOSITE(cosine_embedding_loss)
 {
-    (void)op;
     cr_tensor *a = T(0), *b = T(1), *t = T(2);
     if ((t->dim != 0 || a->dim != 1) && (t->dim != 1 || a->dim != 2))
         return CR_FAIL_INT(
             "0D or 1D target tensor expected for inputs of 1 or 2 dimensions, got %s",
             cr_describe(t));
+    if (!fit(op, "input1 and input2", a, b) ||
+        (t->dim && !fit(op, "inputs' rows and target", cr_select(a, 1, 0), t)))
+        return -1;
     cr_tensor *norms = cr_mul(cr_add_scalar(cr_sum_dim(cr_square(a), -1), 1e-12),
                               cr_add_scalar(cr_sum_dim(cr_square(b), -1), 1e-12));
     cr_tensor *cosine = cr_div(cr_sum_dim(cr_mul(a, b), -1), cr_sqrt(norms));
@@ -108,8 +165,11 @@ COMPOSITE(cosine_embedding_loss)
 
 COMPOSITE(triplet_margin_loss)
 {
-    (void)op;
     cr_tensor *anchor = T(0), *positive = T(1), *negative = T(2);
+    if (!same_rank(op, anchor, positive, negative) ||
+        !fit(op, "anchor and positive", anchor, positive) ||
+        !fit(op, "anchor and negative", anchor, negative))
+        return -1;
     cr_tensor *near =
         cr_pairwise_distance(anchor, positive, .p = CR_SOME(F(4)), .eps = CR_SOME(F(5)));
     cr_tensor *apart =
@@ -121,16 +181,23 @@ COMPOSITE(triplet_margin_loss)
 }
 
 COMPOSITE(soft_margin_loss)
-GIVE(reduced(cr_log1p(cr_exp(cr_mul(cr_neg(T(1)), T(0)))), INT(2)))
+{
+    if (!fit(op, "input and target", T(0), T(1)))
+        return -1;
+    return cr_give(r, reduced(cr_log1p(cr_exp(cr_mul(cr_neg(T(1)), T(0)))), INT(2)));
+}
 
 /* Of [n, c] or [c] and the right class of each row. */
 COMPOSITE(multi_margin_loss)
 {
-    (void)op;
     cr_tensor *x = T(0), *t = T(1), *weight = T(4);
     double p = F(2), margin = F(3);
     if (p != 1 && p != 2)
         return CR_FAIL_INT("only p == 1 and p == 2 supported");
+    if (x->dim > 2 || t->dim > 1 || t->numel != (x->dim < 2 ? 1 : x->size[0]))
+        return CR_FAIL_INT(
+            "%s: inconsistent target size: expected a class for each row of %s, got %s", op->name,
+            cr_sizes_text(x->dim, x->size), cr_describe(t));
     bool single = x->dim < 2;
     if (single) {
         x = cr_reshape(x, CR_INTS(1, -1));
@@ -153,7 +220,7 @@ COMPOSITE(multilabel_margin_loss)
     cr_tensor *x = T(0), *t = T(1);
     bool single = x->dim < 2;
     if (t->dim != x->dim || memcmp(t->size, x->size, (size_t)x->dim * sizeof *x->size))
-        return CR_FAIL_INT("inconsistent target size: %s for size: %s",
+        return CR_FAIL_INT("multilabel_margin_loss: inconsistent target size: %s for size: %s",
                            cr_sizes_text(t->dim, t->size), cr_sizes_text(x->dim, x->size));
     if (x->dim > 2)
         return CR_FAIL_INT("Expected a vector or matrix, but got %s", cr_describe(x));
@@ -161,7 +228,8 @@ COMPOSITE(multilabel_margin_loss)
     x = cr_reshape(x, CR_INTS(n, c));
     t = cr_reshape(t, CR_INTS(n, c));
     cr_tensor *ended = cr_cummax(cr_to_dtype(cr_lt_scalar(t, 0), CR_I64), 1).values;
-    cr_tensor *counts = cr_eq_scalar(ended, 0), *at = cr_clamp_min(t, 0);
+    cr_tensor *counts = cr_eq_scalar(ended, 0),
+              *at = cr_masked_fill_scalar(t, cr_eq_scalar(t, -1), 0); /* below -1: out of bounds */
     cr_tensor *zero = cr_zeros(CR_INTS(n, c), .dtype = CR_I64, .device = cr_tensor_device(x));
     cr_tensor *right = cr_gt_scalar(cr_scatter_add(zero, 1, at, cr_to_dtype(counts, CR_I64)), 0);
     cr_tensor *chosen = cr_unsqueeze(cr_gather(x, 1, at), 2);
@@ -175,8 +243,9 @@ COMPOSITE(multilabel_margin_loss)
 
 COMPOSITE(multilabel_soft_margin_loss)
 {
-    (void)op;
     cr_tensor *x = T(0), *t = T(1), *weight = T(2);
+    if (!fit(op, "input and target", x, t) || (weight && !fit(op, "input and weight", x, weight)))
+        return -1;
     cr_tensor *loss = cr_neg(cr_add(cr_mul(t, cr_log_sigmoid(x)),
                                     cr_mul(cr_rsub_scalar(t, 1), cr_log_sigmoid(cr_neg(x)))));
     if (weight)

@@ -523,6 +523,22 @@ DECOMPOSE(mse_loss_backward)
 COMPOSITE(l1_loss)
 GIVE(reduce(cr_abs(cr_sub(T(0), T(1))), INT(2)))
 
+/* Zero, or an error if an element isn't between 0 and 1. A lookup that is out of bounds then, so that nobody waits for the device
+ * and captured graphs have it. */
+static cr_tensor *nothing_outside(cr_tensor *x)
+{
+    cr_tensor *zero = cr_zeros(1, .dtype = dtype_of(x), .device = cr_tensor_device(x));
+    cr_tensor *outside = cr_any(cr_ne(cr_clamp(x, .min = CR_S(0), .max = CR_S(1)), x));
+    bool before = cr_error() != NULL;
+    cr_tensor *found =
+        cr_index_select(zero, 0, cr_reshape(cr_to_dtype(outside, CR_I64), CR_INTS(1)));
+    if (!found && !before && cr_error() && strstr(cr_error(), "out of bounds")) {
+        cr_clear_error();
+        return cr_fail("binary_cross_entropy: all elements of input should be between 0 and 1");
+    }
+    return cr_squeeze_dim(found, 0);
+}
+
 /* -(t·log x + (1 - t)·log(1 - x)), logarithms not below -100. */
 DECOMPOSE(binary_cross_entropy)
 {
@@ -530,7 +546,7 @@ DECOMPOSE(binary_cross_entropy)
     cr_tensor *x = T(0), *t = T(1);
     cr_tensor *a = cr_mul(t, cr_clamp_min(cr_log(x), -100)),
               *b = cr_mul(cr_rsub_scalar(t, 1), cr_clamp_min(cr_log1p(cr_neg(x)), -100));
-    cr_tensor *loss = cr_neg(cr_add(a, b));
+    cr_tensor *loss = cr_sub(cr_neg(cr_add(a, b)), nothing_outside(x));
     return cr_give(r, reduce(T(2) ? cr_mul(loss, T(2)) : loss, INT(3)));
 }
 DECOMPOSE(binary_cross_entropy_backward)

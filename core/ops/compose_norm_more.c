@@ -1,4 +1,6 @@
 /* Normalisation by groups, instances and neighbours; other forms of batch norm; bags of embeddings. */
+#include <stdlib.h>
+
 #include "core/ops/compose.h"
 
 /* ---- group norm: Wu and He, 2018. Groups are normalised as rows, then each channel has its scale. ---- */
@@ -183,6 +185,33 @@ static cr_tensor *bag_of(cr_tensor *offsets, int64_t count, cr_tensor *like)
     return cr_sub_scalar(begun, 1);
 }
 
+/* False, with the error set, unless offsets begin with 0, don't fall, and end within the indices. */
+static bool are_offsets(cr_tensor *offsets, int64_t count)
+{
+    size_t n = (size_t)offsets->numel;
+    int64_t *at = malloc((n + 1) * sizeof *at);
+    if (!at) {
+        cr_fail_memory("embedding_bag's offsets", (n + 1) * sizeof *at);
+        return false;
+    }
+    bool good = !cr_tensor_read(offsets, at, n * sizeof *at);
+    if (good && n && at[0]) {
+        cr_fail("embedding_bag: offsets[0] has to be 0, i.e., the first sequence in the mini-batch "
+                "has to start from position 0. However, got %lld",
+                (long long)at[0]);
+        good = false;
+    }
+    for (size_t i = 1; good && i < n; i++)
+        if (at[i] < at[i - 1] || at[i] > count) {
+            cr_fail("embedding_bag: offsets must not fall and can not be greater than input's "
+                    "length %lld, but offsets[%zu] is %lld after %lld",
+                    (long long)count, i, (long long)at[i], (long long)at[i - 1]);
+            good = false;
+        }
+    free(at);
+    return good;
+}
+
 /* weight, indices, offsets, scale_grad_by_freq, mode, sparse, per_sample_weights, include_last_offset, padding_idx */
 COMPOSITE(embedding_bag)
 {
@@ -201,13 +230,13 @@ COMPOSITE(embedding_bag)
                            (long long)mode);
     indices = cr_to_dtype(indices, CR_I64);
     offsets = cr_to_dtype(offsets, CR_I64);
-    if (INT(7))
-        offsets = cr_narrow(offsets, 0, 0, offsets ? offsets->numel - 1 : 0);
-    if (!indices || !offsets)
+    if (!indices || !offsets || !are_offsets(offsets, indices->numel))
         return -1;
-    if (offsets->numel && cr_item_int(cr_select(offsets, 0, 0)))
-        return CR_FAIL_INT("embedding_bag: offsets[0] has to be 0, i.e., the first sequence in the "
-                           "mini-batch has to start from position 0.");
+    if (INT(7)) {
+        if (!offsets->numel)
+            return CR_FAIL_INT("embedding_bag: include_last_offset needs an offset at least");
+        offsets = cr_narrow(offsets, 0, 0, offsets->numel - 1);
+    }
     int64_t bags = offsets->numel, width = weight->size[1];
     cr_tensor *bag = bag_of(offsets, indices->numel, weight), *counts = cr_ones_like(indices);
     if (padding >= 0)

@@ -107,6 +107,22 @@ bool cr_infer_dot(cr_frame *f)
 
 /* ---- convolution ---- */
 
+/* The sizes that a kernel finds, and its own, as they are told where it doesn't fit. */
+static const char *padded_text(const cr_tensor *x, int n, const int64_t *padding)
+{
+    int64_t sizes[3];
+    for (int i = 0; i < n; i++)
+        sizes[i] = x->size[2 + i] + 2 * padding[i];
+    return cr_sizes_text(n, sizes);
+}
+static const char *kernel_text(const cr_tensor *w, int n, const int64_t *dilation)
+{
+    int64_t sizes[3];
+    for (int i = 0; i < n; i++)
+        sizes[i] = dilation[i] * (w->size[2 + i] - 1) + 1;
+    return cr_sizes_text(n, sizes);
+}
+
 bool cr_infer_convolution(cr_frame *f)
 {
     const cr_tensor *x = f->in[0], *w = f->in[1], *b = f->in[2];
@@ -168,7 +184,7 @@ bool cr_infer_convolution(cr_frame *f)
                                  "Calculated padded input size per channel: %s. Kernel size: %s. "
                                  "Kernel size can't be "
                                  "greater than actual input size",
-                                 cr_sizes_text(1, &padded), cr_sizes_text(n, w->size + 2));
+                                 padded_text(x, n, padding), kernel_text(w, n, dilation));
         if (out < 0 || (transposed && out < 1))
             return cr_frame_fail(f, "the output would have the size %lld along dimension %d",
                                  (long long)out, 2 + i);

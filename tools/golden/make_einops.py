@@ -2,6 +2,8 @@
 """Writes tests/golden/einops/cases.h: what the einops package (0.8.0, over PyTorch) gives for patterns on arange inputs.
 
 Usage: make_einops.py > tests/golden/einops/cases.h"""
+import steady  # noqa: F401  (first: it starts Python anew)
+
 import torch
 import einops
 
@@ -53,6 +55,7 @@ CASES = [
 
 def main():
     print("/* Written by tools/golden/make_einops.py with einops %s. */" % einops.__version__)
+    print("/* clang-format off */")
     print("static const golden_case golden_cases[] = {")
     for kind, shape, pattern, axes in CASES:
         count = 1

@@ -11,6 +11,8 @@ import pathlib
 import struct
 import sys
 
+import steady  # noqa: F401  (first: it starts Python anew)
+
 import torch
 from torch import nn
 

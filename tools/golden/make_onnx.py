@@ -4,6 +4,8 @@ Usage: make_onnx.py tests/golden/io"""
 import os
 import sys
 
+import steady  # noqa: F401  (first: it starts Python anew)
+
 import numpy as np
 import torch
 from torch import nn

@@ -6,6 +6,8 @@
 import pathlib
 import sys
 
+import steady  # noqa: F401  (first: it starts Python anew)
+
 import torch
 import torch.nn.functional as F
 

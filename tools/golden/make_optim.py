@@ -10,6 +10,8 @@ import math
 import pathlib
 import sys
 
+import steady  # noqa: F401  (first: it starts Python anew)
+
 import torch
 from torch import nn, optim
 from torch.optim import lr_scheduler as schedules

@@ -3,6 +3,8 @@
     python tools/golden/make_print.py > tests/golden/tensor/printed.txt        (with torch 1.13)
 """
 
+import steady  # noqa: F401  (first: it starts Python anew)
+
 import torch as T
 
 nan, inf = float("nan"), float("inf")

@@ -4,6 +4,8 @@ here because torchkeras isn't packaged.
     python3 tools/golden/make_seed.py > tests/golden/examples/seed.txt
 """
 
+import steady  # noqa: F401  (first: it starts Python anew)
+
 import numpy as np
 import torch
 import torch.nn.functional as F

@@ -9,6 +9,8 @@ gradients. The output "packed" of a case is that of packed sequences.
 import pathlib
 import sys
 
+import steady  # noqa: F401  (first: it starts Python anew)
+
 import torch
 from torch import nn
 from torch.nn.utils import rnn

@@ -2,9 +2,13 @@
 """Writes tests/golden/io/*.pt with PyTorch: a state dict of every dtype, a checkpoint of a training, and files that must be
 refused. Usage: make_torch.py tests/golden/io"""
 import collections
+import io
 import os
+import re
 import sys
 import zipfile
+
+import steady  # noqa: F401  (first: it starts Python anew)
 
 import torch
 
@@ -53,7 +57,10 @@ save("checkpoint.pt", {
     "parameter": torch.nn.Parameter(torch.ones(2)), "big": 2**40, "negative": -3,
 })
 torch.save({"x": base}, os.path.join(folder, "protocol4.pt"), pickle_protocol=4)
-torch.save({"x": base}, os.path.join(folder, "legacy.pt"), _use_new_zipfile_serialization=False)
+legacy = io.BytesIO()
+torch.save({"x": base}, legacy, _use_new_zipfile_serialization=False)
+with open(os.path.join(folder, "legacy.pt"), "wb") as file:  # the storage's key is its address: another each time
+    file.write(re.sub(rb"(?s)X.\0\0\0[0-9]{8,}", b"X\x01\0\0\0000", legacy.getvalue()))
 save("evil.pt", {"x": base, "y": Evil()})
 # the storage is asked for more than it has: BININT1 of 12 elements becomes 200
 repack("lying.pt", "protocol4.pt", lambda data: data.replace(b"K\x0c", b"K\xc8"))

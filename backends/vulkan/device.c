@@ -202,6 +202,7 @@ cr_status vk_device_open(int index, cr_device **device)
                  d->profile->name, d->profile->driver,
                  d->checked ? "values by descriptors" : "values by address", d->memory.type,
                  d->memory.mapped ? ", mapped" : "");
+    vk_exit_add(d);
     *device = d;
     return CR_OK;
 }
@@ -218,6 +219,9 @@ void vk_device_close(cr_device *d)
 {
     if (!d)
         return;
+    if (d->ended) /* and so has its driver, perhaps */
+        return;
+    vk_exit_remove(d);
     if (d->hung && !is_idle(d)) {
         vk_host->log(vk_host, 2, "vulkan: %s still hangs; what it may be using is left to it",
                      d->profile->name);

@@ -103,6 +103,12 @@ cr_status vk_wait(cr_device *d, uint64_t value)
         if (status != CR_OK)
             return status;
     }
+    return vk_wait_sent(d, value);
+}
+
+cr_status vk_wait_sent(cr_device *d, uint64_t value)
+{
+    vk_recorder *r = &d->recorder;
     uint64_t most = 0, waited = 0;
     while (!vk_is_done(d, value)) {
         VkSemaphoreWaitInfo wait = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
@@ -180,6 +186,7 @@ cr_status vk_open_slot(cr_device *d, vk_slot **open)
     r->next = (r->next + 1) % VK_SLOTS;
     r->open = *open = slot;
     r->count = 0;
+    r->first_runs = false;
     slot->staged = 0;
     return CR_OK;
 }
@@ -208,15 +215,16 @@ cr_status vk_submit(cr_device *d)
                            .pCommandBuffers = &slot->commands,
                            .signalSemaphoreCount = 1,
                            .pSignalSemaphores = &r->timeline};
-    result = vkQueueSubmit(d->queue, 1, &submit, VK_NULL_HANDLE);
+    cr_status status = vk_exit_send(d, &submit, &result);
+    if (status != CR_OK)
+        return status;
     if (result != VK_SUCCESS) {
         /* What was recorded is gone, and tensors hold nobody knows what. */
         return vk_failed(d, result == VK_ERROR_OUT_OF_HOST_MEMORY ? result : VK_ERROR_DEVICE_LOST,
                          "vkQueueSubmit");
     }
-    r->value++;
     r->submissions++;
-    return CR_OK;
+    return r->first_runs ? vk_exit_after_first_runs(d) : CR_OK;
 }
 
 /* ---- uses ---- */
@@ -303,6 +311,10 @@ cr_status vk_record(cr_device *d, vk_launch *launch)
     vkCmdDispatch(slot->commands, launch->groups[0], launch->groups[1], launch->groups[2]);
     vk_timer_stamp(d, slot, launch->pipeline, true);
     r->names[r->named++ % VK_NAMES] = launch->pipeline->name;
+    if (!launch->pipeline->sent) {
+        ((vk_pipeline *)launch->pipeline)->sent = true;
+        r->first_runs = true;
+    }
     r->dispatches++;
     r->count++;
     if (r->count >= VK_BATCH || (r->count % LOOK_EACH == 0 && vk_is_done(d, r->value - 1)))

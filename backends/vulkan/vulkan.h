@@ -5,7 +5,7 @@
  *   record.c     dispatches into command buffers, barriers, submission, waiting
  *   transfer.c   to and from the host             pipeline.c  shaders into pipelines, built once
  *   checked.c    values as descriptors            matrix.c    cooperative matrices
- *   profile.c    where the time goes, if asked
+ *   profile.c    where the time goes, if asked    exit.c  the end of the process
  *   plan.c       from an operation's name to its family, and what families share
  *
  * and one file for each family of plans. A plan is one or more launches: a pipeline, a block of
@@ -136,6 +136,7 @@ typedef struct vk_pipeline {
     uint32_t group; /* invocations of a group */
     uint32_t special[VK_SPECIALS];
     uint64_t ticks, runs; /* see profile.c */
+    bool sent;            /* has been run before; see exit.c */
     struct vk_pipeline *next;
 } vk_pipeline;
 
@@ -238,6 +239,7 @@ typedef struct vk_recorder {
     uint64_t done;        /* the timeline's value when last looked at */
     uint64_t epoch;       /* counts barriers */
     uint32_t count, next; /* dispatches in the open slot; the next slot */
+    bool first_runs;      /* some of them are a pipeline's first */
     vk_block report;
     const char *names[VK_NAMES]; /* of the last kernels, a ring */
     uint32_t named;
@@ -251,12 +253,24 @@ void vk_recorder_close(cr_device *d);
 cr_status vk_submit(cr_device *d);
 /* Waits until the submission of that value is done, sending it first if it is still open. */
 cr_status vk_wait(cr_device *d, uint64_t value);
+/* Waits for what was sent, without looking whether the device is lost or something is open. */
+cr_status vk_wait_sent(cr_device *d, uint64_t value);
 /* Whether it is done, without waiting. */
 bool vk_is_done(cr_device *d, uint64_t value);
 /* The open slot, opening one (and waiting for it, when all are under way). */
 cr_status vk_open_slot(cr_device *d, vk_slot **slot);
 /* What kernels reported since the last call, as an error. */
 cr_status vk_check_report(cr_device *d);
+
+/* ---- the end of the process: exit.c ---- */
+
+/* A device that was opened, and one that will be closed. */
+void vk_exit_add(cr_device *d);
+void vk_exit_remove(cr_device *d);
+/* vkQueueSubmit, counted in the recorder's value, unless the process has come to its end. */
+cr_status vk_exit_send(cr_device *d, const VkSubmitInfo *submit, VkResult *result);
+/* What was sent last has pipelines that had not run before. */
+cr_status vk_exit_after_first_runs(cr_device *d);
 
 /* ---- the profile, for who asks for it: profile.c ---- */
 
@@ -321,8 +335,10 @@ struct cr_device {
     vk_matrix_choice matrix[2]; /* for f16 and bf16 */
     bool direct_products;       /* shaders/product_direct.comp suits it */
     bool lost;
-    bool hung; /* lost for want of an answer: it may still be at work on our memory */
+    bool hung;  /* lost for want of an answer: it may still be at work on our memory */
+    bool ended; /* lost with the process, whose end it is */
     char lost_words[512];
+    struct cr_device *next_open; /* see exit.c */
     vk_memory memory;
     vk_constants constants;
     vk_values values;

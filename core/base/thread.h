@@ -15,6 +15,12 @@
 #define CR_TLS _Thread_local
 #endif
 
+/* For the rare half of a hot function, so that it takes no registers from the other. */
+#if defined __GNUC__
+#define CR_NOINLINE __attribute__((noinline))
+#else
+#define CR_NOINLINE
+#endif
 #define CR_LIKELY(x)   __builtin_expect(!!(x), 1)
 #define CR_UNLIKELY(x) __builtin_expect(!!(x), 0)
 

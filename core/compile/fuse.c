@@ -132,7 +132,7 @@ static cr_plan *ask(const cr_trace *t, const region *r, asked *a, size_t *worksp
         .struct_size = sizeof info, .output_layouts = layouts, .output_bytes = bytes};
     cr_plan *plan = NULL;
     describe(t, r, a);
-    cr_lock_acquire(&t->dev->lock);
+    cr_biased_lock_acquire(&t->dev->lock);
     cr_status status = t->dev->backend->plan(t->dev->handle, &a->graph, &info, &plan);
     bool plain = status == CR_OK;
     for (uint32_t i = 0; i < a->graph.noutputs; i++)
@@ -142,7 +142,7 @@ static cr_plan *ask(const cr_trace *t, const region *r, asked *a, size_t *worksp
         plan = NULL;
     }
     cr_backend_words(); /* why it declined is nobody's concern */
-    cr_lock_release(&t->dev->lock);
+    cr_biased_lock_release(&t->dev->lock);
     if (status != CR_OK || !plan)
         return NULL;
     *workspace = info.workspace;
@@ -216,9 +216,9 @@ static bool fuse_from(cr_trace *t, size_t at, region *best, region *next, asked 
             if (!longer)
                 break;
             if (plan) {
-                cr_lock_acquire(&t->dev->lock);
+                cr_biased_lock_acquire(&t->dev->lock);
                 t->dev->backend->plan_free(plan);
-                cr_lock_release(&t->dev->lock);
+                cr_biased_lock_release(&t->dev->lock);
             }
             plan = longer;
         }
@@ -229,9 +229,9 @@ static bool fuse_from(cr_trace *t, size_t at, region *best, region *next, asked 
     describe(t, best, a); /* the last question may have been a longer one */
     if (replace(t, best, a, plan, workspace))
         return true;
-    cr_lock_acquire(&t->dev->lock);
+    cr_biased_lock_acquire(&t->dev->lock);
     t->dev->backend->plan_free(plan);
-    cr_lock_release(&t->dev->lock);
+    cr_biased_lock_release(&t->dev->lock);
     return false;
 }
 

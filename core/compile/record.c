@@ -476,12 +476,12 @@ void cr_trace_free(cr_trace *t)
     if (!t)
         return;
     if (t->dev)
-        cr_lock_acquire(&t->dev->lock); /* plans and their entries are the device's */
+        cr_biased_lock_acquire(&t->dev->lock); /* plans and their entries are the device's */
     for (size_t i = 0; i < t->nsteps; i++)
         if (t->steps[i].kind == CR_STEP_RUN)
             free_step(t, &t->steps[i]);
     if (t->dev)
-        cr_lock_release(&t->dev->lock);
+        cr_biased_lock_release(&t->dev->lock);
     for (size_t i = 0; i < t->nsteps; i++)
         if (t->steps[i].kind != CR_STEP_RUN)
             free_step(t, &t->steps[i]);

@@ -33,15 +33,15 @@ static cr_status run_step(const cr_trace *t, const cr_trace_step *s)
     r.workspace = s->work;
     if (CR_LIKELY(!s->by))
         return t->dev->backend->run(s->plan, &r);
-    cr_lock_acquire(&s->by->lock); /* the lender never takes this device's */
+    cr_biased_lock_acquire(&s->by->lock); /* the lender never takes this device's */
     cr_status status = s->by->backend->run(s->plan, &r);
-    cr_lock_release(&s->by->lock);
+    cr_biased_lock_release(&s->by->lock);
     return status;
 }
 
 static int run_steps(const cr_trace *t)
 {
-    cr_lock_acquire(&t->dev->lock);
+    cr_biased_lock_acquire(&t->dev->lock);
     for (size_t i = 0; i < t->nsteps; i++) {
         const cr_trace_step *s = &t->steps[i];
         int failed = 0;
@@ -49,18 +49,18 @@ static int run_steps(const cr_trace *t)
             cr_status status = run_step(t, s);
             if (CR_LIKELY(status == CR_OK))
                 continue;
-            cr_lock_release(&t->dev->lock);
+            cr_biased_lock_release(&t->dev->lock);
             return failed_step(t, s, status);
         }
         if (s->kind == CR_STEP_GRAD && cr_grad(s->leaf) == s->grad)
             continue;
-        cr_lock_release(&t->dev->lock);
+        cr_biased_lock_release(&t->dev->lock);
         failed = s->kind == CR_STEP_GRAD ? cr_set_grad(s->leaf, s->grad) : s->call.run(s->object);
         if (failed)
             return -1;
-        cr_lock_acquire(&t->dev->lock);
+        cr_biased_lock_acquire(&t->dev->lock);
     }
-    cr_lock_release(&t->dev->lock);
+    cr_biased_lock_release(&t->dev->lock);
     return 0;
 }
 

@@ -41,17 +41,15 @@ static void storage_destroy(cr_storage *storage)
 {
     cr_dev *dev = storage->dev;
     cr_allocator *a = &dev->allocator;
-    size_t size;
-    int bin = bin_of(storage->bytes, &size);
     if (CR_UNLIKELY(storage->prepared != NULL))
         forget_prepared(storage);
     if (CR_UNLIKELY(cr_this_thread.trace != NULL))
         cr_the_tracer.died(storage);
-    cr_lock_acquire(&a->lock);
+    cr_biased_lock_acquire(&a->lock);
     a->stats.allocated_bytes -= storage->capacity;
-    storage->next = a->bins[bin];
-    a->bins[bin] = storage;
-    cr_lock_release(&a->lock);
+    storage->next = a->bins[storage->bin];
+    a->bins[storage->bin] = storage;
+    cr_biased_lock_release(&a->lock);
 }
 
 static void raise_peak(uint64_t *peak, uint64_t now)
@@ -87,7 +85,7 @@ static cr_storage *out_of_memory(cr_dev *dev, size_t bytes, cr_status status)
 static void empty_locked(cr_dev *dev);
 
 /* The slow half: memory from the backend. The device's lock is held. */
-static cr_storage *from_backend(cr_dev *dev, size_t bytes, size_t size)
+static cr_storage *from_backend(cr_dev *dev, size_t bytes, size_t size, int bin)
 {
     cr_allocator *a = &dev->allocator;
     cr_buffer *buffer = NULL;
@@ -96,15 +94,15 @@ static cr_storage *from_backend(cr_dev *dev, size_t bytes, size_t size)
         empty_locked(dev);
         cr_backend_words();
         status = dev->backend->alloc(dev->handle, size, &buffer);
-        cr_lock_acquire(&a->lock);
+        cr_biased_lock_acquire(&a->lock);
         a->stats.out_of_memory_retries++;
-        cr_lock_release(&a->lock);
+        cr_biased_lock_release(&a->lock);
     }
     if (status != CR_OK)
         return out_of_memory(dev, bytes, status);
-    cr_lock_acquire(&a->lock);
+    cr_biased_lock_acquire(&a->lock);
     cr_storage *storage = take_struct(a);
-    cr_lock_release(&a->lock);
+    cr_biased_lock_release(&a->lock);
     if (!storage && !(storage = malloc(sizeof *storage))) {
         dev->backend->free(dev->handle, buffer);
         return cr_fail_memory("a storage", sizeof *storage);
@@ -112,14 +110,14 @@ static cr_storage *from_backend(cr_dev *dev, size_t bytes, size_t size)
     storage->dev = dev;
     storage->buffer = buffer;
     storage->capacity = size;
-    storage->layout = 0;
+    storage->bin = bin;
     storage->destroy = storage_destroy;
     storage->release = NULL;
-    cr_lock_acquire(&a->lock);
+    cr_biased_lock_acquire(&a->lock);
     a->stats.backend_allocations++;
     a->stats.reserved_bytes += size;
     raise_peak(&a->stats.peak_reserved_bytes, a->stats.reserved_bytes);
-    cr_lock_release(&a->lock);
+    cr_biased_lock_release(&a->lock);
     return storage;
 }
 
@@ -130,25 +128,25 @@ static cr_storage *storage_new(cr_dev *dev, size_t bytes, bool locked)
         return out_of_memory(dev, bytes, CR_OK);
     size_t size;
     int bin = bin_of(bytes, &size);
-    cr_lock_acquire(&a->lock);
+    cr_biased_lock_acquire(&a->lock);
     cr_storage *storage = a->bins[bin];
     if (CR_LIKELY(storage != NULL)) {
         a->bins[bin] = storage->next;
     } else {
-        cr_lock_release(&a->lock);
+        cr_biased_lock_release(&a->lock);
         if (!locked)
-            cr_lock_acquire(&dev->lock);
-        storage = from_backend(dev, bytes, size);
+            cr_biased_lock_acquire(&dev->lock);
+        storage = from_backend(dev, bytes, size, bin);
         if (!locked)
-            cr_lock_release(&dev->lock);
+            cr_biased_lock_release(&dev->lock);
         if (!storage)
             return NULL;
-        cr_lock_acquire(&a->lock);
+        cr_biased_lock_acquire(&a->lock);
     }
     a->stats.allocations++;
     a->stats.allocated_bytes += size;
     raise_peak(&a->stats.peak_allocated_bytes, a->stats.allocated_bytes);
-    cr_lock_release(&a->lock);
+    cr_biased_lock_release(&a->lock);
     storage->bytes = bytes;
     storage->layout = 0;
     storage->prepared = NULL;
@@ -174,7 +172,7 @@ static void empty_locked(cr_dev *dev)
 {
     cr_allocator *a = &dev->allocator;
     cr_storage *all = NULL;
-    cr_lock_acquire(&a->lock);
+    cr_biased_lock_acquire(&a->lock);
     for (int bin = 0; bin < CR_BINS; bin++) {
         while (a->bins[bin]) {
             cr_storage *storage = a->bins[bin];
@@ -184,7 +182,7 @@ static void empty_locked(cr_dev *dev)
             all = storage;
         }
     }
-    cr_lock_release(&a->lock);
+    cr_biased_lock_release(&a->lock);
     if (dev->backend->sync)
         dev->backend->sync(dev->handle); /* nothing may still be using what is freed now */
     while (all) {
@@ -197,9 +195,9 @@ static void empty_locked(cr_dev *dev)
 
 void cr_allocator_empty(cr_dev *dev)
 {
-    cr_lock_acquire(&dev->lock);
+    cr_biased_lock_acquire(&dev->lock);
     empty_locked(dev);
-    cr_lock_release(&dev->lock);
+    cr_biased_lock_release(&dev->lock);
 }
 
 /* ---- memory of others ---- */
@@ -239,7 +237,7 @@ void *cr_storage_host(cr_storage *storage)
 {
     cr_trace_breaks("a tensor's memory was looked at (cr_data_ptr, a copy between devices)");
     cr_dev *dev = storage->dev;
-    cr_lock_acquire(&dev->lock);
+    cr_biased_lock_acquire(&dev->lock);
     atomic_store_explicit(&storage->exposed, true, memory_order_relaxed);
     void *address = NULL;
     cr_status status = dev->backend->sync ? dev->backend->sync(dev->handle) : CR_OK;
@@ -249,7 +247,7 @@ void *cr_storage_host(cr_storage *storage)
         else if (dev->backend->host_pointer)
             address = dev->backend->host_pointer(dev->handle, storage->buffer);
     }
-    cr_lock_release(&dev->lock);
+    cr_biased_lock_release(&dev->lock);
     if (status != CR_OK)
         cr_dev_failed(dev, "waiting", status);
     return address;
@@ -262,7 +260,7 @@ int cr_storage_read(cr_storage *storage, size_t offset, void *to, size_t bytes)
         return 0;
     cr_trace_breaks("a value was read on the host (cr_item, cr_tensor_read), on which the way "
                     "may depend");
-    cr_lock_acquire(&dev->lock);
+    cr_biased_lock_acquire(&dev->lock);
     cr_status status = CR_OK;
     if (cr_dev_is_host(dev)) {
         if (dev->backend->sync)
@@ -272,7 +270,7 @@ int cr_storage_read(cr_storage *storage, size_t offset, void *to, size_t bytes)
     } else {
         status = dev->backend->copy_out(dev->handle, to, storage->buffer, offset, bytes);
     }
-    cr_lock_release(&dev->lock);
+    cr_biased_lock_release(&dev->lock);
     return status == CR_OK ? 0 : cr_dev_failed(dev, "copying to the host", status);
 }
 
@@ -283,7 +281,7 @@ int cr_storage_write(cr_storage *storage, size_t offset, const void *from, size_
         return 0;
     if (CR_UNLIKELY(cr_this_thread.trace != NULL))
         cr_the_tracer.host_wrote(storage);
-    cr_lock_acquire(&dev->lock);
+    cr_biased_lock_acquire(&dev->lock);
     cr_status status = CR_OK;
     if (cr_dev_is_host(dev)) {
         if (dev->backend->sync)
@@ -293,6 +291,6 @@ int cr_storage_write(cr_storage *storage, size_t offset, const void *from, size_
     } else {
         status = dev->backend->copy_in(dev->handle, storage->buffer, offset, from, bytes);
     }
-    cr_lock_release(&dev->lock);
+    cr_biased_lock_release(&dev->lock);
     return status == CR_OK ? 0 : cr_dev_failed(dev, "copying from the host", status);
 }

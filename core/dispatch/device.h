@@ -4,7 +4,7 @@
 
 #include <cresset/dispatch.h>
 
-#include "core/base/lock.h"
+#include "core/base/biased_lock.h"
 #include "core/dispatch/host.h"
 #include "core/tensor/tensor.h"
 
@@ -37,9 +37,8 @@ typedef struct cr_plan_entry {
     uint32_t nkey;
     uint8_t mode; /* cr_plan_mode */
     uint8_t nout;
-    uint8_t used;        /* since the clock's hand passed */
-    uint32_t pins;       /* captured graphs that run its plan: it must stay */
-    bool own_contiguous; /* every output is row-major */
+    uint8_t used;  /* since the clock's hand passed */
+    uint32_t pins; /* captured graphs that run its plan: it must stay */
     cr_plan *plan;
     struct cr_dev *by; /* whose plan it is, when another host-memory device lent it; else null */
     size_t workspace;
@@ -55,7 +54,9 @@ typedef struct cr_plan_entry {
     uint16_t *written;
     cr_meta out[CR_MAX_OUTPUTS];
     size_t out_bytes[CR_MAX_OUTPUTS];
-    struct cr_plan_entry *chain; /* in its hash bucket */
+    int64_t out_numel[CR_MAX_OUTPUTS];
+    uint8_t out_flags[CR_MAX_OUTPUTS]; /* CR_FLAG_CONTIGUOUS, or none */
+    struct cr_plan_entry *chain;       /* in its hash bucket */
 } cr_plan_entry;
 
 typedef struct cr_plan_cache {
@@ -67,7 +68,7 @@ typedef struct cr_plan_cache {
 enum { CR_BINS = 432 };
 
 typedef struct cr_allocator {
-    cr_lock lock;
+    cr_biased_lock lock;
     cr_storage *bins[CR_BINS]; /* free storages by size class */
     cr_storage *spare;         /* structs without memory */
     cr_memory_stats_result stats;
@@ -85,7 +86,7 @@ struct cr_dev {
     cr_device *handle;
     cr_device_info info;
     size_t alignment;
-    cr_lock lock; /* over plan, run, copies and the plan cache */
+    cr_biased_lock lock; /* over plan, run, copies and the plan cache */
     cr_plan_cache plans;
     cr_allocator allocator;
     cr_dev_counts *counts; /* [op], made by the ops room's first call; under lock */
@@ -142,7 +143,14 @@ void cr_plan_cache_clear(cr_dev *dev);
 int cr_dev_failed(cr_dev *dev, const char *what, cr_status status);
 
 /* Adds to the counts of operation number `op`, with the lock held. */
-void cr_dev_count(cr_dev *dev, size_t op, cr_plan_mode mode);
+void cr_dev_count_slowly(cr_dev *dev, size_t op, cr_plan_mode mode);
+static inline void cr_dev_count(cr_dev *dev, size_t op, cr_plan_mode mode)
+{
+    if (CR_LIKELY(op < dev->ncounts && mode == CR_PLAN_NATIVE))
+        dev->counts[op].native++;
+    else
+        cr_dev_count_slowly(dev, op, mode);
+}
 /* Set by the ops room: the number of operations and their names, for the counts. */
 extern size_t (*cr_count_names)(void);
 extern const char *(*cr_count_name)(size_t op);

@@ -7,13 +7,24 @@
 
 enum { CAPACITY = 16384, FIRST_BUCKETS = 1024 };
 
+/* memcmp's call costs more than these few words. */
+static inline bool same_key(const cr_plan_entry *e, const uint64_t *key, uint32_t nkey)
+{
+    if (e->nkey != nkey)
+        return false;
+    uint64_t differ = 0;
+    for (uint32_t i = 0; i < nkey; i++)
+        differ |= e->key[i] ^ key[i];
+    return !differ;
+}
+
 cr_plan_entry *cr_plan_cache_find(cr_dev *dev, uint64_t hash, const uint64_t *key, uint32_t nkey)
 {
     cr_plan_cache *cache = &dev->plans;
     if (CR_UNLIKELY(!cache->nbuckets))
         return NULL;
     for (cr_plan_entry *e = cache->buckets[hash & (cache->nbuckets - 1)]; e; e = e->chain) {
-        if (e->hash == hash && e->nkey == nkey && !memcmp(e->key, key, nkey * sizeof *key)) {
+        if (CR_LIKELY(e->hash == hash) && CR_LIKELY(same_key(e, key, nkey))) {
             e->used = 1;
             cache->hits++;
             return e;
@@ -119,9 +130,9 @@ int cr_plan_cache_get_stats(const char *device, cr_plan_cache_stats *stats)
     cr_dev *dev = device ? cr_dev_find(device) : cr_dev_default();
     if (!dev || !stats)
         return dev ? CR_FAIL_INT("cr_plan_cache_get_stats: stats is null") : -1;
-    cr_lock_acquire(&dev->lock);
+    cr_biased_lock_acquire(&dev->lock);
     *stats = (cr_plan_cache_stats){dev->plans.hits, dev->plans.misses, dev->plans.evictions,
                                    dev->plans.count, CAPACITY};
-    cr_lock_release(&dev->lock);
+    cr_biased_lock_release(&dev->lock);
     return 0;
 }

@@ -471,9 +471,9 @@ int cr_synchronize(const char *device)
     if (device && !one)
         return -1;
     for (cr_dev *dev = one ? one : all; dev; dev = one ? NULL : dev->next) {
-        cr_lock_acquire(&dev->lock);
+        cr_biased_lock_acquire(&dev->lock);
         cr_status status = dev->backend->sync ? dev->backend->sync(dev->handle) : CR_OK;
-        cr_lock_release(&dev->lock);
+        cr_biased_lock_release(&dev->lock);
         if (status != CR_OK)
             return cr_dev_failed(dev, "waiting", status);
     }
@@ -487,9 +487,9 @@ int cr_memory_stats(const char *device, cr_memory_stats_result *stats)
     cr_dev *dev = cr_dev_find(device);
     if (!dev || !stats)
         return dev ? CR_FAIL_INT("cr_memory_stats: stats is null") : -1;
-    cr_lock_acquire(&dev->allocator.lock);
+    cr_biased_lock_acquire(&dev->allocator.lock);
     *stats = dev->allocator.stats;
-    cr_lock_release(&dev->allocator.lock);
+    cr_biased_lock_release(&dev->allocator.lock);
     return 0;
 }
 
@@ -498,10 +498,10 @@ int cr_reset_peak_memory_stats(const char *device)
     cr_dev *dev = cr_dev_find(device);
     if (!dev)
         return -1;
-    cr_lock_acquire(&dev->allocator.lock);
+    cr_biased_lock_acquire(&dev->allocator.lock);
     dev->allocator.stats.peak_allocated_bytes = dev->allocator.stats.allocated_bytes;
     dev->allocator.stats.peak_reserved_bytes = dev->allocator.stats.reserved_bytes;
-    cr_lock_release(&dev->allocator.lock);
+    cr_biased_lock_release(&dev->allocator.lock);
     return 0;
 }
 
@@ -514,13 +514,15 @@ int cr_empty_cache(const char *device)
     return 0;
 }
 
-void cr_dev_count(cr_dev *dev, size_t op, cr_plan_mode mode)
+/* The general case: no counts yet, or not a plan of the device's own. */
+void cr_dev_count_slowly(cr_dev *dev, size_t op, cr_plan_mode mode)
 {
-    if (CR_UNLIKELY(!dev->counts)) {
-        dev->ncounts = cr_count_names ? cr_count_names() : 0;
-        dev->counts = calloc(dev->ncounts ? dev->ncounts : 1, sizeof *dev->counts);
+    if (!dev->counts && cr_count_names) {
+        size_t n = cr_count_names();
+        dev->counts = calloc(n, sizeof *dev->counts);
+        dev->ncounts = dev->counts ? n : 0;
     }
-    if (CR_UNLIKELY(!dev->counts || op >= dev->ncounts))
+    if (op >= dev->ncounts)
         return;
     cr_dev_counts *counts = &dev->counts[op];
     *(mode == CR_PLAN_NATIVE     ? &counts->native
@@ -534,7 +536,7 @@ size_t cr_device_op_counts(const char *device, cr_op_counts *counts, size_t cap)
     if (!dev)
         return SIZE_MAX;
     size_t n = 0;
-    cr_lock_acquire(&dev->lock);
+    cr_biased_lock_acquire(&dev->lock);
     for (size_t i = 0; dev->counts && i < dev->ncounts; i++) {
         cr_dev_counts *c = &dev->counts[i];
         if (!(c->native | c->decomposed | c->fallback))
@@ -543,6 +545,6 @@ size_t cr_device_op_counts(const char *device, cr_op_counts *counts, size_t cap)
             counts[n] = (cr_op_counts){cr_count_name(i), c->native, c->decomposed, c->fallback};
         n++;
     }
-    cr_lock_release(&dev->lock);
+    cr_biased_lock_release(&dev->lock);
     return n;
 }

@@ -12,23 +12,24 @@ cr_recorder cr_the_recorder;
 
 /* ---- collecting ---- */
 
-static bool grow_key(cr_op_run *run, uint32_t more)
+/* The place of the next word of the key, in more room; null, with the error set, without memory. */
+static uint64_t *grow_key(cr_op_run *run, const uint64_t *at, uint32_t more)
 {
-    uint32_t capacity = 2 * (run->key_capacity + more);
+    size_t used = (size_t)(at - run->key), capacity = 2 * (used + more);
     uint64_t *key = malloc(capacity * sizeof *key);
     if (!key)
-        return cr_fail_memory("an operation's key", capacity * sizeof *key), false;
-    memcpy(key, run->key, run->nkey * sizeof *key);
+        return cr_fail_memory("an operation's key", capacity * sizeof *key);
+    memcpy(key, run->key, used * sizeof *key);
     if (run->key != run->key_)
         free(run->key);
     run->key = key;
-    run->key_capacity = capacity;
-    return true;
+    run->key_end = key + capacity;
+    return key + used;
 }
 
-static inline bool key_room(cr_op_run *run, uint32_t more)
+static inline uint64_t *key_room(cr_op_run *run, uint64_t *at, uint32_t more)
 {
-    return CR_LIKELY(run->nkey + more <= run->key_capacity) || grow_key(run, more);
+    return CR_LIKELY(at + more <= run->key_end) ? at : grow_key(run, at, more);
 }
 
 static bool grow_inputs(cr_op_run *run, int64_t more)
@@ -55,47 +56,50 @@ static void release_arrays(cr_op_run *run)
         free(run->numbers);
 }
 
-static inline bool add_tensor(cr_op_run *run, cr_tensor *t)
+/* These write their words at `key` and return the place behind them, or null with the error set: the place stays in a register. */
+static inline uint64_t *add_tensor(cr_op_run *run, uint64_t *key, cr_tensor *t)
 {
     if (CR_UNLIKELY(run->nin == run->in_capacity) && !grow_inputs(run, 1))
-        return false;
-    if (!key_room(run, 2 + 2 * CR_MAX_RANK))
-        return false;
+        return NULL;
+    if (!(key = key_room(run, key, 2 + 2 * CR_MAX_RANK)))
+        return NULL;
     run->in[run->nin++] = t;
-    uint64_t *key = run->key + run->nkey;
     if (!t) {
-        *key = 0;
-        run->nkey++;
-        return true;
+        *key++ = 0;
+        return key;
     }
     cr_storage *storage = t->storage;
     if (!run->dev)
         run->dev = storage->dev;
     else if (CR_UNLIKELY(run->dev != storage->dev))
         run->mixed_devices = true;
-    run->requires_grad |= (t->flags & CR_FLAG_REQUIRES_GRAD) != 0;
-    uint64_t word = (uint64_t)1 << 32 | (uint64_t)t->dtype | (uint64_t)t->dim << 8 |
-                    (uint64_t)(t->flags & (CR_FLAG_CONTIGUOUS | CR_FLAG_WRAPPED)) << 16;
+    unsigned flags = t->flags;
+    int dim = t->dim;
+    run->flags |= flags;
+    uint64_t word = (uint64_t)1 << 32 | (uint64_t)t->dtype | (uint64_t)dim << 8 |
+                    (uint64_t)(flags & (CR_FLAG_CONTIGUOUS | CR_FLAG_WRAPPED)) << 16;
     if (CR_UNLIKELY(storage->layout)) {
         run->private_layouts = true;
         word |= (uint64_t)1 << 33;
         *key++ = storage->layout;
     }
     *key++ = word;
-    for (int d = 0; d < t->dim; d++)
-        *key++ = (uint64_t)t->size[d];
-    if (!(t->flags & CR_FLAG_CONTIGUOUS))
-        for (int d = 0; d < t->dim; d++)
-            *key++ = (uint64_t)t->stride[d];
-    run->nkey = (uint32_t)(key - run->key);
-    return true;
+    for (int d = 0; d < dim; d++)
+        key[d] = (uint64_t)t->size[d];
+    key += dim;
+    if (CR_UNLIKELY(!(flags & CR_FLAG_CONTIGUOUS))) {
+        for (int d = 0; d < dim; d++)
+            key[d] = (uint64_t)t->stride[d];
+        key += dim;
+    }
+    return key;
 }
 
-static bool missing_tensor(const cr_op *op, int arg)
+static void *missing_tensor(const cr_op *op, int arg)
 {
     if (!cr_error())
         cr_fail("%.*s: %s is null", op->schema->bare, op->name, op->schema->args[arg].name);
-    return false;
+    return NULL;
 }
 
 static inline bool add_number(cr_op_run *run, const cr_value *v)
@@ -122,110 +126,134 @@ static inline bool add_number(cr_op_run *run, const cr_value *v)
     return true;
 }
 
-static bool add_bytes(cr_op_run *run, const void *bytes, size_t count)
+static uint64_t *add_bytes(cr_op_run *run, uint64_t *key, const void *bytes, size_t count)
 {
     uint32_t words = (uint32_t)((count + 7) / 8);
-    if (!key_room(run, words + 1))
-        return false;
-    run->key[run->nkey++] = (uint64_t)count << 8 | 7;
+    if (!(key = key_room(run, key, words + 1)))
+        return NULL;
+    *key++ = (uint64_t)count << 8 | 7;
     if (words)
-        run->key[run->nkey + words - 1] = 0;
+        key[words - 1] = 0;
     if (count)
-        memcpy(run->key + run->nkey, bytes, count);
-    run->nkey += words;
-    return true;
+        memcpy(key, bytes, count);
+    return key + words;
+}
+
+static CR_NOINLINE uint64_t *add_tensors(cr_op_run *run, uint64_t *key, int arg)
+{
+    const cr_value *v = &run->args[arg];
+    if (!(key = key_room(run, key, 1)))
+        return NULL;
+    *key++ = (uint64_t)v->count << 8 | 3;
+    for (int64_t i = 0; i < v->count; i++) {
+        if (!v->as.tensors[i] && !run->op->schema->args[arg].elements_optional)
+            return missing_tensor(run->op, arg);
+        if (!(key = add_tensor(run, key, v->as.tensors[i])))
+            return NULL;
+    }
+    return key;
+}
+
+static inline uint64_t *add_scalar(cr_op_run *run, uint64_t *key, const cr_value *v)
+{
+    if (!(key = key_room(run, key, 1)))
+        return NULL;
+    *key++ = (uint64_t)v->tag << 8 | 5;
+    if (v->tag == CR_NONE)
+        return key;
+    if (CR_UNLIKELY(run->op->numbers_in_key) && !(key = add_bytes(run, key, &v->as, sizeof v->as)))
+        return NULL;
+    return add_number(run, v) ? key : NULL;
+}
+
+/* What is neither a tensor nor a number that varies. */
+static CR_NOINLINE uint64_t *add_attribute(cr_op_run *run, uint64_t *key, int arg)
+{
+    const cr_value *v = &run->args[arg];
+    switch (run->op->kinds[arg]) {
+    case CR_ARG_INT:
+    case CR_ARG_BOOL:
+    case CR_ARG_DTYPE:
+    case CR_ARG_MEMORY_FORMAT:
+        if ((key = key_room(run, key, 2))) {
+            *key++ = v->tag != CR_NONE;
+            *key++ = (uint64_t)v->as.i;
+        }
+        return key;
+    case CR_ARG_INTS:
+    case CR_ARG_FLOATS:
+        return v->tag == CR_NONE ? add_bytes(run, key, "none", 4)
+                                 : add_bytes(run, key, v->as.ints, (size_t)v->count * 8);
+    case CR_ARG_BOOLS:
+    case CR_ARG_STRING:
+        return add_bytes(run, key, v->as.s, v->tag == CR_NONE ? 0 : (size_t)v->count);
+    default: return key; /* device, layout and generator say nothing to a kernel */
+    }
+}
+
+/* The tensor that an out form writes: its memory matters to the plan, but it is no input. */
+static CR_NOINLINE uint64_t *add_out(cr_op_run *run, uint64_t *key)
+{
+    run->out = run->args[run->op->nargs].as.tensor;
+    if (!run->out)
+        return missing_tensor(run->op, run->op->nargs);
+    if (run->out->storage->layout && cr_make_plain(run->out))
+        return NULL;
+    if ((key = add_tensor(run, key, run->out)))
+        run->nin--;
+    return key;
 }
 
 /* Fills the run from the arguments: inputs, numbers, key. The key has a word at least for each
  * argument, so that two calls with the same words are the same call to inference and to the
  * backend. */
-static bool collect(cr_op_run *run)
+static inline bool collect(cr_op_run *run)
 {
     const cr_op *op = run->op;
-    const cr_schema *s = op->schema;
-    run->key[run->nkey++] = (uint64_t)op->index << 1 | 1;
-    for (int a = 0; a < op->nargs; a++) {
-        const cr_value *v = &run->args[a];
+    const cr_value *v = run->args;
+    uint64_t *key = run->key;
+    *key++ = (uint64_t)op->index << 1 | 1;
+    int nargs = op->nargs;
+    for (int a = 0; a < nargs; a++, v++) {
         run->first_input[a] = (uint16_t)run->nin;
-        switch (s->args[a].type) {
-        case CR_ARG_TENSOR:
-            if (CR_UNLIKELY(!v->as.tensor || v->tag != CR_TENSOR) && !s->args[a].optional)
+        unsigned kind = op->kinds[a];
+        if (CR_LIKELY(kind == CR_ARG_TENSOR)) {
+            cr_tensor *t = v->tag == CR_TENSOR ? v->as.tensor : NULL;
+            if (CR_UNLIKELY(!t) && !op->schema->args[a].optional)
                 return missing_tensor(op, a);
-            if (!add_tensor(run, v->tag == CR_TENSOR ? v->as.tensor : NULL))
-                return false;
-            break;
-        case CR_ARG_TENSORS:
-            if (!key_room(run, 1))
-                return false;
-            run->key[run->nkey++] = (uint64_t)v->count << 8 | 3;
-            for (int64_t i = 0; i < v->count; i++) {
-                if (!v->as.tensors[i] && !s->args[a].elements_optional)
-                    return missing_tensor(op, a);
-                if (!add_tensor(run, v->as.tensors[i]))
-                    return false;
-            }
-            break;
-        case CR_ARG_SCALAR:
-        case CR_ARG_FLOAT:
-            if (!key_room(run, 1))
-                return false;
-            run->key[run->nkey++] = (uint64_t)v->tag << 8 | 5;
-            if (CR_UNLIKELY(op->numbers_in_key) && v->tag != CR_NONE &&
-                !add_bytes(run, &v->as, sizeof v->as))
-                return false;
-            if (v->tag != CR_NONE && !add_number(run, v))
-                return false;
-            break;
-        case CR_ARG_INT:
-        case CR_ARG_BOOL:
-        case CR_ARG_DTYPE:
-        case CR_ARG_MEMORY_FORMAT:
-            if (!key_room(run, 2))
-                return false;
-            run->key[run->nkey++] = v->tag != CR_NONE;
-            run->key[run->nkey++] = (uint64_t)v->as.i;
-            break;
-        case CR_ARG_INTS:
-        case CR_ARG_FLOATS:
-            if (v->tag == CR_NONE ? !add_bytes(run, "none", 4)
-                                  : !add_bytes(run, v->as.ints, (size_t)v->count * 8))
-                return false;
-            break;
-        case CR_ARG_BOOLS:
-        case CR_ARG_STRING:
-            if (!add_bytes(run, v->as.s, v->tag == CR_NONE ? 0 : (size_t)v->count))
-                return false;
-            break;
-        default: break; /* device, layout and generator say nothing to a kernel */
+            key = add_tensor(run, key, t);
+        } else if (kind == CR_ARG_SCALAR || kind == CR_ARG_FLOAT) {
+            key = add_scalar(run, key, v);
+        } else if (kind == CR_ARG_TENSORS) {
+            key = add_tensors(run, key, a);
+        } else {
+            key = add_attribute(run, key, a);
         }
-    }
-    run->first_input[op->nargs] = (uint16_t)run->nin;
-    if (op->variant == CR_OUT) { /* its memory matters to the plan, but it is no input */
-        run->out = run->args[op->nargs].as.tensor;
-        if (!run->out)
-            return missing_tensor(op, op->nargs);
-        if (run->out->storage->layout && cr_make_plain(run->out))
+        if (CR_UNLIKELY(!key))
             return false;
-        if (!add_tensor(run, run->out))
-            return false;
-        run->nin--;
     }
+    run->first_input[nargs] = (uint16_t)run->nin;
+    if (CR_UNLIKELY(op->variant == CR_OUT) && !(key = add_out(run, key)))
+        return false;
+    run->nkey = (uint32_t)(key - run->key);
     return true;
 }
 
+/* Each word is multiplied on its own, so that the multiplications don't wait for each other. */
 static inline uint64_t hash_words(const uint64_t *words, uint32_t count)
 {
     uint64_t h = 0x9E3779B97F4A7C15u;
     for (uint32_t i = 0; i < count; i++) {
-        h = (h ^ words[i]) * 0x9FB21C651E98DF25u;
-        h ^= h >> 29;
+        uint64_t w = (words[i] ^ 0x9E3779B97F4A7C15u) * 0x9FB21C651E98DF25u;
+        h = (h << 23 | h >> 41) ^ w ^ w >> 32;
     }
+    h *= 0x9FB21C651E98DF25u;
     return h ^ h >> 32;
 }
 
 /* ---- memory that must not be written ---- */
 
-static int check_written(cr_op_run *run, cr_tensor *self)
+static CR_NOINLINE int check_written(cr_op_run *run, cr_tensor *self)
 {
     const cr_op *op = run->op;
     if (CR_UNLIKELY(!(self->flags & CR_FLAG_CONTIGUOUS) && cr_has_internal_overlap(self)))
@@ -257,6 +285,36 @@ static int check_written(cr_op_run *run, cr_tensor *self)
 
 /* ---- running a plan ---- */
 
+static inline cr_binding binding_of(const cr_tensor *t)
+{
+    size_t bytes =
+        t->offset ? (size_t)t->offset * cr_dtype_size((cr_dtype)t->dtype) : 0; /* mostly none */
+    return (cr_binding){t->storage->buffer, bytes};
+}
+
+/* Output i of the entry over storage, whose reference it takes. Null, with the error set, without memory. */
+static inline cr_tensor *make_output(const cr_plan_entry *e, int i, cr_storage *storage)
+{
+    const cr_meta *m = &e->out[i];
+    cr_tensor *t = cr_tensor_new_struct();
+    if (CR_UNLIKELY(!t)) {
+        cr_storage_release(storage);
+        return NULL;
+    }
+    storage->layout = m->layout;
+    t->dtype = (uint8_t)m->dtype;
+    t->dim = (uint8_t)m->rank;
+    t->flags = (uint8_t)(e->out_flags[i] | (cr_this_thread.inference_mode ? CR_FLAG_INFERENCE : 0));
+    t->numel = e->out_numel[i];
+    t->offset = 0;
+    t->storage = storage;
+    for (int d = 0; d < m->rank; d++) {
+        t->size[d] = m->size[d];
+        t->stride[d] = m->stride[d];
+    }
+    return t;
+}
+
 /* Results beyond the schema's (running statistics that were written in place) are not shown. The
  * device's lock is held and let go here. */
 static int run_plan(cr_op_run *run, cr_plan_entry *e, cr_results *results)
@@ -270,18 +328,16 @@ static int run_plan(cr_op_run *run, cr_plan_entry *e, cr_results *results)
     int status = -1;
     if (CR_UNLIKELY(total > sizeof small / sizeof *small) &&
         !(bind = malloc(total * sizeof *bind))) {
-        cr_lock_release(&dev->lock);
+        cr_biased_lock_release(&dev->lock);
         cr_fail_memory("an operation's bindings", total * sizeof *bind);
         return -1;
     }
-#define BIND(t)                                                                        \
-    bind[nbind++] = (cr_binding)                                                       \
-    {                                                                                  \
-        (t)->storage->buffer, (size_t)(t)->offset *cr_dtype_size((cr_dtype)(t)->dtype) \
-    }
-    for (uint32_t i = 0; i < nin; i++) {
-        const cr_tensor *t = run->in[e->bind_inputs ? e->bind_inputs[i] : i];
-        BIND(t);
+    if (CR_LIKELY(!e->bind_inputs)) {
+        for (; nbind < nin; nbind++)
+            bind[nbind] = binding_of(run->in[nbind]);
+    } else {
+        for (; nbind < nin; nbind++)
+            bind[nbind] = binding_of(run->in[e->bind_inputs[nbind]]);
     }
     for (uint32_t i = 0; CR_UNLIKELY(i < e->nprepare); i++) {
         const cr_prepare *p = &e->prepare[i];
@@ -293,27 +349,25 @@ static int run_plan(cr_op_run *run, cr_plan_entry *e, cr_results *results)
         bind[p->binding] = (cr_binding){copy->buffer, 0};
     }
     for (uint32_t i = 0; i < e->nwritten; i++)
-        BIND(run->in[e->written[i]]);
+        bind[nbind++] = binding_of(run->in[e->written[i]]);
     for (int i = 0; i < e->nout; i++) {
         if (e->alias[i] == -2)
             continue;
         if (e->alias[i] >= 0) {
-            BIND(run->in[e->alias[i]]);
+            bind[nbind++] = binding_of(run->in[e->alias[i]]);
             continue;
         }
         if (run->out) {
-            BIND(run->out);
+            bind[nbind++] = binding_of(run->out);
             continue;
         }
         cr_storage *storage = cr_storage_new_locked(dev, e->out_bytes[i]);
         if (CR_UNLIKELY(!storage))
             goto done;
-        storage->layout = e->out[i].layout;
-        fresh[i] = cr_tensor_make(storage, (cr_dtype)e->out[i].dtype, e->out[i].rank,
-                                  e->out[i].size, e->own_contiguous ? NULL : e->out[i].stride, 0);
+        fresh[i] = make_output(e, i, storage);
         if (CR_UNLIKELY(!fresh[i]))
             goto done;
-        BIND(fresh[i]);
+        bind[nbind++] = (cr_binding){storage->buffer, 0};
     }
     cr_run r = {.struct_size = sizeof r,
                 .values = bind,
@@ -328,10 +382,10 @@ static int run_plan(cr_op_run *run, cr_plan_entry *e, cr_results *results)
         cr_generator_take(e->draws, &r.seed, &r.offset);
     cr_dev *by = e->by;
     if (CR_UNLIKELY(by != NULL))
-        cr_lock_acquire(&by->lock); /* the lender never takes this device's */
+        cr_biased_lock_acquire(&by->lock); /* the lender never takes this device's */
     cr_status ran = CR_LIKELY(e->plan != NULL) ? (by ? by : dev)->backend->run(e->plan, &r) : CR_OK;
     if (CR_UNLIKELY(by != NULL))
-        cr_lock_release(&by->lock);
+        cr_biased_lock_release(&by->lock);
     if (CR_UNLIKELY(cr_this_thread.trace != NULL))
         cr_the_tracer.ran(run, e, &r, nbind);
     cr_dev_count(dev, run->op->functional->index, by ? CR_PLAN_FALLBACK : CR_PLAN_NATIVE);
@@ -344,7 +398,7 @@ static int run_plan(cr_op_run *run, cr_plan_entry *e, cr_results *results)
     }
     status = 0;
 done:
-    cr_lock_release(&dev->lock);
+    cr_biased_lock_release(&dev->lock);
     if (CR_UNLIKELY(bind != small))
         free(bind);
     if (CR_UNLIKELY(workspace != NULL))
@@ -379,7 +433,7 @@ static void changed(cr_tensor *t)
 static int compute(cr_op_run *run, cr_results *results)
 {
     cr_dev *dev = run->dev;
-    cr_lock_acquire(&dev->lock);
+    cr_biased_lock_acquire(&dev->lock);
     cr_plan_entry *e = cr_plan_cache_find(dev, run->hash, run->key, run->nkey);
     if (CR_UNLIKELY(!e) && !(e = cr_plan_call(run)))
         return -1;
@@ -405,7 +459,7 @@ static int compute(cr_op_run *run, cr_results *results)
     }
     if (mode == CR_PLAN_DECOMPOSE || mode == CR_PLAN_FALLBACK)
         cr_dev_count(dev, run->op->functional->index, mode);
-    cr_lock_release(&dev->lock);
+    cr_biased_lock_release(&dev->lock);
     int failed = -1;
     switch (mode) {
     case CR_PLAN_RECAST:
@@ -432,9 +486,10 @@ static int invoke_kernel(const cr_op *op, const cr_value *args, cr_results *resu
     run.numbers = run.numbers_;
     run.nin = run.nkey = run.nnumbers = 0;
     run.in_capacity = CR_CALL_INPUTS;
-    run.key_capacity = CR_CALL_KEY;
+    run.key_end = run.key_ + CR_CALL_KEY;
     run.out = NULL;
-    run.requires_grad = run.mixed_devices = run.private_layouts = false;
+    run.flags = 0;
+    run.mixed_devices = run.private_layouts = false;
     int failed = -1;
     struct cr_grad_node *node = NULL;
     if (CR_UNLIKELY(!collect(&run)))

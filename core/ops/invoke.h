@@ -19,10 +19,11 @@ typedef struct cr_op_run {
     uint64_t *key;
     cr_number *numbers;
     uint32_t nin, nkey, nnumbers;
-    uint32_t in_capacity, key_capacity;
+    uint32_t in_capacity;
+    uint64_t *key_end;
     uint16_t first_input[CR_MAX_ARGS + 1];
-    cr_tensor *out;     /* of an out form */
-    bool requires_grad; /* some input does */
+    cr_tensor *out; /* of an out form */
+    unsigned flags; /* all that some input has */
     bool mixed_devices, private_layouts;
     uint64_t hash;
     cr_tensor *in_[CR_CALL_INPUTS];
@@ -83,7 +84,8 @@ extern cr_recorder cr_the_recorder;
 
 static inline bool cr_records(const cr_op_run *run)
 {
-    return run->requires_grad && !cr_this_thread.grad_disabled && !cr_this_thread.inference_mode;
+    return run->flags & CR_FLAG_REQUIRES_GRAD && !cr_this_thread.grad_disabled &&
+           !cr_this_thread.inference_mode;
 }
 
 #endif

@@ -95,7 +95,7 @@ int cr_make_plain(cr_tensor *t)
         return -1;
     cr_meta meta;
     cr_meta_of(t, &meta);
-    cr_lock_acquire(&dev->lock);
+    cr_biased_lock_acquire(&dev->lock);
     cr_status status = CR_OK;
     if (storage->layout) { /* no other thread was faster */
         cr_plan_entry *e = way_out(dev, &meta, &status);
@@ -114,7 +114,7 @@ int cr_make_plain(cr_tensor *t)
             fresh->bytes = size;
         }
     }
-    cr_lock_release(&dev->lock);
+    cr_biased_lock_release(&dev->lock);
     cr_storage_release(fresh);
     return status == CR_OK ? 0 : cr_dev_failed(dev, "leaving a private layout", status);
 }

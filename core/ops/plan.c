@@ -117,9 +117,9 @@ static cr_plan_entry *remember(cr_op_run *run, cr_plan_mode mode)
     cr_plan_entry *e = entry_new(run, mode);
     if (!e)
         return NULL;
-    cr_lock_acquire(&run->dev->lock);
+    cr_biased_lock_acquire(&run->dev->lock);
     if (!cr_plan_cache_insert(run->dev, e)) {
-        cr_lock_release(&run->dev->lock);
+        cr_biased_lock_release(&run->dev->lock);
         return NULL;
     }
     return e;
@@ -135,9 +135,9 @@ static cr_plan_entry *remember_casts(cr_op_run *run, const uint8_t *casts)
         return NULL;
     }
     memcpy(e->casts, casts, run->nin);
-    cr_lock_acquire(&run->dev->lock);
+    cr_biased_lock_acquire(&run->dev->lock);
     if (!cr_plan_cache_insert(run->dev, e)) {
-        cr_lock_release(&run->dev->lock);
+        cr_biased_lock_release(&run->dev->lock);
         return NULL;
     }
     return e;
@@ -198,9 +198,9 @@ static cr_status ask_lender(cr_dev *by, const cr_graph *graph, cr_plan_info *inf
     forget_answers(graph, info);
     info->input_layouts = NULL; /* what it prepares would have to be told from the device's own */
     info->input_bytes = NULL;
-    cr_lock_acquire(&by->lock);
+    cr_biased_lock_acquire(&by->lock);
     cr_status status = by->backend->plan(by->handle, graph, info, &e->plan);
-    cr_lock_release(&by->lock);
+    cr_biased_lock_release(&by->lock);
     if (status == CR_OK)
         e->by = by;
     return status;
@@ -307,10 +307,16 @@ static cr_status ask(cr_op_run *run, cr_frame *f, cr_plan_entry *e, cr_dev *by)
         free(graph_inputs);
     if (status != CR_OK)
         goto done;
+    bool in_order = true;
+    for (uint32_t i = 0; i < e->nbind_inputs; i++)
+        in_order &= e->bind_inputs[i] == i;
+    if (in_order) {
+        free(e->bind_inputs);
+        e->bind_inputs = NULL;
+    }
     e->workspace = info.workspace;
     e->draws = f->draws;
     e->nout = (uint8_t)nout;
-    e->own_contiguous = true;
     uint32_t seen = 0;
     for (uint32_t i = 0; i < nout; i++) {
         e->alias[i] = f->alias[i];
@@ -318,9 +324,11 @@ static cr_status ask(cr_op_run *run, cr_frame *f, cr_plan_entry *e, cr_dev *by)
         int64_t last = 0, first;
         bool any = cr_extent(f->out[i].rank, f->out[i].size, f->out[i].stride, 0, &first, &last);
         e->out_bytes[i] = any ? (size_t)(last + 1) * cr_dtype_size((cr_dtype)f->out[i].dtype) : 0;
-        e->own_contiguous =
-            e->own_contiguous &&
-            cr_strides_are_contiguous(f->out[i].rank, f->out[i].size, f->out[i].stride);
+        e->out_numel[i] = cr_numel_of(f->out[i].rank, f->out[i].size);
+        if (cr_strides_are_contiguous(f->out[i].rank, f->out[i].size, f->out[i].stride)) {
+            cr_contiguous_strides(f->out[i].rank, f->out[i].size, e->out[i].stride);
+            e->out_flags[i] = CR_FLAG_CONTIGUOUS;
+        }
         if (f->alias[i] == -2)
             continue;
         if (hidden)
@@ -369,12 +377,13 @@ static cr_plan_entry *plan_native(cr_op_run *run, cr_frame *f)
     if (!e)
         return NULL;
     cr_dev *by = lender(run);
-    cr_lock_acquire(&run->dev->lock);
+    cr_biased_lock_acquire(&run->dev->lock);
     cr_status status = ask(run, f, e, by);
     if (status == CR_OK)
-        return cr_plan_cache_insert(run->dev, e) ? e : (cr_lock_release(&run->dev->lock), NULL);
+        return cr_plan_cache_insert(run->dev, e) ? e
+                                                 : (cr_biased_lock_release(&run->dev->lock), NULL);
     cr_plan_entry_free(run->dev, e);
-    cr_lock_release(&run->dev->lock);
+    cr_biased_lock_release(&run->dev->lock);
     if (status == CR_UNSUPPORTED)
         return run->private_layouts ? remember(run, CR_PLAN_PLAIN) : unplanned(run, false);
     cr_dev_failed(run->dev, cr_frame_name(f), status);
@@ -437,7 +446,7 @@ static cr_plan_entry *decide(cr_op_run *run, cr_frame *f)
 
 cr_plan_entry *cr_plan_call(cr_op_run *run)
 {
-    cr_lock_release(&run->dev->lock);
+    cr_biased_lock_release(&run->dev->lock);
     cr_frame f;
     memset(&f, 0, sizeof f);
     f.op = run->op->functional;

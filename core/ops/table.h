@@ -43,6 +43,8 @@ struct cr_op {
     uint8_t autocast; /* cr_autocast_list */
     bool own_inplace; /* the row itself writes its first argument: "normal_(Tensor(a!) self, …)" */
     bool numbers_in_key;
+    uint8_t kinds
+        [CR_MAX_ARGS]; /* the arguments' cr_arg_type, close together: what every call looks at */
     bool (*infer)(cr_frame *frame);
     cr_op_function function;
     const cr_op *functional; /* of a variant: the row's own form; else itself */

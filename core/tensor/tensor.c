@@ -69,7 +69,7 @@ cr_tensor *cr_retain(cr_tensor *tensor)
 
 void cr_release(cr_tensor *t)
 {
-    if (!t || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1)
+    if (!t || !cr_refs_drop(&t->refs))
         return;
     if (t->autograd)
         cr_autograd_free(t->autograd);

@@ -29,6 +29,7 @@ typedef struct cr_storage {
     cr_buffer *buffer;
     size_t bytes; /* asked for */
     size_t capacity;
+    int bin; /* of the allocator */
     uint64_t layout;
     void (*destroy)(struct cr_storage *storage);
     void (*release)(void *context); /* of adopted memory */
@@ -61,9 +62,15 @@ static inline cr_storage *cr_storage_retain(cr_storage *storage)
     atomic_fetch_add_explicit(&storage->refs, 1, memory_order_relaxed);
     return storage;
 }
+/* Drops a reference; true if it was the last. Who holds the only one has nobody to race with, and needs no atomic subtraction. */
+static inline bool cr_refs_drop(atomic_int *refs)
+{
+    return atomic_load_explicit(refs, memory_order_acquire) == 1 ||
+           atomic_fetch_sub_explicit(refs, 1, memory_order_acq_rel) == 1;
+}
 static inline void cr_storage_release(cr_storage *storage)
 {
-    if (atomic_fetch_sub_explicit(&storage->refs, 1, memory_order_acq_rel) == 1)
+    if (cr_refs_drop(&storage->refs))
         storage->destroy(storage);
 }
 

@@ -122,6 +122,54 @@ START_TEST(tensors_may_be_shared_by_threads)
 }
 END_TEST
 
+static uint64_t adds_so_far(void)
+{
+    static cr_op_counts counts[1024];
+    size_t n = cr_device_op_counts(NULL, counts, 1024);
+    ck_assert_uint_le(n, 1024);
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(counts[i].op, "add.Tensor"))
+            return counts[i].native;
+    return 0;
+}
+
+static void *add_often(void *n)
+{
+    cr_tensor *t = cr_ones(3);
+    for (int i = 0; i < *(int *)n; i++)
+        CR_SCOPE
+            cr_add(t, t);
+    return cr_error() ? (void *)1 : NULL;
+}
+
+/* The device's locks favour the thread that came first. The others come while it is at work, at different moments; every count
+ * that the locks guard must be exact in the end. */
+START_TEST(a_second_thread_may_come_at_any_time)
+{
+    enum { THREADS = 3, EACH = 20000 };
+    pthread_t threads[THREADS];
+    int n = EACH, few = 100 + _i * 997;
+    ck_assert_ptr_null(add_often(&few));
+    uint64_t before = adds_so_far();
+    cr_memory_stats_result first, second;
+    cr_memory_stats(NULL, &first);
+    for (int i = 0; i < THREADS; i++) {
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, add_often, &n), 0);
+        ck_assert_ptr_null(add_often(&few));
+    }
+    ck_assert_ptr_null(add_often(&n));
+    for (int i = 0; i < THREADS; i++) {
+        void *failed = NULL;
+        pthread_join(threads[i], &failed);
+        ck_assert_ptr_null(failed);
+    }
+    ck_assert_uint_eq(adds_so_far() - before, (THREADS + 1) * EACH + THREADS * few);
+    cr_memory_stats(NULL, &second); /* and each made a tensor of its own first */
+    ck_assert_uint_eq(second.allocations - first.allocations,
+                      (THREADS + 1) * EACH + THREADS * few + 2 * THREADS + 1);
+}
+END_TEST
+
 START_TEST(statistics_tell_peak_and_reuse)
 {
     cr_memory_stats_result first, second;
@@ -188,6 +236,7 @@ int main(void)
     tcase_add_test(tests, the_first_error_stays_and_later_calls_do_nothing);
     tcase_add_test(tests, a_threads_errors_and_modes_are_its_own);
     tcase_add_test(tests, tensors_may_be_shared_by_threads);
+    tcase_add_loop_test(tests, a_second_thread_may_come_at_any_time, 0, 8);
     tcase_add_test(tests, statistics_tell_peak_and_reuse);
     tcase_add_test(tests, too_large_sizes_are_errors);
     tcase_add_test(tests, a_seed_gives_the_same_numbers_on_every_run);

@@ -74,6 +74,7 @@ static const cr_backend table = {
     .plan = vk_plan_graph,
     .run = run_plan,
     .plan_free = vk_plan_free,
+    .only_by_name = 1,
 };
 
 CR_BACKEND_EXPORT const cr_backend *cresset_backend_entry(const cr_host *host);

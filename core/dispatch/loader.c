@@ -176,23 +176,47 @@ static void enter(cr_candidate *c, cr_backend_entry entry)
                    candidates[i]->path);
             return;
         }
-    int count = cr_is_wrapper(b) ? 0 : -1;
-    cr_status status = count ? b->device_count(b, &count) : CR_OK;
-    words = cr_backend_words();
-    if (status != CR_OK || count < 0 || count > 1024) {
-        if (status != CR_OK)
-            refuse(c, "it cannot count its devices: %s", *words ? words : "no reason given");
-        else
-            refuse(c, "it says that it has %d devices", count);
+    char *name = strdup(b->name);
+    if (!name) {
+        refuse(c, "out of memory");
         return;
     }
-    c->backend = b;
-    c->shown.version = b->version ? b->version : "";
-    c->shown.device_count = count;
-    c->shown.wraps = cr_is_wrapper(b);
     free(c->name);
-    c->name = strdup(b->name);
-    c->shown.name = c->name ? c->name : b->name;
+    c->shown.name = c->name = name;
+    c->shown.version = b->version ? b->version : "";
+    c->shown.wraps = c->asked = cr_is_wrapper(b);
+    c->backend = b;
+}
+
+/* Of what was refused after it had been opened, nothing stays. */
+static void drop(cr_candidate *c)
+{
+    cr_log_message(CR_LOG_INFO, "backend %s refused: %s", c->path, c->reason);
+    c->backend = NULL;
+    c->shown.version = NULL;
+    if (c->handle)
+        dlclose(c->handle);
+    c->handle = NULL;
+}
+
+bool cr_loader_ask(cr_candidate *c)
+{
+    if (!c->backend || c->asked)
+        return c->backend;
+    c->asked = true;
+    int count = -1;
+    cr_backend_words();
+    cr_status status = c->backend->device_count(c->backend, &count);
+    const char *words = cr_backend_words();
+    if (status != CR_OK)
+        refuse(c, "it cannot count its devices: %s", *words ? words : "no reason given");
+    else if (count < 0 || count > 1024)
+        refuse(c, "it says that it has %d devices", count);
+    if (c->reason)
+        drop(c);
+    else
+        c->shown.device_count = count;
+    return c->backend;
 }
 
 /* A new candidate, taken over by the list after `load` or `enter` have looked at it. */
@@ -249,13 +273,8 @@ cr_candidate *cr_loader_try(const char *path)
     if (!c)
         return NULL;
     load(c);
-    if (c->reason && c->handle) { /* refused after opening: nothing of it may stay */
-        dlclose(c->handle);
-        c->handle = NULL;
-        c->backend = NULL;
-    }
     if (c->reason)
-        cr_log_message(CR_LOG_INFO, "backend %s refused: %s", c->path, c->reason);
+        drop(c);
     candidates[ncandidates++] = c;
     return c;
 }

@@ -229,6 +229,10 @@ static cr_candidate *resolve(const char *entry, int *index, int depth, cr_text *
     }
     if (c->shown.wraps)
         return resolve_wrapped(c, entry, which, index, depth, why);
+    if (!cr_loader_ask(c)) {
+        cr_text_add(why, "%s%s: %s", why->length ? "; " : "", entry, c->shown.refused);
+        return NULL;
+    }
     if (which && (*index = index_of_device(c, entry, which, why)) < 0)
         return NULL;
     if (!c->shown.device_count) {
@@ -245,8 +249,8 @@ static cr_dev *open_named(const char *entry, cr_text *why)
     return c ? open_device(c, index) : NULL;
 }
 
-/* The device of the highest rank among all that can be loaded; ranks below 0 are only taken when
- * asked for by name. */
+/* The device of the highest rank among all that can be loaded. Ranks below 0 are only taken when
+ * asked for by name, and backends that say so of all their devices are not asked for any. */
 static cr_dev *open_best(cr_text *why)
 {
     cr_loader_scan();
@@ -254,9 +258,13 @@ static cr_dev *open_best(cr_text *why)
     int best_index = 0, best_rank = -1;
     for (size_t i = 0; i < cr_loader_count(); i++) {
         cr_candidate *c = cr_loader_get(i);
-        if (!c->backend)
-            cr_text_add(why, "%s%s: %s", why->length ? "; " : "", c->shown.path, c->shown.refused);
-        for (int d = 0; c->backend && d < c->shown.device_count; d++) {
+        const char *passed_over = c->backend && cr_is_only_by_name(c->backend)
+                                      ? "it is taken when it is named only"
+                                  : cr_loader_ask(c) ? NULL
+                                                     : c->shown.refused;
+        if (passed_over)
+            cr_text_add(why, "%s%s: %s", why->length ? "; " : "", c->shown.path, passed_over);
+        for (int d = 0; !passed_over && d < c->shown.device_count; d++) {
             cr_device_info info = {.struct_size = sizeof info};
             if (c->backend->device_info(c->backend, d, &info) == CR_OK && info.rank > best_rank) {
                 best = c;
@@ -349,7 +357,7 @@ static cr_dev *find_cpu(void)
     cr_dev *dev = NULL;
     pthread_mutex_lock(&lock);
     cr_candidate *cpu = cr_loader_find("cpu");
-    if (cpu && cpu->shown.device_count && !(dev = find_open(cpu, 0))) {
+    if (cpu && cr_loader_ask(cpu) && cpu->shown.device_count && !(dev = find_open(cpu, 0))) {
         cr_candidate *stack = like ? cr_stack_like(like->candidate, cpu, &why) : NULL;
         dev = open_device(stack ? stack : cpu, 0);
     }
@@ -431,6 +439,8 @@ const cr_backend_candidate *cr_backend_get(size_t i)
 {
     pthread_mutex_lock(&lock);
     cr_candidate *c = cr_loader_get(i);
+    if (c)
+        cr_loader_ask(c);
     pthread_mutex_unlock(&lock);
     return c ? &c->shown : cr_fail("cr_backend_get: there is no candidate %zu", i);
 }
@@ -439,8 +449,9 @@ int cr_backend_device_info(size_t i, int index, cr_device_info *info)
 {
     pthread_mutex_lock(&lock);
     cr_candidate *c = cr_loader_get(i);
+    bool loaded = c && cr_loader_ask(c);
     pthread_mutex_unlock(&lock);
-    if (!c || !c->backend || index < 0 || index >= c->shown.device_count || !info)
+    if (!loaded || index < 0 || index >= c->shown.device_count || !info)
         return CR_FAIL_INT("cr_backend_device_info: there is no device %d of candidate %zu", index,
                            i);
     *info = (cr_device_info){.struct_size = sizeof *info};
@@ -450,14 +461,24 @@ int cr_backend_device_info(size_t i, int index, cr_device_info *info)
     return 0;
 }
 
+int cr_device_get_info(const char *device, cr_device_info *info)
+{
+    cr_dev *dev = cr_dev_find(device);
+    if (!dev || !info)
+        return dev ? CR_FAIL_INT("cr_device_get_info: info is null") : -1;
+    *info = dev->info;
+    return 0;
+}
+
 const char *cr_backend_load(const char *path)
 {
     if (!path)
         return cr_fail("cr_backend_load: path is null");
     pthread_mutex_lock(&lock);
     cr_candidate *c = cr_loader_try(path);
+    bool loaded = c && cr_loader_ask(c);
     pthread_mutex_unlock(&lock);
-    if (c && !c->backend)
+    if (c && !loaded)
         return cr_fail("%s: %s", path, c->shown.refused);
     return c ? c->shown.name : NULL;
 }

@@ -17,8 +17,8 @@
  *  - Failures come back as a status, with words for the user given to cr_host.fail. A backend never
  * prints, exits, aborts or throws through this interface.
  *  - Calls for one device come one at a time, from any thread; calls for different devices may come
- * at once.
- *
+ * at once. cresset_backend_entry, device_count, device_open, device_close, wrap and unwrap come one
+ * at a time; device_info comes at any time.
  *  - Who makes a thing frees it: what the core passes in is the core's, what a backend hands out
  * (devices, buffers, plans) goes back to it through device_close, free and plan_free, each once.
  * Nothing crosses for the other side to call free() on.
@@ -47,7 +47,7 @@ extern "C" {
 /* A backend of another major is refused. Minors mix freely: each side uses what both know. A
  * backend writes what it was built with into its table. */
 #define CR_ABI_MAJOR 1
-#define CR_ABI_MINOR 1
+#define CR_ABI_MINOR 2
 
 /* The most dimensions a value has. */
 #define CR_MAX_RANK 8
@@ -105,9 +105,10 @@ typedef struct cr_meta {
     uint64_t layout;             /* 0, or a tag of the backend that the device is of */
 } cr_meta;
 
-/* A static attribute of an operation, part of the plan's identity. Its name is the argument's in
- * the operation's schema ("dim", "keepdim", "padding"; `cresset ops NAME` shows the schema); booleans are CR_ATTR_INT. An optional argument that was not given
- * has no attribute. */
+/* A static attribute of an operation, part of the plan's identity. Its name is the argument's in the
+ * operation's schema ("dim", "keepdim", "padding"; `cresset ops NAME` shows the schema). Booleans are
+ * CR_ATTR_INT, 0 or 1; dtypes are CR_ATTR_INT, by their numbers. An optional argument that was not
+ * given has no attribute. */
 typedef enum cr_attr_kind { CR_ATTR_INT = 1, CR_ATTR_INTS, CR_ATTR_TEXT } cr_attr_kind;
 
 typedef struct cr_attr {
@@ -150,8 +151,9 @@ typedef struct cr_graph {
     uint32_t nvalues, nnodes, ninputs, noutputs;
 } cr_graph;
 
-/* What plan tells the core. The core sets struct_size and the pointers, and zeros what they point
- * to, before the call.
+/* What plan tells the core. The core sets struct_size and the pointers, and zeros all the rest and
+ * what they point to, before the call; it is the core's memory, and a backend's until plan returns.
+ * After a failure nothing of it is read.
  *
  * Private layouts. A backend that wants to keep an output in a layout of its own writes a tag into
  * output_layouts and the bytes it needs into output_bytes; whoever reads that output without knowing
@@ -196,7 +198,8 @@ typedef struct cr_number {
 typedef struct cr_run {
     size_t struct_size;
     const cr_binding *values; /* [ninputs + noutputs of the graph]; until run returns */
-    const cr_number *numbers; /* those of all nodes, in node order; until run returns */
+    const cr_number *numbers; /* those of all nodes, in node order, as many as their nnumbers add up
+                                 to; until run returns */
     cr_binding workspace;     /* as many bytes as plan asked for; their content is unspecified */
     uint64_t seed, offset;    /* Philox4x32-10 key and counter, for operations that draw */
     /* The operation that the core is saying with others, of which this run is a step
@@ -207,7 +210,7 @@ typedef struct cr_run {
 
 typedef struct cr_device_info {
     size_t struct_size;
-    char name[256];   /* for people: "NVIDIA H200", "AMD EPYC 9R14" */
+    char name[256];   /* for people, ends with 0: "NVIDIA H200", "AMD EPYC 9R14" */
     uint64_t memory;  /* bytes in all, 0 unknown */
     size_t alignment; /* of allocations, a power of two; 0 means 64 */
     int32_t rank; /* "auto" takes the highest: 100 reference, 200 tuned CPU, 300 integrated GPU, 400
@@ -218,21 +221,27 @@ typedef struct cr_device_info {
 } cr_device_info;
 
 /* The host's services, valid as long as the library is loaded: a backend keeps the pointer. All may
- * be called from any thread, also while a call into the backend is going on. */
+ * be called from any thread, also while a call into the backend is going on. Their strings are read
+ * before they return. */
 typedef struct cr_host {
     size_t struct_size;
     uint32_t abi_major, abi_minor; /* of the core */
-    /* Records words for the user (printf's format) about a failure of the calling thread, and
-     * returns status, so that `return host->fail(…)` is one line. The words are copied. */
+    /* Records words for the user (printf's format, of which 511 bytes are kept) about a failure of the
+     * calling thread, and returns status, so that `return host->fail(…)` is one line. The words
+     * count for the call into the backend that is going on in this thread; of several the last
+     * ones. */
     cr_status (*fail)(const struct cr_host *host, cr_status status, const char *format, ...);
     /* Says something that is no failure; level 0 debug, 1 info, 2 warning. Shown as CRESSET_LOG
      * asks. */
     void (*log)(const struct cr_host *host, int level, const char *format, ...);
-    /* How many threads a CPU backend may use now, at least 1. */
+    /* How many threads a CPU backend may use now, at least 1. The program may change it: ask at each
+     * run. */
     int (*num_threads)(const struct cr_host *host);
 } cr_host;
 
-/* The backend's table. Members marked optional may be null. */
+/* The backend's table, with all that it points to the backend's own, and unchanged until the shared
+ * object is closed. Members marked optional may be null. `self` is this table. A device, buffer or
+ * plan that a function receives is one that this backend made, or null where it gave null. */
 typedef struct cr_backend {
     size_t struct_size;
     uint32_t abi_major, abi_minor;
@@ -240,21 +249,22 @@ typedef struct cr_backend {
     const char *version; /* for people; null is "" */
 
     /* Devices: how many (0 … 1024; the same each time), what they are, open and close. index counts
-     * from 0. Nothing is open twice. device_info may be called at any time, open or not; info comes
-     * zeroed but for struct_size. device_open may leave the device null, which is then handed back
-     * as it is; on failure nothing is open. device_close comes last, after all buffers and plans
-     * are freed. */
+     * from 0 and is below the count. Nothing is open twice, but a device may be opened again after
+     * it was closed. device_info may be called at any time, open or not; info comes zeroed but for
+     * struct_size. device_open may leave the device null, which is then handed back as it is; on
+     * failure nothing is open. device_close comes last, after all buffers and plans are freed. */
     cr_status (*device_count)(const struct cr_backend *self, int *count);
     cr_status (*device_info)(const struct cr_backend *self, int index, cr_device_info *info);
     cr_status (*device_open)(const struct cr_backend *self, int index, cr_device **device);
     void (*device_close)(cr_device *device);
 
-    /* Memory. The core caches what it gets, so these are rare. bytes > 0. free comes once for each
+    /* Memory. The core caches what it gets, so these are rare. bytes > 0; what is in them is
+     * unspecified. A buffer is not null, and aligned as device_info says. free comes once for each
      * buffer, after everything that was run with it is done (the core calls sync). */
     cr_status (*alloc)(cr_device *device, size_t bytes, cr_buffer **buffer);
     void (*free)(cr_device *device, cr_buffer *buffer);
-    /* Optional: the buffer's bytes in the host's address space, or null. Work already given to run
-     * that writes there is finished by sync. */
+    /* Optional: the buffer's bytes in the host's address space, the same until free, or null. Work
+     * already given to run that writes there is finished by sync. */
     void *(*host_pointer)(cr_device *device, cr_buffer *buffer);
     /* Both return when `from` may be changed and `to` may be read. In order with run. offset and
      * bytes lie within the buffer; bytes may be 0. */
@@ -266,8 +276,10 @@ typedef struct cr_backend {
     cr_status (*sync)(cr_device *device);
 
     /* The heart. plan answers CR_UNSUPPORTED without ceremony for what it won't do (and must leave
-     * nothing behind then, nor on any failure). run may return before the work is done. A plan is used by one thread at a time, any number of times, until
-     * plan_free. */
+     * nothing behind then, nor on any failure); after CR_OK the plan is not null. run may return
+     * before the work is done: what it was handed lives until it returns, the buffers until sync. A
+     * plan is used by one thread at a time, any number of times, until plan_free, which comes once,
+     * before device_close, and maybe before what was run is done. */
     cr_status (*plan)(cr_device *device, const cr_graph *graph, cr_plan_info *info, cr_plan **plan);
     cr_status (*run)(cr_plan *plan, const cr_run *run);
     void (*plan_free)(cr_plan *plan);
@@ -284,15 +296,23 @@ typedef struct cr_backend {
     cr_status (*wrap)(const struct cr_backend *self, const struct cr_backend *inner,
                       const struct cr_backend **wrapped);
     void (*unwrap)(const struct cr_backend *wrapped);
+
+    /* Since minor 2. 1: "auto" passes this backend over without asking it for devices, so that a
+     * program that does not name it does not wait for its driver; a negative rank of a device says
+     * the same of that device, but has to be asked for. 0 elsewhere, and for wrappers. */
+    int32_t only_by_name;
 } cr_backend;
 
 /* The one exported symbol. Returning null refuses the load, after host->fail said why. The table
  * stays valid until the shared object is closed. The entry is called once for each load, and may be
- * called again after the object was closed and loaded anew. */
+ * called again after the object was closed and loaded anew, or where it is never closed since it is
+ * linked into the library: for that the build defines cresset_backend_entry as a name of the
+ * backend's own and CR_BACKEND_EXPORT as nothing (CRESSET_STATIC_BACKENDS does). */
 #define CR_BACKEND_ENTRY "cresset_backend_entry"
 typedef const cr_backend *(*cr_backend_entry)(const cr_host *host);
 
-#if defined _WIN32
+#if defined CR_BACKEND_EXPORT
+#elif defined _WIN32
 #define CR_BACKEND_EXPORT __declspec(dllexport)
 #else
 #define CR_BACKEND_EXPORT __attribute__((visibility("default")))

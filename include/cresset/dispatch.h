@@ -38,12 +38,17 @@ typedef struct cr_backend_candidate {
     bool wraps; /* no devices of its own: it stands before another, "trace:cpu" */
 } cr_backend_candidate;
 
-/* Looks for every backend (once), and gives the number of shared objects looked at; the i-th one.
- * Borrowed until cr_exit. */
+/* Opens every backend that can be found (once), and gives the number of shared objects looked at;
+ * the i-th one, asked for its devices, which may wake a driver. Borrowed until cr_exit. A program
+ * that computes has no need of it: of all backends `auto` asks those that offer themselves, and a
+ * named one is the only one that is opened, beside its wrappers and, for what it lacks, `cpu`. */
 CR_API size_t cr_backend_count(void);
 CR_API const cr_backend_candidate *cr_backend_get(size_t i);
 /* What the i-th candidate's device `index` is. Returns 0, or an error. */
 CR_API int cr_backend_device_info(size_t i, int index, cr_device_info *info);
+
+/* What a device is that is open, or can be opened (null: the default one). Returns 0, or an error. */
+CR_API int cr_device_get_info(const char *device, cr_device_info *info);
 
 /* Loads one shared object by its absolute path, as CRESSET_BACKEND would. Returns its name, or null
  * and an error. */

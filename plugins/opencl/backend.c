@@ -55,6 +55,7 @@ static const cr_backend table = {
     .plan = ocl_plan,
     .run = run,
     .plan_free = ocl_plan_free,
+    .only_by_name = 1,
 };
 
 CR_BACKEND_EXPORT const cr_backend *cresset_backend_entry(const cr_host *host);

@@ -226,18 +226,8 @@ static int keep_best(run_record *run, const run_record *latest, cr_module *net)
 static const char *device_name(const char *device)
 {
     static char name[256];
-    snprintf(name, sizeof name, "%s", device);
-    for (size_t i = 0; i < cr_backend_count(); i++) {
-        const cr_backend_candidate *c = cr_backend_get(i);
-        cr_device_info info;
-        size_t length = strlen(c->name);
-        if (c->refused || c->wraps || strncmp(c->name, device, length) ||
-            (device[length] && device[length] != ':'))
-            continue;
-        int index = device[length] ? atoi(device + length + 1) : 0;
-        if (!cr_backend_device_info(i, index, &info))
-            snprintf(name, sizeof name, "%s", info.name);
-    }
+    cr_device_info info = {.name = ""};
+    snprintf(name, sizeof name, "%s", cr_device_get_info(device, &info) ? device : info.name);
     return name;
 }
 

@@ -16,6 +16,9 @@
 #define OPEN_FAILS     10
 #define NAMED_CPU      11
 #define GOOD           12
+#define ONLY_BY_NAME   13
+#define HUGE_COUNT     14
+#define FEWER_OPEN     15
 
 static const cr_host *host;
 
@@ -25,7 +28,8 @@ static cr_status count(const cr_backend *self, int *n)
 #if BAD == NO_COUNT
     return host->fail(host, CR_FAILED, "the bus is on fire");
 #endif
-    *n = BAD == NEGATIVE_COUNT ? -3 : 1;
+    setenv("BAD_PLUGIN_WAS_ASKED", "1", 1);
+    *n = BAD == NEGATIVE_COUNT ? -3 : BAD == HUGE_COUNT ? 1025 : BAD == FEWER_OPEN ? 2 : 1;
     return CR_OK;
 }
 
@@ -38,8 +42,10 @@ static cr_status info(const cr_backend *self, int index, cr_device_info *out)
 
 static cr_status open_device(const cr_backend *self, int index, cr_device **device)
 {
-    (void)self, (void)index;
+    (void)self;
     *device = (cr_device *)1;
+    if (BAD == FEWER_OPEN && index)
+        return host->fail(host, CR_INVALID, "there is no accelerator %d", index);
     return BAD == OPEN_FAILS ? host->fail(host, CR_FAILED, "no power at socket %d", index) : CR_OK;
 }
 
@@ -109,7 +115,8 @@ const cr_backend *cresset_backend_entry(const cr_host *h)
                                .copy_out = copy_out,
                                .plan = plan,
                                .run = run,
-                               .plan_free = plan_free};
+                               .plan_free = plan_free,
+                               .only_by_name = BAD == ONLY_BY_NAME};
     host = h;
 #if BAD == ENTRY_NULL
     return 0;

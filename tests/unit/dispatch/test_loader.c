@@ -75,6 +75,7 @@ START_TEST(plugins_with_a_mistake_are_refused_by_name)
     refused(plugin("odd_name"), "its name is not made of");
     refused(plugin("no_count"), "the bus is on fire");
     refused(plugin("negative_count"), "it says that it has -3 devices");
+    refused(plugin("huge_count"), "it says that it has 1025 devices");
     refused(plugin("no_table_entry"), "does not export cresset_backend_entry");
 }
 END_TEST
@@ -187,6 +188,50 @@ START_TEST(a_device_that_does_not_open_is_an_error)
 }
 END_TEST
 
+/* The plugin in a folder that is searched before the installed one. */
+static void offer(const char *mistake)
+{
+    copy_file(plugin(mistake), at("libcresset_sample.so"));
+    setenv("CRESSET_BACKEND_PATH", folder, 1);
+}
+
+START_TEST(auto_asks_no_backend_that_is_taken_by_name_only)
+{
+    offer("only_by_name");
+    ck_assert_str_eq(cr_default_device(), "cpu");
+    ck_assert_ptr_null(getenv("BAD_PLUGIN_WAS_ASKED"));
+    ck_assert(cr_device_is_available("sample"));
+    ck_assert_ptr_nonnull(getenv("BAD_PLUGIN_WAS_ASKED"));
+}
+END_TEST
+
+START_TEST(auto_asks_those_that_offer_themselves)
+{
+    offer("good");
+    ck_assert_str_eq(cr_default_device(), "cpu"); /* the sample's device has a negative rank */
+    ck_assert_ptr_nonnull(getenv("BAD_PLUGIN_WAS_ASKED"));
+}
+END_TEST
+
+START_TEST(of_named_backends_no_other_is_opened)
+{
+    offer("good");
+    setenv("CRESSET_BACKEND", "cpu", 1);
+    ck_assert_str_eq(cr_default_device(), "cpu");
+    ck_assert_ptr_nonnull(cr_add(cr_ones(3), cr_ones(3)));
+    cr_device_info info;
+    ck_assert_int_eq(cr_device_get_info(NULL, &info), 0);
+    ck_assert(info.host_memory && info.name[0]);
+    ck_assert_ptr_null(getenv("BAD_PLUGIN_WAS_ASKED"));
+    bool listed = false; /* and whoever lists them all has it asked */
+    for (size_t i = 0; i < cr_backend_count(); i++)
+        listed = listed || (!strcmp(cr_backend_get(i)->name, "sample") &&
+                            cr_backend_get(i)->device_count == 1);
+    ck_assert(listed);
+    ck_assert_ptr_nonnull(getenv("BAD_PLUGIN_WAS_ASKED"));
+}
+END_TEST
+
 START_TEST(a_device_without_memory_is_an_error)
 {
     ck_assert_str_eq(cr_backend_load(plugin("good")), "sample");
@@ -210,6 +255,17 @@ START_TEST(odd_names_of_devices_are_refused)
     }
     ck_assert(cr_device_is_available("cpu"));
     ck_assert(cr_device_is_available("cpu:0"));
+}
+END_TEST
+
+START_TEST(a_device_that_was_counted_and_is_not_there_is_an_error)
+{
+    ck_assert_str_eq(cr_backend_load(plugin("fewer_open")), "sample");
+    ck_assert(cr_device_is_available("sample:0"));
+    ck_assert_ptr_null(cr_zeros(3, .device = "sample:1"));
+    ck_assert_msg(strstr(cr_error(), "there is no accelerator 1") != NULL, "%s", cr_error());
+    cr_clear_error();
+    ck_assert_ptr_nonnull(cr_zeros(3));
 }
 END_TEST
 
@@ -242,8 +298,12 @@ int main(void)
     tcase_add_test(tests, a_missing_dependency_is_told_in_the_linkers_words);
     tcase_add_test(tests, what_everyone_can_write_is_not_loaded);
     tcase_add_test(tests, a_device_that_does_not_open_is_an_error);
+    tcase_add_test(tests, auto_asks_no_backend_that_is_taken_by_name_only);
+    tcase_add_test(tests, auto_asks_those_that_offer_themselves);
+    tcase_add_test(tests, of_named_backends_no_other_is_opened);
     tcase_add_test(tests, a_device_without_memory_is_an_error);
     tcase_add_test(tests, odd_names_of_devices_are_refused);
+    tcase_add_test(tests, a_device_that_was_counted_and_is_not_there_is_an_error);
     tcase_add_test(tests, candidates_tell_what_became_of_them);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

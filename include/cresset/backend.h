@@ -107,8 +107,8 @@ typedef struct cr_meta {
 
 /* A static attribute of an operation, part of the plan's identity. Its name is the argument's in the
  * operation's schema ("dim", "keepdim", "padding"; `cresset ops NAME` shows the schema). Booleans are
- * CR_ATTR_INT, 0 or 1; dtypes are CR_ATTR_INT, by their numbers. An optional argument that was not
- * given has no attribute. */
+ * CR_ATTR_INT or CR_ATTR_INTS, 0 or 1. Dtypes are told by the values, and an optional argument that
+ * was not given has no attribute. */
 typedef enum cr_attr_kind { CR_ATTR_INT = 1, CR_ATTR_INTS, CR_ATTR_TEXT } cr_attr_kind;
 
 typedef struct cr_attr {

@@ -12,13 +12,20 @@
 
 /* ---- the lists ---- */
 
-enum { LOWER = CR_AUTOCAST_LOWER, FLOAT32 = CR_AUTOCAST_FLOAT32, PROMOTE = CR_AUTOCAST_PROMOTE };
+enum {
+    NONE = CR_AUTOCAST_NONE,
+    LOWER = CR_AUTOCAST_LOWER,
+    FLOAT32 = CR_AUTOCAST_FLOAT32,
+    PROMOTE = CR_AUTOCAST_PROMOTE,
+    BANNED = CR_AUTOCAST_BANNED,
+    APART = CR_AUTOCAST_APART
+};
 
 static const struct listed {
     const char *name;
-    uint8_t policy;
+    uint8_t policies; /* the one for devices with host memory, and 16 times that for others */
 } listed[] = {
-#define AUTOCAST(policy, name) {name, policy},
+#define AUTOCAST(host, other, name) {name, (host) | (other) << 4},
 #include "core/ops/autocast.def"
 #undef AUTOCAST
 };
@@ -32,13 +39,25 @@ uint8_t cr_autocast_list(const char *name)
 {
     const struct listed *found =
         bsearch(name, listed, sizeof listed / sizeof *listed, sizeof *listed, by_name);
-    return found ? found->policy : CR_AUTOCAST_NONE;
+    return found ? found->policies : 0;
+}
+
+static int policy_on(uint8_t policies, bool host)
+{
+    return host ? policies & 15 : policies >> 4;
+}
+
+const char *cr_autocast_policy_on(const char *device, const char *op)
+{
+    static const char *const names[] = {NULL,      "lower_precision", "float32",
+                                        "promote", "banned",          NULL};
+    cr_dev *dev = cr_dev_find(device ? device : cr_default_device());
+    return dev && op ? names[policy_on(cr_autocast_list(op), cr_dev_is_host(dev))] : NULL;
 }
 
 const char *cr_autocast_policy(const char *op)
 {
-    static const char *const names[] = {NULL, "lower_precision", "float32", "promote"};
-    return op ? names[cr_autocast_list(op)] : NULL;
+    return cr_autocast_policy_on(NULL, op);
 }
 
 /* ---- blocks ---- */
@@ -226,8 +245,8 @@ static void each(const cr_op *op, const cr_value *args, void (*function)(cr_tens
 
 static void find_device(cr_tensor *t, void *to)
 {
-    if (t && !*(const char **)to)
-        *(const char **)to = t->storage->dev->name;
+    if (t && !*(const cr_dev **)to)
+        *(const cr_dev **)to = t->storage->dev;
 }
 
 static void widen(cr_tensor *t, void *to)
@@ -283,16 +302,25 @@ static int run_cast(const cr_op *op, const cr_value *given, cr_results *results,
 
 int cr_invoke_autocast(const cr_op *op, const cr_value *args, cr_results *results)
 {
-    const char *device = NULL;
-    each(op, args, find_device, &device);
-    const block *b = device ? block_of(device) : NULL;
-    if (b && b->enabled) {
-        cr_dtype dtype = op->autocast == FLOAT32 ? CR_F32 : (cr_dtype)b->dtype;
-        if (op->autocast == PROMOTE)
+    const cr_dev *dev = NULL;
+    each(op, args, find_device, &dev);
+    const block *b = dev ? block_of(dev->name) : NULL;
+    int policy = policy_on(op->autocast, !dev || cr_dev_is_host(dev));
+    if (policy == NONE)
+        return CR_NOT_AUTOCAST;
+    if (b && b->enabled && policy != APART) {
+        if (policy == BANNED)
+            return CR_FAIL_INT(
+                "%s is unsafe to autocast: its inputs, between 0 and 1, may round to "
+                "the ends. Leave the sigmoid out and use "
+                "binary_cross_entropy_with_logits (BCEWithLogitsLoss)",
+                op->name);
+        cr_dtype dtype = policy == FLOAT32 ? CR_F32 : (cr_dtype)b->dtype;
+        if (policy == PROMOTE)
             each(op, args, widen, &dtype);
         return run_cast(op, args, results, dtype, b);
     }
-    /* The operation may be made of others that are on a list, and is not to be cast for either. */
+    /* The operation may be made of others that are on a list, which are not to be cast for either. */
     cr_this_thread.autocast = false;
     int failed = cr_invoke(op, args, results);
     cr_this_thread.autocast = true;

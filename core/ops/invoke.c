@@ -550,8 +550,11 @@ int cr_invoke(const cr_op *op, const cr_value *args, cr_results *results)
     results->count = 0;
     results->list = NULL;
     results->nlist = 0;
-    if (CR_UNLIKELY(op->autocast) && cr_this_thread.autocast)
-        return cr_invoke_autocast(op, args, results);
+    if (CR_UNLIKELY(op->autocast) && cr_this_thread.autocast) {
+        int failed = cr_invoke_autocast(op, args, results);
+        if (failed != CR_NOT_AUTOCAST)
+            return failed;
+    }
     switch (op->how) {
     case CR_HOW_COMPOSITE: return cr_invoke_composite(op, args, results);
     case CR_HOW_VIEW: return cr_invoke_view(op, args, results);

@@ -40,7 +40,7 @@ struct cr_op {
     uint8_t how;    /* cr_how */
     uint8_t variant;
     uint8_t nargs;    /* without `out` */
-    uint8_t autocast; /* cr_autocast_list */
+    uint8_t autocast; /* what cr_autocast_list says; 0: on no list */
     bool own_inplace; /* the row itself writes its first argument: "normal_(Tensor(a!) self, …)" */
     bool numbers_in_key;
     uint8_t kinds

@@ -5,10 +5,13 @@
  *     cr_backward(loss);
  *
  * Operations of the lower-precision list (products and convolutions) cast their floating-point
- * arguments to dtype, those of the float32 list (losses, decompositions of matrices, transforms …)
- * to f32, those of the promoting list (cat, stack, index_copy) to the widest that they are given.
- * The lists are PyTorch's for the CPU, in core/ops/autocast.def, and hold on every device. f64 is
- * left alone, and so are in-place and out forms and all other operations, which compute in what they
+ * arguments to dtype, those of the float32 list (losses, exponentials, sums …) to f32, those of the
+ * promoting list to the widest that they are given. The lists are PyTorch 1.13's, in
+ * core/ops/autocast.def: devices that compute in host memory have those of its CPU (float32: losses,
+ * decompositions of matrices, 3d pools …; promoting: cat, stack, index_copy), others those of CUDA
+ * (float32: exp, log, pow, sum, softmax, norms, losses …; promoting: addcmul, dot, scatter_add …),
+ * where binary_cross_entropy is an error, since it is unsafe: use the one with logits. f64 is left
+ * alone, and so are in-place and out forms and all other operations, which compute in what they
  * are given. Parameters stay as they are (f32 master weights): of a leaf that requires grad, the cast
  * is kept until the outermost block ends, or the leaf is changed.
  *
@@ -42,7 +45,10 @@ CR_API bool cr_autocast_enabled(const char *device);
 CR_API cr_dtype cr_autocast_dtype(const char *device);
 /* How many casts the thread keeps. */
 CR_API size_t cr_autocast_cached(void);
-/* The list that an operation is on: "lower_precision", "float32", "promote"; null if on none. */
+/* The list that an operation, by its row's name ("softmax.int"), is on for a device (null: the default
+ * one): "lower_precision", "float32", "promote", "banned"; null if on none, or for a device that there
+ * is not, which is an error. The second asks for the default device. */
+CR_API const char *cr_autocast_policy_on(const char *device, const char *op);
 CR_API const char *cr_autocast_policy(const char *op);
 
 #ifndef __cplusplus

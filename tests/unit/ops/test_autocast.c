@@ -15,6 +15,12 @@ static const char *here(void)
     return type;
 }
 
+/* Which of PyTorch's lists holds: the CPU's, or CUDA's. */
+static bool is_host(void)
+{
+    return strcmp(here(), "vulkan") != 0;
+}
+
 START_TEST(operations_cast_by_their_lists)
 {
     cr_tensor *x = cr_randn(CR_INTS(4, 4)), *y = cr_randn(CR_INTS(4, 4));
@@ -25,10 +31,15 @@ START_TEST(operations_cast_by_their_lists)
         ck_dtype(cr_matmul(x, b), CR_BF16);
         ck_dtype(cr_f_linear(x, y), CR_BF16);
         ck_dtype(cr_add(x, y), CR_F32);
-        ck_dtype(cr_softmax(b, 1), CR_BF16);
+        ck_dtype(cr_softmax(b, 1), is_host() ? CR_BF16 : CR_F32);
+        ck_dtype(cr_exp(b), is_host() ? CR_BF16 : CR_F32);
+        ck_dtype(cr_sum(b), is_host() ? CR_BF16 : CR_F32);
+        ck_dtype(cr_relu(b), CR_BF16);
         ck_dtype(cr_mse_loss(b, b), CR_F32);
         ck_dtype(cr_prod(b), CR_F32);
-        ck_dtype(cr_trace(b), CR_F32);
+        ck_dtype(cr_trace(b), is_host() ? CR_F32 : CR_BF16);
+        ck_dtype(cr_addcmul(b, b, b), CR_BF16);
+        ck_dtype(cr_logaddexp(b, b), CR_BF16); /* made of exponentials here, a kernel in PyTorch */
         ck_dtype(cr_cat(CR_TENSORS(b, x)), CR_F32);
         ck_dtype(cr_cat(CR_TENSORS(b, b)), CR_BF16);
         ck_dtype(cr_stack(CR_TENSORS(b, x)), CR_F32);
@@ -155,24 +166,64 @@ START_TEST(the_state_is_the_threads)
 }
 END_TEST
 
-START_TEST(policies_are_known_by_name)
+/* PyTorch's lists, by its registrations: each operation that the table has is on the same list, and no other one is on any. */
+START_TEST(lists_are_pytorchs)
 {
-    ck_assert_str_eq(cr_autocast_policy("mm"), "lower_precision");
-    ck_assert_str_eq(cr_autocast_policy("conv2d"), "lower_precision");
-    ck_assert_str_eq(cr_autocast_policy("mse_loss"), "float32");
-    ck_assert_str_eq(cr_autocast_policy("conv_transpose2d"), "float32");
-    ck_assert_str_eq(cr_autocast_policy("cat"), "promote");
-    ck_assert_ptr_null(cr_autocast_policy("add.Tensor"));
-    static const char *const all[] = {
-#define AUTOCAST(policy, name) name,
-#include "core/ops/autocast.def"
+    static const struct {
+        bool host;
+        const char *policy, *op;
+    } golden[] = {
+#define LOWER              "lower_precision"
+#define FLOAT32            "float32"
+#define PROMOTE            "promote"
+#define BANNED             "banned"
+#define ON_CPU(policy, op) {true, policy, op},
+#define ON_GPU(policy, op) {false, policy, op},
+#include "tests/golden/nn/autocast.def"
     };
-    size_t there = 0, count = sizeof all / sizeof *all;
-    for (size_t i = 0; i < count; i++) { /* every one is found: the list is in order */
-        ck_assert_msg(cr_autocast_policy(all[i]) != NULL, "%s", all[i]);
-        there += cr_op_schema(all[i]) != NULL;
+    /* Ours under another name, or not PyTorch 1.13's. */
+    static const char *const ours[] = {"conv_transpose2d", "conv_transpose3d", "grid_sampler_2d",
+                                       "scaled_dot_product_attention"};
+    size_t count = sizeof golden / sizeof *golden, there = 0, listed = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (golden[i].host != is_host() || !cr_op_schema(golden[i].op))
+            continue;
+        const char *policy = cr_autocast_policy(golden[i].op);
+        ck_assert_msg(policy && !strcmp(policy, golden[i].policy), "%s: %s, not %s", golden[i].op,
+                      policy ? policy : "none", golden[i].policy);
+        there++;
     }
-    ck_assert_msg(there > 80, "only %zu of %zu are in the table", there, count);
+    ck_assert_msg(there > 80, "only %zu operations of the lists are there", there);
+    for (size_t n = 0; n < cr_op_count(); n++) {
+        const char *op = cr_op_name(n);
+        bool known = !cr_autocast_policy(op);
+        for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+            known |= !strcmp(ours[i], op);
+        for (size_t i = 0; i < count; i++)
+            known |= golden[i].host == is_host() && !strcmp(golden[i].op, op);
+        ck_assert_msg(known, "%s is on a list, but not on PyTorch's", op);
+        listed += cr_autocast_policy(op) != NULL;
+    }
+    ck_assert_uint_ge(listed, there);
+    ck_assert_ptr_null(cr_autocast_policy("add.Tensor"));
+    ck_assert_ptr_null(cr_autocast_policy_on("nowhere", "mm"));
+    assert_error_has("nowhere");
+    ck_assert_str_eq(cr_autocast_policy_on("cpu", "conv_transpose2d"), "float32");
+}
+END_TEST
+
+START_TEST(an_unsafe_loss_is_refused_on_gpus)
+{
+    cr_tensor *p = cr_rand(4), *loss = NULL;
+    CR_AUTOCAST (here())
+        loss = cr_binary_cross_entropy(p, p);
+    if (is_host()) {
+        ck_dtype(loss, CR_F32);
+    } else {
+        ck_assert_ptr_null(loss);
+        assert_error_has("binary_cross_entropy is unsafe to autocast");
+    }
+    assert_no_error();
 }
 END_TEST
 
@@ -187,7 +238,8 @@ int main(void)
     tcase_add_test(all, casts_of_parameters_are_kept_until_the_block_ends);
     tcase_add_test(all, many_parameters_are_kept);
     tcase_add_test(all, the_state_is_the_threads);
-    tcase_add_test(all, policies_are_known_by_name);
+    tcase_add_test(all, lists_are_pytorchs);
+    tcase_add_test(all, an_unsafe_loss_is_refused_on_gpus);
     suite_add_tcase(suite, all);
     return run_suite(suite);
 }

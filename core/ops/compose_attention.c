@@ -4,14 +4,15 @@
 #include "core/ops/compose.h"
 #include "core/ops/invoke.h"
 
-/* scale · q kᵀ with what the mask and causality hide at -∞. */
-static cr_tensor *scores_of(cr_tensor *q, cr_tensor *k, cr_tensor *mask, bool causal, double scale)
+/* scale · q kᵀ with what the mask and causality hide at -∞. The queries are those from `first` on. */
+static cr_tensor *scores_of(cr_tensor *q, cr_tensor *k, cr_tensor *mask, bool causal, int64_t first,
+                            double scale)
 {
     cr_tensor *scores = cr_matmul(cr_mul_scalar(q, scale), cr_transpose(k, -1, -2));
     if (causal) {
         cr_tensor *ones = cr_ones(CR_INTS(q->size[q->dim - 2], k->size[k->dim - 2]), .dtype = CR_B8,
                                   .device = cr_tensor_device(q));
-        return cr_masked_fill_scalar(scores, cr_triu(ones, .diagonal = 1), -INFINITY);
+        return cr_masked_fill_scalar(scores, cr_triu(ones, .diagonal = first + 1), -INFINITY);
     }
     if (!mask)
         return scores;
@@ -72,7 +73,7 @@ COMPOSITE(scaled_dot_product_attention)
     double scale = args[6].tag == CR_NONE ? 1 / sqrt((double)q->size[q->dim - 1]) : F(6);
     if (p >= 0 && p < 1 && can_block(q, k, v, mask))
         return cr_give(r, blocked(q, k, v, mask, INT(5), scale, p));
-    cr_tensor *weight = cr_softmax(scores_of(q, k, mask, INT(5), scale), -1);
+    cr_tensor *weight = cr_softmax(scores_of(q, k, mask, INT(5), 0, scale), -1);
     if (p > 0)
         weight = cr_f_dropout(weight, p, true);
     return cr_give(r, cr_matmul(weight, v));
@@ -108,26 +109,97 @@ static cr_tensor *kept_part(cr_tensor *weight, cr_tensor *q, cr_tensor *k, const
     return F(i) == 0 ? weight : cr_mul(weight, cr_attention_keep(q, k, F(i), S(i + 1), S(i + 2)));
 }
 
+/* A part of the queries, and of what there is for each of them. */
+typedef struct rows {
+    int64_t first, count;
+} rows;
+
+static cr_tensor *rows_of(cr_tensor *t, int dim, rows part)
+{
+    return t && t->size[dim] != part.count ? cr_narrow(t, dim, part.first, part.count) : t;
+}
+
+/* How many queries are looked at together, so that not all scores are there at once where they are many: all if they are few, or
+ * dropped by numbers that are drawn for all. */
+static int64_t rows_at_once(const cr_tensor *q, const cr_tensor *k, double dropout)
+{
+    enum { MANY = 1 << 18, FEWEST = 16 };
+    int64_t each = q->size[0] * q->size[1] * k->size[2], count = each ? MANY / each : q->size[2];
+    count = count < FEWEST ? FEWEST : count;
+    return dropout > 0 || count > q->size[2] ? q->size[2] : count;
+}
+
+static cr_tensor *attended(const cr_value *args, rows part, cr_tensor **logsumexp)
+{
+    cr_tensor *q = rows_of(T(0), 2, part);
+    cr_tensor *scores = scores_of(q, T(1), rows_of(T(3), 2, part), INT(4), part.first, F(5));
+    *logsumexp = cr_logsumexp(cr_to_dtype(scores, wide_enough(T(0))), -1);
+    return cr_matmul(kept_part(cr_softmax(scores, -1), q, T(1), args, 6), T(2));
+}
+
 DECOMPOSE(blocked_attention)
 {
     (void)op;
-    cr_tensor *scores = scores_of(T(0), T(1), T(3), INT(4), F(5));
-    cr_tensor *y = cr_matmul(kept_part(cr_softmax(scores, -1), T(0), T(1), args, 6), T(2));
-    return cr_give_two(r, y, cr_logsumexp(cr_to_dtype(scores, wide_enough(T(0))), -1));
+    int64_t length = T(0)->size[2], step = rows_at_once(T(0), T(1), F(6));
+    cr_tensor *y, *lse;
+    if (step >= length) {
+        y = attended(args, (rows){0, length}, &lse);
+        return cr_give_two(r, y, lse);
+    }
+    y = cr_empty(CR_INTS(T(0)->size[0], T(0)->size[1], length, T(2)->size[3]),
+                 .dtype = dtype_of(T(0)), .device = cr_tensor_device(T(0)));
+    lse = cr_empty(CR_INTS(T(0)->size[0], T(0)->size[1], length), .dtype = wide_enough(T(0)),
+                   .device = cr_tensor_device(T(0)));
+    bool good = y && lse;
+    for (int64_t first = 0; first < length && good; first += step)
+        CR_SCOPE {
+            rows part = {first, first + step < length ? step : length - first};
+            cr_tensor *some, *all = attended(args, part, &some);
+            good = cr_copy_(cr_narrow(y, 2, first, part.count), all) &&
+                   cr_copy_(cr_narrow(lse, 2, first, part.count), some);
+        }
+    return good ? cr_give_two(r, y, lse) : -1;
+}
+
+/* The gradients from a part of the queries: theirs, and what they add to keys' and values'. */
+static bool differentiate(const cr_value *args, rows part, cr_tensor *grads[3])
+{
+    cr_tensor *g = rows_of(T(0), 2, part), *q = rows_of(T(1), 2, part), *k = T(2), *v = T(3);
+    cr_tensor *y = rows_of(T(4), 2, part), *lse = rows_of(T(5), 2, part);
+    double scale = F(8);
+    cr_tensor *scores = scores_of(q, k, rows_of(T(6), 2, part), INT(7), part.first, scale);
+    cr_tensor *weight = cr_exp(cr_sub(cr_to_dtype(scores, wide_enough(q)), cr_unsqueeze(lse, -1)));
+    weight = cr_to_dtype(weight, dtype_of(q));
+    cr_tensor *sums = cr_sum_dim(cr_mul(g, y), -1, .keepdim = true);
+    cr_tensor *slope = kept_part(cr_matmul(g, cr_transpose(v, -1, -2)), q, k, args, 9);
+    slope = cr_mul_scalar(cr_mul(weight, cr_sub(slope, sums)), scale);
+    weight = kept_part(weight, q, k, args, 9);
+    grads[0] = cr_matmul(slope, k);
+    grads[1] = cr_matmul(cr_transpose(slope, -1, -2), q);
+    grads[2] = cr_matmul(cr_transpose(weight, -1, -2), g);
+    return grads[0] && grads[1] && grads[2];
 }
 
 DECOMPOSE(blocked_attention_backward)
 {
     (void)op;
-    cr_tensor *g = T(0), *q = T(1), *k = T(2), *v = T(3), *y = T(4), *lse = T(5);
-    double scale = F(8);
-    cr_dtype wide = wide_enough(q);
-    cr_tensor *scores = cr_to_dtype(scores_of(q, k, T(6), INT(7), scale), wide);
-    cr_tensor *weight = cr_to_dtype(cr_exp(cr_sub(scores, cr_unsqueeze(lse, -1))), dtype_of(q));
-    cr_tensor *sums = cr_sum_dim(cr_mul(g, y), -1, .keepdim = true);
-    cr_tensor *slope = kept_part(cr_matmul(g, cr_transpose(v, -1, -2)), q, k, args, 9);
-    slope = cr_mul_scalar(cr_mul(weight, cr_sub(slope, sums)), scale);
-    weight = kept_part(weight, q, k, args, 9);
-    return cr_give_three(r, cr_matmul(slope, k), cr_matmul(cr_transpose(slope, -1, -2), q),
-                         cr_matmul(cr_transpose(weight, -1, -2), g), true);
+    int64_t length = T(1)->size[2], step = rows_at_once(T(1), T(2), F(9));
+    cr_tensor *sums[3], *grads[3];
+    if (step >= length)
+        return differentiate(args, (rows){0, length}, grads)
+                   ? cr_give_three(r, grads[0], grads[1], grads[2], true)
+                   : -1;
+    bool good = true;
+    for (int i = 0; i < 3; i++) {
+        sums[i] = cr_zeros_like(T(1 + i));
+        good = good && sums[i];
+    }
+    for (int64_t first = 0; first < length && good; first += step)
+        CR_SCOPE {
+            rows part = {first, first + step < length ? step : length - first};
+            good = differentiate(args, part, grads) &&
+                   cr_copy_(cr_narrow(sums[0], 2, first, part.count), grads[0]) &&
+                   cr_add_(sums[1], grads[1]) && cr_add_(sums[2], grads[2]);
+        }
+    return good ? cr_give_three(r, sums[0], sums[1], sums[2], true) : -1;
 }

@@ -19,7 +19,8 @@ extern "C" {
  *
  * Called with query (L, N, E), key (S, N, kdim), value (S, N, vdim), key_padding_mask and attn_mask; the last two may be left
  * out or null. Outputs: (L, N, E) and, for those who ask for two (see cr_forward_many), the weights, averaged over the heads:
- * (N, L, S). Asking for one is PyTorch's need_weights=False, and never holds L × S scores on devices with a blocked kernel.
+ * (N, L, S). Asking for one is PyTorch's need_weights=False, and never holds L × S scores of many queries
+ * at once, forward or backward.
  *
  * Parameters: in_proj_weight (3·E, E) or, with kdim or vdim, q_proj_weight (E, E), k_proj_weight (E, kdim), v_proj_weight
  * (E, vdim), Xavier-uniform; in_proj_bias (3·E), 0; out_proj.weight (E, E), as a Linear's; out_proj.bias (E), 0; bias_k and

@@ -418,6 +418,71 @@ START_TEST(attention_drops_the_same_weights_forward_and_backward)
 }
 END_TEST
 
+/* What a call forward and backward adds to the most memory so far, in bytes. */
+static uint64_t memory_of(cr_module *net, cr_tensor *x, cr_tensor *padding, bool causal,
+                          cr_tensor **weights)
+{
+    cr_memory_stats_result before, after;
+    cr_synchronize(NULL);
+    cr_memory_stats(NULL, &before);
+    cr_reset_peak_memory_stats(NULL);
+    CR_SCOPE {
+        cr_tensor *y = cr_attend(net, x, x, x, .key_padding_mask = padding, .is_causal = causal,
+                                 .weights = weights);
+        ck_assert_msg(!cr_backward(cr_sum(y)), "%s", cr_error());
+    }
+    cr_synchronize(NULL);
+    cr_memory_stats(NULL, &after);
+    return after.peak_allocated_bytes - before.allocated_bytes;
+}
+
+/* Neither forward nor backward are there ever all scores, of 1536 queries and keys, by two heads. */
+START_TEST(attention_never_holds_all_scores)
+{
+    enum { LONG = 1536 };
+    const uint64_t all = (uint64_t)2 * LONG * LONG * sizeof(float);
+    cr_module *net = cr_multihead_attention(8, 2, .batch_first = true);
+    cr_tensor *x = cr_requires_grad_(cr_randn(CR_INTS(1, LONG, 8)), 1);
+    cr_tensor *padding = cr_ge_scalar(cr_arange(LONG), LONG - 100), *weights;
+    padding = cr_unsqueeze(padding, 0);
+    ck_assert_uint_gt(memory_of(net, x, NULL, false, &weights), all);
+    const uint64_t most = all / 2;
+    for (int way = 0; way < 2; way++) {
+        uint64_t bytes = memory_of(net, x, way == 0 ? padding : NULL, way == 1, NULL);
+        ck_assert_msg(bytes < most, "way %d: %llu bytes, all scores are %llu", way,
+                      (unsigned long long)bytes, (unsigned long long)all);
+    }
+    assert_no_error();
+}
+END_TEST
+
+/* Many queries are taken in parts where there is no kernel for it: the same numbers as with all scores held. */
+START_TEST(attention_in_parts_is_the_same)
+{
+    enum { LONG = 1500, KEYS = 1024 };
+    cr_tensor *in[3], *a[3], *b[3];
+    for (int i = 0; i < 3; i++)
+        in[i] = cr_requires_grad_(cr_randn(CR_INTS(1, 1, i ? KEYS : LONG, 4)), 1);
+    cr_tensor *hidden = cr_triu(cr_ones(CR_INTS(LONG, KEYS), .dtype = CR_B8), .diagonal = 1);
+    for (int way = 0; way < 3; way++) { /* no mask, a mask, causal */
+        cr_tensor *mask = way == 1 ? cr_gt_scalar(cr_rand(CR_INTS(LONG, KEYS)), 0.3) : NULL;
+        cr_tensor *y = cr_scaled_dot_product_attention(in[0], in[1], in[2], .attn_mask = mask,
+                                                       .is_causal = way == 2);
+        cr_tensor *scores = cr_mul_scalar(cr_matmul(in[0], cr_transpose(in[1], -1, -2)), 0.5);
+        cr_tensor *hides = way == 1 ? cr_logical_not(mask) : way == 2 ? hidden : NULL;
+        if (hides)
+            scores = cr_masked_fill_scalar(scores, hides, -INFINITY);
+        cr_tensor *z = cr_matmul(cr_softmax(scores, -1), in[2]), *g = cr_randn_like(y);
+        assert_close("output", y, z, 2e-5);
+        ck_assert_int_eq(cr_autograd_grad(&y, &g, 1, in, 3, 0, a), 0);
+        ck_assert_int_eq(cr_autograd_grad(&z, &g, 1, in, 3, 0, b), 0);
+        for (int i = 0; i < 3; i++)
+            assert_close("gradient", a[i], b[i], 1e-4);
+    }
+    assert_no_error();
+}
+END_TEST
+
 START_TEST(layers_drop_between_them_in_training_only)
 {
     cr_manual_seed(3);
@@ -436,6 +501,9 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("sequences");
+    /* By the environment: a device that is opened here is of no use to the forked tests. */
+    const char *backend = getenv("CRESSET_BACKEND");
+    bool vulkan = backend && !strcmp(backend, "vulkan"); /* slow, and the same in both ways */
     static const char *const ways[] = {"planned", "decomposed", "onednn"};
     static const SFun fixtures[] = {load, load_decomposed, load_onednn};
     for (int way = 0; way < 3; way++) {
@@ -448,6 +516,9 @@ int main(void)
         tcase_add_test(all, recurrent_layers_can_be_differentiated_twice);
         tcase_add_test(all, attention_agrees_with_pytorch);
         tcase_add_test(all, attention_drops_the_same_weights_forward_and_backward);
+        if (way < 1 || !vulkan)
+            tcase_add_test(all, attention_never_holds_all_scores);
+        tcase_add_test(all, attention_in_parts_is_the_same);
         tcase_add_test(all, transformers_agree_with_pytorch);
         suite_add_tcase(suite, all);
     }

@@ -29,7 +29,8 @@ extern "C" {
 /* ---- linear ---- */
 
 /* y = x Aᵀ + b. x: (*, in_features), y: (*, out_features), weight: (out_features, in_features),
- * bias: (out_features), all uniform in ±1/√in_features. */
+ * bias: (out_features), all uniform in ±1/√in_features. Errors: negative sizes; called with another
+ * number of features or another dtype. */
 typedef struct cr_linear_options {
     int64_t in_features, out_features;
     bool no_bias;
@@ -38,7 +39,7 @@ typedef struct cr_linear_options {
     int end_;
 } cr_linear_options;
 CR_API cr_module *cr_linear_with(const cr_linear_options *options);
-/* The same with in_features taken from the first input: without parameters until then, and an ordinary Linear from then on. */
+/* LazyLinear: the same with in_features taken from the first input: without parameters until then, and an ordinary Linear from then on. */
 typedef struct cr_lazy_linear_options {
     int64_t out_features;
     bool no_bias;
@@ -50,7 +51,7 @@ CR_API cr_module *cr_lazy_linear_with(const cr_lazy_linear_options *options);
 
 /* y = x1ᵀ A x2 + b. x1: (*, in1_features), x2: (*, in2_features), y: (*, out_features), weight:
  * (out_features, in1_features, in2_features), bias: (out_features), all uniform in
- * ±1/√in1_features. Called with two tensors. */
+ * ±1/√in1_features. Called with two tensors, alike in all dimensions but the last. Errors: sizes below 1; called with others. */
 typedef struct cr_bilinear_options {
     int64_t in1_features, in2_features, out_features;
     bool no_bias;
@@ -65,11 +66,15 @@ CR_API cr_module *cr_identity(void);
 
 /* ---- convolution ---- */
 
-/* Cross-correlation. Conv2d: x (N, C_in, H, W) or (C_in, H, W), weight (out_channels, in_channels /
- * groups, kH, kW), y(n, o) = bias(o) + Σ_c weight(o, c) ⋆ x(n, c),   H_out = ⌊(H + 2 padding -
- * dilation (kH - 1) - 1) / stride + 1⌋. Conv1d has only W (L), conv3d D, H, W. Weight and bias are
- * uniform in ±1/√(in_channels / groups · kH · kW). padding_same is padding='same' (y as large as x;
- * stride 1). Errors: channels that groups doesn't divide; sizes below 1; padding below 0. */
+/* Cross-correlation ⋆ over C_in channels:   y(n, o) = bias(o) + Σ_c weight(o, c) ⋆ x(n, c)
+ *   Conv1d: (N, C_in, L) or (C_in, L) to (N, C_out, L_out) or (C_out, L_out)
+ *   Conv2d: (N, C_in, H, W) or (C_in, H, W) to (N, C_out, H_out, W_out) or (C_out, H_out, W_out)
+ *   Conv3d: (N, C_in, D, H, W) or (C_in, D, H, W) to (N, C_out, D_out, H_out, W_out) or without N
+ * with   L_out = ⌊(L + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1⌋,   and D, H, W alike. Parameters: weight
+ * (out_channels, in_channels / groups, kernel sizes), bias (out_channels), uniform in ±1/√(in_channels / groups · Π kernel sizes).
+ * stride, dilation and groups are 1, padding 0; padding_same is padding='same' (y as large as x; stride 1); padding_mode says what
+ * is padded. Dilated: Yu and Koltun, 2016. Errors: channels that groups doesn't divide, sizes below 1, padding below 0, another
+ * padding_mode; called with another rank or number of channels, a kernel larger than the padded input, another dtype. */
 typedef struct cr_conv_options {
     int64_t in_channels, out_channels, kernel_size, stride, padding, dilation, groups;
     bool no_bias, padding_same;
@@ -84,8 +89,10 @@ CR_API cr_module *cr_conv1d_with(const cr_conv_options *options);
 CR_API cr_module *cr_conv2d_with(const cr_conv_options *options);
 CR_API cr_module *cr_conv3d_with(const cr_conv_options *options);
 
-/* Transposed convolution: the gradient of a convolution with respect to its input. weight (in_channels, out_channels / groups,
- * kH, kW); H_out = (H - 1) stride - 2 padding + dilation (kH - 1) + output_padding + 1. A second input gives the output's size
+/* Transposed convolution (Zeiler et al., "Deconvolutional Networks", 2010): the gradient of a convolution with respect to its input.
+ *   ConvTranspose1d: (N, C_in, L) or (C_in, L) to (N, C_out, L_out) or (C_out, L_out); 2d with H, W; 3d with D, H, W
+ *   L_out = (L - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1
+ * weight (in_channels, out_channels / groups, kernel sizes), bias (out_channels). A second input gives the output's size
  * (its last 1 to 3 sizes, int64) instead of output_padding. Initial values as above, of the weight's second size. Errors: as
  * above, output_padding that is below neither stride nor dilation, a padding_mode other than "zeros"; a size out of reach. */
 typedef struct cr_conv_transpose_options {
@@ -104,7 +111,7 @@ CR_API cr_module *cr_conv_transpose1d_with(const cr_conv_transpose_options *opti
 CR_API cr_module *cr_conv_transpose2d_with(const cr_conv_transpose_options *options);
 CR_API cr_module *cr_conv_transpose3d_with(const cr_conv_transpose_options *options);
 
-/* The same with in_channels taken from the first input. Until then such a layer has no parameters: it can't be given to an
+/* LazyConv, LazyConvTranspose: the same with in_channels taken from the first input. Until then such a layer has no parameters: it can't be given to an
  * optimiser or load a state; with the first call it becomes an ordinary Conv or ConvTranspose. */
 typedef struct cr_lazy_conv_options {
     int64_t out_channels, kernel_size, stride, padding, output_padding, dilation, groups;
@@ -130,23 +137,26 @@ typedef struct cr_dropout_options {
     bool inplace;
     int end_;
 } cr_dropout_options;
-/* In training, zeroes each element (dropout2d: each whole channel of (N, C, H, W)) with probability
- * p and multiplies the others by 1 / (1 - p); in evaluation nothing. p is required, since 0 is a
- * common value; PyTorch's default is 0.5. Errors: p outside of 0 to 1. */
+/* In training, zeroes each element, (*) to (*), with probability p (Dropout2d: each whole channel of (N, C, H, W) or (N, C, L)) and
+ * multiplies the others by 1 / (1 - p); in evaluation y = x. p is required, since 0 is a common value; PyTorch's default is 0.5.
+ * Errors: p outside of 0 to 1. */
 CR_API cr_module *cr_dropout_with(double p, const cr_dropout_options *options);
 CR_API cr_module *cr_dropout2d_with(double p, const cr_dropout_options *options);
 
-/* Whole channels of (N, C, L) and of (N, C, D, H, W). */
+/* Dropout1d: whole channels of (N, C, L) or (C, L). Dropout3d: of (N, C, D, H, W) or (C, D, H, W). Errors: as above; called with
+ * another rank. */
 CR_API cr_module *cr_dropout1d_with(double p, const cr_dropout_options *options);
 CR_API cr_module *cr_dropout3d_with(double p, const cr_dropout_options *options);
-/* Sets elements (whole channels) to SELU's negative saturation, and scales and shifts so that mean and variance stay.
- * Klambauer et al., 2017. */
+/* AlphaDropout, (*) to (*), and FeatureAlphaDropout, (N, C, *): in training, sets elements (whole channels) to SELU's negative
+ * saturation α' = -1.7581 with probability p, then y = a x + b with a = 1 / √((1 - p)(1 + p α'²)) and b = -a α' p, so that mean 0
+ * and variance 1 stay. Klambauer et al., "Self-Normalizing Neural Networks", 2017. Errors: as above. */
 CR_API cr_module *cr_alpha_dropout_with(double p, const cr_dropout_options *options);
 CR_API cr_module *cr_feature_alpha_dropout_with(double p, const cr_dropout_options *options);
 
 /* ---- shapes ---- */
 
-/* Makes dimensions start_dim to end_dim (1 to -1) one: (N, C, H, W) to (N, C·H·W). */
+/* Makes dimensions start_dim to end_dim (1 to -1) one: (*, S_start, …, S_end, *) to (*, Π S, *), (N, C, H, W) to (N, C·H·W). Errors,
+ * when called: dimensions that there are not. */
 typedef struct cr_flatten_layer_options {
     int begin_;
     cr_opt_int start_dim, end_dim;
@@ -154,18 +164,22 @@ typedef struct cr_flatten_layer_options {
 } cr_flatten_layer_options;
 CR_API cr_module *cr_flatten_layer_with(const cr_flatten_layer_options *options);
 
-/* Makes dimension dim several: cr_unflatten_layer(1, CR_INTS(2, 5)) takes (N, 10) to (N, 2, 5). One
- * size may be -1. */
+/* Makes dimension dim several, (*, S_dim, *) to (*, U_1, …, U_n, *): cr_unflatten_layer(1, CR_INTS(2, 5)) takes (N, 10) to
+ * (N, 2, 5). One size may be -1. Errors: sizes below -1; called with S_dim that isn't their product. */
 CR_API cr_module *cr_unflatten_layer_with(int64_t dim, cr_ints unflattened_size);
 
-/* (*, C r², H, W) to (*, C, H r, W r), Shi et al., 2016, and back. Errors: a factor below 1; called with sizes that it
+/* PixelShuffle: (*, C r², H, W) to (*, C, H r, W r) with the factor r, and PixelUnshuffle back. Shi et al., "Real-Time Single Image
+ * and Video Super-Resolution Using an Efficient Sub-Pixel Convolutional Neural Network", 2016. Errors: a factor below 1; called with sizes that it
  * doesn't divide. */
 CR_API cr_module *cr_pixel_shuffle(int64_t upscale_factor);
 CR_API cr_module *cr_pixel_unshuffle(int64_t downscale_factor);
-/* (N, g · k, *) in an order that takes one channel of each group in turn. */
+/* ChannelShuffle: (N, C, *) to (N, C, *), C being groups · k, in an order that takes one channel of each group in turn. Zhang et
+ * al., "ShuffleNet", 2017. Errors: groups below 1; called with channels that groups doesn't divide. No derivative, as in PyTorch. */
 CR_API cr_module *cr_channel_shuffle(int64_t groups);
 
-/* ---- activations, element by element ---- */
+/* ---- activations ----
+ *
+ * (*) to (*), element by element unless it is said otherwise, with the formula beside each. */
 
 typedef struct cr_inplace_options {
     int begin_;
@@ -209,14 +223,17 @@ typedef struct cr_softplus_layer_options {
 } cr_softplus_layer_options;
 CR_API cr_module *cr_softplus_layer_with(const cr_softplus_layer_options *options);
 
-/* e^x_i / Σ_j e^x_j along dim, and its logarithm. */
+/* Softmax: y_i = e^x_i / Σ_j e^x_j along dim, LogSoftmax: y_i = log(e^x_i / Σ_j e^x_j); (*) to (*). dim is required. Errors, when
+ * called: a dim that there is not. */
 CR_API cr_module *cr_softmax_layer(int64_t dim);
 CR_API cr_module *cr_log_softmax_layer(int64_t dim);
 
-/* e^-x_i / Σ_j e^-x_j along dim; and softmax over the channels of (N, C, H, W) or (C, H, W). */
+/* Softmin: y_i = e^-x_i / Σ_j e^-x_j along dim, (*) to (*). Softmax2d: softmax over the channels of (N, C, H, W) or (C, H, W).
+ * Errors, when called: another rank, a dim that there is not. */
 CR_API cr_module *cr_softmin_layer(int64_t dim);
 CR_API cr_module *cr_softmax2d_layer(void);
 
+/* More of them; all return a module of the scope. */
 CR_API cr_module *cr_relu6_layer_with(const cr_inplace_options *options); /* min(max(0, x), 6) */
 /* scale (max(0, x) + min(0, α (eˣ - 1))), α = 1.6733, scale = 1.0507; Klambauer et al., 2017 */
 CR_API cr_module *cr_selu_layer_with(const cr_inplace_options *options);
@@ -247,7 +264,7 @@ typedef struct cr_rrelu_layer_options {
 } cr_rrelu_layer_options;
 CR_API cr_module *cr_rrelu_layer_with(const cr_rrelu_layer_options *options);
 
-/* x where it is above threshold, value elsewhere. */
+/* y = x where it is above threshold, value elsewhere. */
 CR_API cr_module *cr_threshold_layer_with(double threshold, double value,
                                           const cr_inplace_options *options);
 
@@ -262,17 +279,20 @@ CR_API cr_module *cr_softshrink_layer_with(const cr_shrink_layer_options *option
 
 typedef struct cr_glu_layer_options {
     int begin_;
-    cr_opt_int dim; /* -1: a σ(b), a and b being the halves along dim. Dauphin et al., 2017 */
+    cr_opt_int dim; /* -1: a σ(b), a and b being the halves along dim: (*1, N, *2) to
+                       (*1, N / 2, *2). Errors, when called: odd N. Dauphin et al., 2017 */
     int end_;
 } cr_glu_layer_options;
 CR_API cr_module *cr_glu_layer_with(const cr_glu_layer_options *options);
 
+/* Without options. */
 CR_API cr_module *cr_log_sigmoid_layer(void); /* log σ(x) */
 CR_API cr_module *cr_softsign_layer(void);    /* x / (1 + |x|) */
 CR_API cr_module *cr_tanhshrink_layer(void);  /* x - tanh x */
 
 /* max(0, x) + weight · min(0, x), with weight learnt: one for all channels or one for each, the second dimension of x.
- * weight: (num_parameters), starts as init. He et al., 2015. */
+ * (N, *) to (N, *); weight: (num_parameters), starts as init. He et al., "Delving deep into rectifiers", 2015. Errors: num_parameters
+ * below 1; called with another number of channels. */
 typedef struct cr_prelu_layer_options {
     int begin_;
     int64_t num_parameters; /* 1 */
@@ -285,10 +305,12 @@ CR_API cr_module *cr_prelu_layer_with(const cr_prelu_layer_options *options);
 
 /* ---- normalisation ---- */
 
-/* y = (x - E[x]) / √(Var[x] + eps) · weight + bias, per channel. In training over the batch, and
- * running_mean, running_var (unbiased) move towards its statistics by momentum; in evaluation with
- * these. 1d: (N, C) or (N, C, L); 2d: (N, C, H, W); 3d: (N, C, D, H, W). weight starts as 1, bias
- * as 0. Ioffe and Szegedy, 2015. Errors: another rank or number of channels. */
+/* BatchNorm:   y = (x - E[x]) / √(Var[x] + eps) · weight + bias,   per channel. 1d: (N, C) or (N, C, L); 2d: (N, C, H, W); 3d:
+ * (N, C, D, H, W), to the same. In training over the batch, with the biased variance, and
+ *   running ← (1 - momentum) running + momentum · statistic,   the variance unbiased;
+ * in evaluation with running_mean and running_var, unless they are not tracked. Parameters: weight (C), 1, and bias (C), 0; buffers:
+ * running_mean (C), 0, running_var (C), 1, num_batches_tracked (), int64. Ioffe and Szegedy, "Batch Normalization", 2015. Errors:
+ * num_features below 1; called with another rank or number of channels or, in training, one value for each channel. */
 typedef struct cr_batch_norm_options {
     int64_t num_features;
     double eps;      /* 1e-5 */
@@ -317,11 +339,13 @@ CR_API cr_module *cr_lazy_batch_norm1d_with(const cr_lazy_batch_norm_options *op
 CR_API cr_module *cr_lazy_batch_norm2d_with(const cr_lazy_batch_norm_options *options);
 CR_API cr_module *cr_lazy_batch_norm3d_with(const cr_lazy_batch_norm_options *options);
 
-/* SyncBatchNorm: x (N, C, +). There is one process, so it is batch norm of any rank. */
+/* SyncBatchNorm: (N, C, +) to (N, C, +), of any rank from 2. There is one process, so it is batch norm. Errors: as above. */
 CR_API cr_module *cr_sync_batch_norm_with(const cr_batch_norm_options *options);
 
-/* The same formula for each channel of each sample, in evaluation too unless running statistics are tracked. 1d: (N, C, L) or
- * (C, L); 2d, 3d alike. Ulyanov et al., 2016. Errors: another rank or, with weights or statistics, number of channels. */
+/* InstanceNorm:   y = (x - E[x]) / √(Var[x] + eps) · weight + bias   for each channel of each sample, in evaluation too unless
+ * running statistics are tracked. 1d: (N, C, L) or (C, L); 2d: (N, C, H, W) or (C, H, W); 3d: (N, C, D, H, W) or (C, D, H, W), to
+ * the same. Parameters and buffers, if affine and tracked, as BatchNorm's. Ulyanov et al., "Instance Normalization", 2016. Errors:
+ * num_features below 1; another rank, one element only for each channel or, with weights or statistics, number of channels. */
 typedef struct cr_instance_norm_options {
     int64_t num_features;
     double eps, momentum; /* 1e-5, 0.1 */
@@ -346,8 +370,9 @@ CR_API cr_module *cr_lazy_instance_norm1d_with(const cr_lazy_instance_norm_optio
 CR_API cr_module *cr_lazy_instance_norm2d_with(const cr_lazy_instance_norm_options *options);
 CR_API cr_module *cr_lazy_instance_norm3d_with(const cr_lazy_instance_norm_options *options);
 
-/* The same formula for each group of channels of each sample; weight and bias: (num_channels). (N, C, *). Wu and He, 2018.
- * Errors: channels that groups don't divide. */
+/* GroupNorm:   y = (x - E[x]) / √(Var[x] + eps) · weight + bias,   statistics over each of num_groups groups of channels of each
+ * sample. (N, C, *) to (N, C, *). Parameters: weight (num_channels), 1, bias (num_channels), 0. Wu and He, "Group Normalization",
+ * 2018. Errors: channels that groups don't divide; called with another number of channels, or one element for each group only. */
 typedef struct cr_group_norm_options {
     int64_t num_groups, num_channels;
     double eps; /* 1e-5 */
@@ -358,8 +383,9 @@ typedef struct cr_group_norm_options {
 } cr_group_norm_options;
 CR_API cr_module *cr_group_norm_with(const cr_group_norm_options *options);
 
-/* x / (k + alpha / size · Σ x²)^beta, the sum over size channels around. Krizhevsky et al., 2012. (N, C, *);
- * cr_cross_map_lrn2d: (N, C, H, W), by windows of ⌊(size - 1) / 2⌋ channels to both sides. */
+/* LocalResponseNorm:   y_c = x_c / (k + alpha / size · Σ x_c'²)^beta,   the sum over size channels around c. (N, C, *) to (N, C, *),
+ * of rank 3 or more; CrossMapLRN2d: (N, C, H, W), by windows of ⌊(size - 1) / 2⌋ channels to both sides. Krizhevsky et al.,
+ * "ImageNet Classification with Deep Convolutional Neural Networks", 2012. Errors: size below 1; called with another rank. */
 typedef struct cr_local_response_norm_options {
     int64_t size;
     double alpha, beta, k; /* 1e-4, 0.75, 1 */
@@ -375,8 +401,9 @@ typedef struct cr_layer_norm_options {
     cr_dtype dtype;
     int end_;
 } cr_layer_norm_options;
-/* The same formula over the last dimensions, which must have these sizes: cr_layer_norm(64),
- * cr_layer_norm(CR_INTS(8, 8)). Ba et al., 2016. */
+/* LayerNorm:   y = (x - E[x]) / √(Var[x] + eps) · weight + bias,   statistics over the last dimensions, which must have these sizes:
+ * (N, *) to (N, *); cr_layer_norm(64), cr_layer_norm(CR_INTS(8, 8)). Parameters: weight (normalized_shape), 1, bias the same, 0. Ba
+ * et al., "Layer Normalization", 2016. Errors: sizes below 1; called with other last sizes. */
 CR_API cr_module *cr_layer_norm_with(cr_ints normalized_shape,
                                      const cr_layer_norm_options *options);
 
@@ -384,7 +411,9 @@ CR_API cr_module *cr_layer_norm_with(cr_ints normalized_shape,
 
 /* y = weight[x]. x: integers (*), y: (*, embedding_dim), weight: (num_embeddings, embedding_dim),
  * drawn from N(0, 1). The row padding_idx (negative: from the end) starts as zeros and gets no
- * gradient. */
+ * gradient. Errors: num_embeddings below 1, embedding_dim below 0, padding_idx out of range; called
+ * with x that are no integers, or out of range (told when somebody reads the result, on devices that
+ * compute later). */
 typedef struct cr_embedding_options {
     int64_t num_embeddings, embedding_dim;
     cr_opt_int padding_idx;
@@ -399,7 +428,9 @@ CR_API cr_module *cr_embedding_with(const cr_embedding_options *options);
 
 /* The sum, mean or maximum of the rows of each bag, padding_idx left out. Called with indices (B, N), a bag in each row; or with
  * (N) and offsets (B), where bags begin (with include_last_offset and where the last one ends). A third input weighs the rows of
- * mode "sum". (B, embedding_dim). Errors: another rank, weights for another mode. */
+ * mode "sum": (B, N), or (N). Output: (B, embedding_dim), zeros for an empty bag; weight as Embedding's. Errors: another mode,
+ * padding_idx out of range; called with another rank, offsets that don't begin with 0, fall or go past the indices, weights for
+ * another mode, indices out of range. */
 typedef struct cr_embedding_bag_layer_options {
     int64_t num_embeddings, embedding_dim;
     double max_norm, norm_type;

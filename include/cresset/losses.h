@@ -2,7 +2,10 @@
  * functions they are in ops.h: cr_cross_entropy, cr_nll_loss, cr_mse_loss, cr_l1_loss,
  * cr_binary_cross_entropy, cr_binary_cross_entropy_with_logits.
  *
- * `reduction` is "mean" (the default), "sum" or "none". Weights are kept as buffers. */
+ * Shapes are those of PyTorch's pages: N is the batch, C the number of classes, (*) any shape. `reduction`
+ * is "mean" (the default), "sum", which give (), or "none", which gives a loss for each element or
+ * sample. Weights are kept as buffers. Constructors give a module of the scope; null, and the error, for
+ * another reduction or an option out of range; calls refuse sizes that don't fit. */
 #ifndef CRESSET_LOSSES_H
 #define CRESSET_LOSSES_H
 
@@ -12,10 +15,12 @@
 extern "C" {
 #endif
 
-/* CrossEntropyLoss: the negative log-likelihood of log_softmax(x). x: (N, C), (C) or (N, C, d1, …);
- * target: class numbers, int64, (N), () or (N, d1, …), or probabilities of x's shape. weight: (C).
- * Targets equal to ignore_index (-100) count for nothing. NLLLoss is the same for x that are
- * log-probabilities already, without label_smoothing. */
+/* CrossEntropyLoss:   l_n = -w_t log(e^x_t / Σ_c e^x_c),   t the class of sample n; of probabilities t_c:  -Σ_c w_c t_c log softmax_c.
+ * x: (N, C), (C) or (N, C, d1, …); target: class numbers, int64, (N), () or (N, d1, …), or probabilities of x's shape. weight: (C).
+ * Targets equal to ignore_index (-100) count for nothing; the mean is Σ l / Σ w_t. With label_smoothing ε the target is
+ * (1 - ε) t + ε / C (Szegedy et al., "Rethinking the Inception Architecture", 2016). NLLLoss:   l_n = -w_t x_t,   the same for x that
+ * are log-probabilities already. Errors: label_smoothing outside of 0 to 1; called with other sizes, a weight that isn't (C), classes
+ * outside of 0 to C - 1 (on devices that compute later when somebody reads). */
 typedef struct cr_cross_entropy_loss_options {
     int begin_;
     cr_tensor *weight;
@@ -34,7 +39,7 @@ typedef struct cr_nll_loss_layer_options {
 } cr_nll_loss_layer_options;
 CR_API cr_module *cr_nll_loss_layer_with(const cr_nll_loss_layer_options *options);
 
-/* MSELoss: (x - target)²; L1Loss: |x - target|. Any shapes that are alike. */
+/* MSELoss:   l = (x - t)²;   L1Loss:   l = |x - t|.   x and t: (*), alike. */
 typedef struct cr_loss_options {
     int begin_;
     const char *reduction;
@@ -44,8 +49,9 @@ CR_API cr_module *cr_mse_loss_layer_with(const cr_loss_options *options);
 CR_API cr_module *cr_l1_loss_layer_with(const cr_loss_options *options);
 
 /* BCELoss: -w (t log x + (1 - t) log(1 - x)) for x in 0 to 1, logarithms clamped at -100.
- * BCEWithLogitsLoss: the same of σ(x), computed stably; pos_weight multiplies the first term. Any
- * shapes that are alike. */
+ * BCEWithLogitsLoss: the same of σ(x), computed stably; pos_weight multiplies the first term. x and t:
+ * (*), alike; weight and pos_weight broadcast to it. Errors, when called: t of another size; of BCELoss
+ * x outside of 0 to 1 (on devices that compute later: a lookup out of bounds, told when somebody reads). */
 typedef struct cr_bce_loss_options {
     int begin_;
     cr_tensor *weight;
@@ -86,8 +92,9 @@ CR_API cr_tensor *cr_adaptive_predict(cr_module *module, cr_tensor *x);
 
 /* ---- differences ---- */
 
-/* SmoothL1Loss: (x - t)² / (2 beta) where |x - t| is below beta, |x - t| - beta / 2 elsewhere; Girshick, 2015. HuberLoss:
- * delta times that, with delta for beta; Huber, 1964. */
+/* SmoothL1Loss:   l = (x - t)² / (2 beta) where |x - t| is below beta, |x - t| - beta / 2 elsewhere   (Girshick, "Fast R-CNN", 2015).
+ * HuberLoss: delta times that, with delta for beta (Huber, "Robust Estimation of a Location Parameter", 1964). x and t: (*), alike.
+ * Errors: beta below 0, delta not above 0. */
 typedef struct cr_smooth_l1_loss_layer_options {
     int begin_;
     const char *reduction;
@@ -105,8 +112,8 @@ CR_API cr_module *cr_huber_loss_layer_with(const cr_huber_loss_layer_options *op
 
 /* ---- likelihoods ---- */
 
-/* KLDivLoss: t (log t - x), x being log-probabilities; with log_target exp(t) (t - x). reduction may also be "batchmean": the
- * sum divided by the first size. */
+/* KLDivLoss (Kullback and Leibler, 1951):   l = t (log t - x),   x being log-probabilities; with log_target  l = e^t (t - x).  x and
+ * t: (*), alike. reduction may also be "batchmean": the sum divided by the first size. */
 typedef struct cr_kl_div_loss_options {
     int begin_;
     const char *reduction;
@@ -114,7 +121,8 @@ typedef struct cr_kl_div_loss_options {
     int end_;
 } cr_kl_div_loss_options;
 CR_API cr_module *cr_kl_div_loss_with(const cr_kl_div_loss_options *options);
-/* PoissonNLLLoss: exp(x) - t x, with no_log_input x - t log(x + eps); full adds Stirling's term for t above 1. */
+/* PoissonNLLLoss:   l = e^x - t x,   with no_log_input  l = x - t log(x + eps);   full adds Stirling's  t log t - t + log(2π t) / 2
+ * for t above 1. x and t: (*), alike. */
 typedef struct cr_poisson_nll_loss_layer_options {
     int begin_;
     bool no_log_input, full;
@@ -123,7 +131,9 @@ typedef struct cr_poisson_nll_loss_layer_options {
     int end_;
 } cr_poisson_nll_loss_layer_options;
 CR_API cr_module *cr_poisson_nll_loss_layer_with(const cr_poisson_nll_loss_layer_options *options);
-/* GaussianNLLLoss, called with x, target and variance v (at least eps): (log v + (x - t)² / v) / 2; full adds log(2π) / 2. */
+/* GaussianNLLLoss (Nix and Weigend, 1994), called with x, target and variance v:   l = (log max(v, eps) + (x - t)² / max(v, eps)) / 2,
+ * without a gradient through the max; full adds log(2π) / 2. x and t: (N, *), v the same, or with a last dimension of 1 or none.
+ * Errors, when called: another size of v, an element of it below 0. */
 typedef struct cr_gaussian_nll_loss_layer_options {
     int begin_;
     bool full;
@@ -133,8 +143,11 @@ typedef struct cr_gaussian_nll_loss_layer_options {
 } cr_gaussian_nll_loss_layer_options;
 CR_API cr_module *cr_gaussian_nll_loss_layer_with(
     const cr_gaussian_nll_loss_layer_options *options);
-/* CTCLoss (Graves et al., 2006), called with log-probabilities (T, N, C) or (T, C), targets (N, S) or all behind one another,
- * input lengths and target lengths (N). zero_infinity makes infinite losses, and their gradients, zero. */
+/* CTCLoss (Graves et al., "Connectionist Temporal Classification", 2006):   l_n = -log Σ p(paths that spell target n).   Called with
+ * log-probabilities (T, N, C) or (T, C), targets (N, S) or all behind one another (Σ lengths), input lengths and target lengths (N) or
+ * (). The mean is over the batch, each divided by its target's length. blank: the class that stands for none (0). zero_infinity makes
+ * infinite losses, and their gradients, zero. Errors: blank below 0; called with blank or classes of C or more, input lengths above T,
+ * targets shorter than said. */
 typedef struct cr_ctc_loss_layer_options {
     int begin_;
     int64_t blank;
@@ -146,8 +159,11 @@ CR_API cr_module *cr_ctc_loss_layer_with(const cr_ctc_loss_layer_options *option
 
 /* ---- margins ---- */
 
-/* SoftMarginLoss: log(1 + e^(-t x)), t being ±1. MultiLabelMarginLoss: x and t (N, C) or (C), t the classes of each sample and
- * -1 behind them. MultiLabelSoftMarginLoss: binary cross entropy of σ(x), the mean over C classes with weight (C). */
+/* SoftMarginLoss:   l = log(1 + e^(-t x)),   t being ±1; x and t: (*), alike. MultiLabelMarginLoss:
+ *   l_n = Σ_j Σ_i max(0, 1 - (x_t[j] - x_i)) / C,   j over the sample's classes, i over the others;
+ * x and t: (N, C) or (C), t int64, the classes and -1 behind them. MultiLabelSoftMarginLoss:
+ *   l_n = -Σ_c w_c (t_c log σ(x_c) + (1 - t_c) log σ(-x_c)) / C;   x and t: (N, C) or (C), weight: (C).
+ * Errors, when called: other sizes, classes outside of -1 to C - 1. */
 CR_API cr_module *cr_soft_margin_loss_layer_with(const cr_loss_options *options);
 CR_API cr_module *cr_multilabel_margin_loss_layer_with(const cr_loss_options *options);
 typedef struct cr_weighted_loss_options {
@@ -158,7 +174,8 @@ typedef struct cr_weighted_loss_options {
 } cr_weighted_loss_options;
 CR_API cr_module *cr_multilabel_soft_margin_loss_layer_with(
     const cr_weighted_loss_options *options);
-/* Σ over other classes max(0, margin - x_t + x_i)ᵖ / C; x: (N, C), t: (N), weight: (C). p: 1 or 2. */
+/* MultiMarginLoss:   l_n = w_t Σ_(i ≠ t) max(0, margin - x_t + x_i)ᵖ / C.   x: (N, C) or (C), t: (N) or (), int64, weight: (C). Errors:
+ * p other than 1 and 2; called with other sizes, classes out of range. */
 typedef struct cr_multi_margin_loss_layer_options {
     int begin_;
     double p, margin; /* 1, 1 */
@@ -168,7 +185,7 @@ typedef struct cr_multi_margin_loss_layer_options {
 } cr_multi_margin_loss_layer_options;
 CR_API cr_module *cr_multi_margin_loss_layer_with(
     const cr_multi_margin_loss_layer_options *options);
-/* x where t is 1, max(0, margin - x) where it is -1. */
+/* HingeEmbeddingLoss:   l = x where t is 1, max(0, margin - x) where it is -1.   x and t: (*), alike. */
 typedef struct cr_hinge_embedding_loss_layer_options {
     int begin_;
     double margin; /* 1 */
@@ -177,8 +194,9 @@ typedef struct cr_hinge_embedding_loss_layer_options {
 } cr_hinge_embedding_loss_layer_options;
 CR_API cr_module *cr_hinge_embedding_loss_layer_with(
     const cr_hinge_embedding_loss_layer_options *options);
-/* Called with x1, x2 and t, which is ±1. MarginRankingLoss: max(0, -t (x1 - x2) + margin). CosineEmbeddingLoss: 1 - cos(x1, x2)
- * for 1, max(0, cos(x1, x2) - margin) for -1. */
+/* Called with x1, x2 and t, which is ±1. MarginRankingLoss:   l = max(0, -t (x1 - x2) + margin),   all (N) or (). CosineEmbeddingLoss:
+ *   l = 1 - cos(x1, x2) for 1, max(0, cos(x1, x2) - margin) for -1;   x1 and x2: (N, D) or (D), t: (N) or ().
+ * Errors, when called: other ranks or sizes. */
 typedef struct cr_margin_loss_options {
     int begin_;
     double margin; /* 0 */
@@ -187,9 +205,10 @@ typedef struct cr_margin_loss_options {
 } cr_margin_loss_options;
 CR_API cr_module *cr_margin_ranking_loss_layer_with(const cr_margin_loss_options *options);
 CR_API cr_module *cr_cosine_embedding_loss_layer_with(const cr_margin_loss_options *options);
-/* max(0, d(anchor, positive) - d(anchor, negative) + margin), Balntas et al., 2016, called with these three; d is the p-norm of
- * the difference plus eps, or any module of two inputs (null: PairwiseDistance). With swap the distance from positive to
- * negative counts if it is less. */
+/* TripletMarginLoss, TripletMarginWithDistanceLoss:   l = max(0, d(anchor, positive) - d(anchor, negative) + margin)   (Balntas et al.,
+ * "Learning local feature descriptors with triplets and shallow convolutional neural networks", 2016), called with these three, each
+ * (N, D) or (D); d is the p-norm of the difference plus eps, or any module of two inputs (null: PairwiseDistance). With swap the
+ * distance from positive to negative counts if it is less. Errors, when called: other ranks or sizes. */
 typedef struct cr_triplet_margin_loss_layer_options {
     int begin_;
     double margin, p, eps; /* 1, 2, 1e-6 */
@@ -212,7 +231,8 @@ CR_API cr_module *cr_triplet_margin_with_distance_loss_with(
 
 /* ---- distances: called with x1 and x2 ---- */
 
-/* x1 · x2 / max(|x1| |x2|, eps) along dim (1). */
+/* CosineSimilarity:   y = x1 · x2 / (max(‖x1‖, eps) max(‖x2‖, eps))   along dim (1). x1 and x2: (*1, D, *2), alike or broadcast; y:
+ * (*1, *2). Errors, when called: a dim that there is not. */
 typedef struct cr_cosine_similarity_options {
     int begin_;
     cr_opt_int dim;
@@ -220,7 +240,8 @@ typedef struct cr_cosine_similarity_options {
     int end_;
 } cr_cosine_similarity_options;
 CR_API cr_module *cr_cosine_similarity_with(const cr_cosine_similarity_options *options);
-/* The p-norm of x1 - x2 + eps along the last dimension. */
+/* PairwiseDistance:   y = ‖x1 - x2 + eps‖_p   along the last dimension. x1 and x2: (N, D) or (D); y: (N) or (), with keepdim (N, 1) or
+ * (1). */
 typedef struct cr_pairwise_distance_layer_options {
     int begin_;
     double p, eps; /* 2, 1e-6 */

@@ -224,6 +224,7 @@ CR_API int cr_forward_many_with(cr_module *module, cr_tensor *const *inputs, siz
 
 /* ---- lifetimes ---- */
 
+/* Counts of owners: retain returns its argument; the last release frees the module and lets go of what it holds. Null is ignored. */
 CR_API cr_module *cr_module_retain(cr_module *module);
 CR_API void cr_module_release(cr_module *module);
 /* copy.deepcopy(net): a module of the scope with parameters, buffers and children of its own, modes, hooks (called with the same
@@ -304,6 +305,7 @@ typedef struct cr_named_module {
     struct cr_walk *walk_;
 } cr_named_module;
 
+/* Iterators at their beginning (of a null module: at their end), and the step to the next one: false at the end. */
 CR_API cr_named_tensor cr_parameters(cr_module *module);
 CR_API cr_named_tensor cr_buffers(cr_module *module);
 CR_API bool cr_next_tensor(cr_named_tensor *it);

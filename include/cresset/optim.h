@@ -214,12 +214,13 @@ typedef struct cr_lbfgs_options {
 } cr_lbfgs_options;
 CR_API cr_optimizer *cr_lbfgs_with(cr_params params, const cr_lbfgs_options *options);
 
+/* Counts of owners: retain returns its argument; the last release frees the optimiser, not its parameters. Null is ignored. */
 CR_API cr_optimizer *cr_optimizer_retain(cr_optimizer *optimizer);
 CR_API void cr_optimizer_release(cr_optimizer *optimizer);
 
 /* ---- groups of parameters with options of their own ---- */
 
-/* Options of any optimiser; zero or missing ones are as the optimiser was made. */
+/* Options of any optimiser, as torch.optim's dictionaries of groups; zero or missing ones are as the optimiser was made. */
 typedef struct cr_param_group_options {
     double lr, momentum, dampening, weight_decay, betas[2], eps;
     double alpha, rho, lr_decay, initial_accumulator_value, momentum_decay; /* RMSprop … NAdam */
@@ -231,6 +232,7 @@ typedef struct cr_param_group_options {
 /* Returns 0, or an error: no parameters; one that is in a group already. */
 CR_API int cr_add_param_group_with(cr_optimizer *optimizer, cr_params params,
                                    const cr_param_group_options *options);
+/* How many groups there are, the first one made with the optimiser. */
 CR_API size_t cr_param_group_count(const cr_optimizer *optimizer);
 /* A group's i-th parameter; null past the end. Borrowed. */
 CR_API cr_tensor *cr_param_group_tensor(const cr_optimizer *optimizer, size_t group, size_t i);
@@ -241,7 +243,7 @@ CR_API cr_tensor *cr_param_group_tensor(const cr_optimizer *optimizer, size_t gr
 CR_API double cr_param_group_get(const cr_optimizer *optimizer, size_t group, const char *name);
 CR_API int cr_param_group_set(cr_optimizer *optimizer, size_t group, const char *name,
                               double value);
-/* The first group's learning rate; sets all groups'. */
+/* The first group's learning rate (NaN and an error for a null optimiser); sets all groups'. set returns 0, or an error. */
 CR_API double cr_get_lr(const cr_optimizer *optimizer);
 CR_API int cr_set_lr(cr_optimizer *optimizer, double lr);
 
@@ -261,6 +263,7 @@ typedef struct cr_zero_grad_options {
     bool set_to_zero; /* fill gradients with zeros instead of dropping them */
     int end_;
 } cr_zero_grad_options;
+/* Drops all parameters' gradients, or fills them. Returns 0, or an error. */
 CR_API int cr_optimizer_zero_grad_with(cr_optimizer *optimizer,
                                        const cr_zero_grad_options *options);
 CR_API int cr_module_zero_grad_with(cr_module *module, const cr_zero_grad_options *options);

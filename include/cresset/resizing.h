@@ -13,8 +13,10 @@ extern "C" {
  *
  * By one number on all sides, or by two for each dimension, the last dimension's first: left, right, top, bottom, front, back.
  * Negative ones crop. ConstantPad with value, ZeroPad2d with zeros; ReflectionPad mirrors the input at its border (padding must
- * be smaller than the input's size), ReplicationPad repeats the border. x: (N, C, W), (N, C, H, W), (N, C, D, H, W), or without
- * N. Errors: another number of paddings; called with another rank. */
+ * be smaller than the input's size), ReplicationPad repeats the border. 1d: (N, C, W) or (C, W) to (N, C, W_out) or (C, W_out), 2d:
+ * (N, C, H, W) or (C, H, W), 3d: (N, C, D, H, W) or (C, D, H, W), with W_out = W + left + right and H, D alike. Each returns a module
+ * of the scope. Errors: another number of paddings; called with another rank, with paddings that leave nothing or are too wide to
+ * mirror. */
 CR_API cr_module *cr_constant_pad1d_with(cr_ints padding, double value);
 CR_API cr_module *cr_constant_pad2d_with(cr_ints padding, double value);
 CR_API cr_module *cr_constant_pad3d_with(cr_ints padding, double value);
@@ -28,9 +30,12 @@ CR_API cr_module *cr_replication_pad3d_layer_with(cr_ints padding);
 
 /* ---- upsampling ---- */
 
-/* (N, C, *) to (N, C, size) or to ⌊scale_factor · sizes⌋. mode: "nearest" (the default), "nearest-exact", "linear" (1 spatial
+/* Upsample: (N, C, W), (N, C, H, W) or (N, C, D, H, W) to the same with W_out = size or ⌊scale_factor W⌋, H and D alike. An output
+ * element at i is taken from x at   i W / W_out (nearest: its floor; nearest-exact: of the middle),   (i + ½) W / W_out - ½   or, with
+ * align_corners, i (W - 1) / (W_out - 1),   between its neighbours (bicubic: Keys, 1981, with a = -0.75). mode: "nearest" (the default), "nearest-exact", "linear" (1 spatial
  * dimension), "bilinear", "bicubic" (2), "trilinear" (3). With align_corners the corner elements keep their values. Errors: both
- * or none of size and factor, another mode; called with another rank. UpsamplingNearest2d and UpsamplingBilinear2d (with
+ * or none of size and factor, another mode, align_corners with a nearest one, sizes below 1; called with another rank, or a factor that leaves nothing.
+ * UpsamplingNearest2d and UpsamplingBilinear2d (with
  * align_corners) have their modes fixed. */
 typedef struct cr_upsample_options {
     int64_t size;
@@ -47,7 +52,8 @@ CR_API cr_module *cr_upsampling_bilinear2d_with(const cr_upsample_options *optio
 
 /* ---- windows ---- */
 
-/* Unfold: (N, C, H, W) to (N, C kH kW, L), a column for each of L windows. Fold: (N, C kH kW, L) to (N, C, output_size), the sum
+/* Unfold: (N, C, H, W) to (N, C kH kW, L), a column for each of   L = Π_d ⌊(size_d + 2 padding_d - dilation_d (kernel_d - 1) - 1) /
+ * stride_d + 1⌋   windows. Fold: (N, C kH kW, L) to (N, C, output_size), the sum
  * of windows where they overlap. Both without N, too. Errors: sizes below 1; called with columns that don't fit. */
 typedef struct cr_fold_options {
     int64_t output_size, kernel_size, dilation, padding, stride;

@@ -50,7 +50,9 @@ CR_API cr_module *cr_gru_with(const cr_rnn_options *options);
 /* ---- one step ----
  *
  * Called with the input (N, input_size) or (input_size) and, if not zeros, h (N, hidden_size) or (hidden_size); an LSTM cell
- * with h and c, of which it returns both. Parameters: weight_ih, weight_hh, bias_ih, bias_hh, as above. */
+ * with h and c, of which it returns both; outputs are (N, hidden_size) or (hidden_size). Formulas as above. Parameters: weight_ih
+ * (gates·hidden_size, input_size), weight_hh (gates·hidden_size, hidden_size), bias_ih and bias_hh (gates·hidden_size), uniform in
+ * ±1/√hidden_size. Errors: sizes below 1, another nonlinearity; called with other features, ranks or batches. */
 typedef struct cr_rnn_cell_options {
     int64_t input_size, hidden_size;
     bool no_bias;
@@ -86,10 +88,11 @@ typedef struct cr_pack_sequence_options {
     bool no_enforce_sorted; /* sort by length first; else lengths must not increase */
     int end_;
 } cr_pack_sequence_options;
-/* input: (T, B, *), or batch first; lengths: (B), int64, each from 1 to T. */
+/* input: (T, B, *), or batch first; lengths: (B), int64, each from 1 to T: data (Σ lengths, *). Errors, with null data: lengths that
+ * are out of range, of another size or dtype, or increase and are not to be sorted. */
 CR_API cr_packed_sequence cr_pack_padded_sequence_with(cr_tensor *input, cr_tensor *lengths,
                                                        const cr_pack_sequence_options *options);
-/* Sequences (length, *) of one dtype. batch_first has no meaning here. */
+/* Sequences (length, *) of one dtype: data (Σ lengths, *). batch_first has no meaning here. Errors: as above, no sequences. */
 CR_API cr_packed_sequence cr_pack_sequence_with(cr_tensors sequences,
                                                 const cr_pack_sequence_options *options);
 
@@ -99,10 +102,12 @@ typedef struct cr_pad_sequence_options {
     int64_t total_length; /* 0: the longest sequence's. Of packed sequences only */
     int end_;
 } cr_pad_sequence_options;
-/* The padded tensor (T, B, *), or batch first, in the original order; and, unless null, *lengths (B), int64, on cpu. */
+/* The padded tensor (T, B, *), or batch first, in the original order; and, unless null, *lengths (B), int64, on cpu. Of the
+ * scope. Errors: batch sizes that don't fit the data, a total_length below the longest sequence's. */
 CR_API cr_tensor *cr_pad_packed_sequence_with(cr_packed_sequence sequence, cr_tensor **lengths,
                                               const cr_pad_sequence_options *options);
-/* Sequences (length, *), each filled up to the longest one: (T, B, *), or batch first. */
+/* Sequences (length, *), each filled up to the longest one: (T, B, *), or batch first. Of the scope. Errors: no sequences, sizes that
+ * differ beyond the length. */
 CR_API cr_tensor *cr_pad_sequence_with(cr_tensors sequences,
                                        const cr_pad_sequence_options *options);
 /* The other way: views of (T, B, *), or batch first, cut to their lengths (B). The list is the scope's; without data after an

@@ -27,7 +27,7 @@ typedef struct cr_lr_options {
     int end_;
 } cr_lr_options;
 
-/* StepLR: every step_size steps, times gamma. */
+/* StepLR: every step_size steps, times gamma:   lr_t = lr_(t-1) gamma where step_size divides t.   Errors: step_size below 1. */
 CR_API cr_scheduler *cr_step_lr_with(cr_optimizer *optimizer, int64_t step_size,
                                      const cr_lr_options *options);
 /* MultiStepLR: times gamma at each milestone (at one given twice, twice). */
@@ -36,9 +36,11 @@ CR_API cr_scheduler *cr_multi_step_lr_with(cr_optimizer *optimizer, cr_ints mile
 /* ExponentialLR: times gamma at each step. */
 CR_API cr_scheduler *cr_exponential_lr(cr_optimizer *optimizer, double gamma);
 
-/* ConstantLR: times factor (1/3) until total_iters (5). LinearLR: times start_factor (1/3), growing
- * evenly to end_factor (1) at total_iters (5). PolynomialLR: falls to zero at total_iters (5) with
- * the power-th power (1) of what is left. */
+/* With T = total_iters (5), and t up to it:
+ *   ConstantLR:   lr_t = base factor (1/3), base from T on
+ *   LinearLR:     lr_t = base (start_factor + (end_factor - start_factor) t / T),   1/3 and 1
+ *   PolynomialLR: lr_t = base (1 - t / T)^power,   power 1
+ * Errors: factors outside of PyTorch's ranges. */
 typedef struct cr_ramp_lr_options {
     int begin_;
     double factor;       /* ConstantLR */
@@ -207,6 +209,7 @@ CR_API int cr_scheduler_step_to(cr_scheduler *scheduler, double epoch);
 /* The rate that the last step set for a group; NaN and an error if there is no such group. */
 CR_API double cr_get_last_lr(const cr_scheduler *scheduler, size_t group);
 
+/* Counts of owners: retain returns its argument; the last release frees the scheduler and lets go of its optimiser. Null is ignored. */
 CR_API cr_scheduler *cr_scheduler_retain(cr_scheduler *scheduler);
 CR_API void cr_scheduler_release(cr_scheduler *scheduler);
 

@@ -47,6 +47,7 @@ typedef struct cr_state_entry {
     size_t next_;
 } cr_state_entry;
 
+/* An iterator at its beginning (of a null dict: at its end), and the step to the next entry: false at the end. The entry is borrowed. */
 CR_API cr_state_entry cr_state_entries(const cr_state_dict *dict);
 CR_API bool cr_next_state_entry(cr_state_entry *entry);
 

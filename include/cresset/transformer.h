@@ -65,7 +65,9 @@ typedef struct cr_transformer_layer_options {
     int end_;
 } cr_transformer_layer_options;
 /* x = norm1(x + self_attn(x)); x = norm2(x + linear2(activation(linear1(x)))), with dropout before each sum and between the
- * linear layers. Called with src (S, N, E), src_mask, src_key_padding_mask; the masks may be left out. */
+ * linear layers. Called with src (S, N, E), src_mask (S, S), src_key_padding_mask (N, S), which may be left out: (S, N, E), or
+ * unbatched and batch first as above. Errors: d_model that nhead does not divide, dropout outside of 0 to 1, another activation; when
+ * called, what attention refuses. */
 CR_API cr_module *cr_transformer_encoder_layer_with(const cr_transformer_layer_options *options);
 /* The same with attention to a memory (S, N, E) between: norm1 and self_attn, norm2 and multihead_attn, norm3 and feed-forward.
  * Called with tgt (T, N, E), memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask; the masks may be left
@@ -76,7 +78,8 @@ typedef struct cr_transformer_stack_options {
     cr_module *norm; /* applied to the result, or null */
     int end_;
 } cr_transformer_stack_options;
-/* num_layers copies of a layer, with its values, one after the other. Called as the layer is. */
+/* num_layers copies of a layer, with its values, one after the other, and norm. Called as the layer is, with its output's shape. The
+ * given layer stays the caller's. Errors: null, num_layers below 1. */
 CR_API cr_module *cr_transformer_encoder_with(cr_module *encoder_layer, int64_t num_layers,
                                               const cr_transformer_stack_options *options);
 CR_API cr_module *cr_transformer_decoder_with(cr_module *decoder_layer, int64_t num_layers,
@@ -100,7 +103,7 @@ typedef struct cr_transformer_options {
 } cr_transformer_options;
 CR_API cr_module *cr_transformer_with(const cr_transformer_options *options);
 
-/* (size, size) floats: 0 up to the diagonal, -∞ above. */
+/* (size, size) floats, of the scope: 0 up to the diagonal, -∞ above. */
 CR_API cr_tensor *cr_generate_square_subsequent_mask(int64_t size);
 
 #ifndef __cplusplus

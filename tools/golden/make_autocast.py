@@ -41,6 +41,7 @@ def rows(key, where):
 
 
 def main(folder):
+    (folder / "nn").mkdir(parents=True, exist_ok=True)
     (folder / "nn" / "autocast.def").write_text(HEAD + rows("AutocastCPU", "ON_CPU") + rows("AutocastCUDA", "ON_GPU"))
 
 

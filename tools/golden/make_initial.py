@@ -7,6 +7,8 @@ over many modules made anew; INIT_DRAWS rows the same of an initialiser's draws,
 drawn, GAIN rows what calculate_gain says.
 """
 
+import steady  # noqa: F401  (first: it starts Python anew)
+
 import pathlib
 import sys
 
@@ -113,6 +115,7 @@ def gains():
 
 def main(folder):
     torch.manual_seed(5)
+    (folder / "nn").mkdir(parents=True, exist_ok=True)
     (folder / "nn" / "initial.def").write_text(HEAD + modules() + draws() + given() + gains())
 
 

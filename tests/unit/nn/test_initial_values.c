@@ -38,7 +38,7 @@ static void add(moments *m, cr_tensor *t)
     free(values);
 }
 
-/* Deviations are held to six of their own; uniform draws, which end less than two deviations from the middle, to their ends. */
+/* Deviations are held to six of their own; uniform draws, which end √3 deviations from the middle, to their ends. */
 static void check_moments(const char *name, const moments *m, const begins *e)
 {
     double mean = m->sum / m->count, square = m->squares / m->count - mean * mean;
@@ -53,7 +53,7 @@ static void check_moments(const char *name, const moments *m, const begins *e)
                   e->mean);
     ck_assert_msg(fabs(deviation - e->deviation) <= slack, "%s %s: deviation %g, not %g", name,
                   e->entry, deviation, e->deviation);
-    if (e->most - e->least > 4 * e->deviation)
+    if (e->most - e->least > 3.6 * e->deviation)
         return;
     /* The golden ends are those of 1200 draws at least. */
     double end = e->deviation * 30 / (m->count < 1200 ? m->count : 1200);

@@ -187,7 +187,6 @@ static cr_status device_open(const cr_backend *self, int index, cr_device **devi
 static void device_close(cr_device *device)
 {
     (void)device;
-    cpu_threads_stop();
 }
 
 /* Large pieces ask for large pages: their first touch is several times cheaper. */

@@ -1,4 +1,4 @@
-/* The cpu backend's inner contract: how a family of kernels offers its operations, and how a kernel gets its threads.
+/* The cpu backend's inner contract: how a family of kernels offers its operations, and how a kernel gets threads.
  *
  * A family is one file with a planner for each of its operations. The planner looks at the node, answers CR_UNSUPPORTED
  * or allocates a plan (a struct that begins with cr_plan) whose run function does the work. backend.c finds planners by
@@ -59,14 +59,10 @@ int64_t cpu_numel(const cr_meta *meta);
 bool cpu_is_contiguous(const cr_meta *meta);
 size_t cpu_dtype_size(int32_t dtype);
 
-/* Runs body(context, begin, end) over pieces of 0..n, in this thread alone when the whole work is under the grain; cost is
- * the work of one item in nanoseconds, roughly. Pieces are multiples of `unit` items (1 at least) but for the last. */
+/* Runs body(context, begin, end) over pieces of 0..n on the host's threads, in this one alone when the whole work is under a
+ * grain; cost is the work of one item in nanoseconds, roughly. Pieces are multiples of `unit` items (1 at least) but for the
+ * last. */
 void cpu_parallel(int64_t n, int64_t unit, double cost,
                   void (*body)(void *context, int64_t begin, int64_t end), void *context);
-
-/* Whether the caller runs within a piece of cpu_parallel's. */
-bool cpu_is_inside(void);
-/* Ends the pool's threads; the next cpu_parallel makes new ones. Called when the device is closed. */
-void cpu_threads_stop(void);
 
 #endif

@@ -83,3 +83,12 @@ size_t cpu_dtype_size(int32_t dtype)
     default: return 0;
     }
 }
+
+void cpu_parallel(int64_t n, int64_t unit, double cost,
+                  void (*body)(void *context, int64_t begin, int64_t end), void *context)
+{
+    if (CR_HAS(cpu_host, cr_host, parallel))
+        cpu_host->parallel(cpu_host, n, unit, cost, body, context);
+    else if (n > 0)
+        body(context, 0, n);
+}

@@ -124,7 +124,7 @@ static void go(rnn_job *j, double cost, void (*slab)(void *, int64_t, int64_t),
                void (*step)(rnn_job *))
 {
     const rnn_plan *p = j->plan;
-    int64_t threads = cpu_is_inside() ? 1 : cpu_host->num_threads(cpu_host);
+    int64_t threads = cpu_host->num_threads(cpu_host);
     if (threads == 1 || p->batch > 3 * threads) {
         int64_t unit = (p->batch + threads - 1) / threads;
         if (unit > SLAB)

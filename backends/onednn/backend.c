@@ -83,7 +83,6 @@ static cr_status failed_to_open(const char *what, dnnl_status_t status)
 static void device_close(cr_device *device)
 {
     (void)device;
-    cpu_threads_stop();
     dn_forget_weights();
     if (dn_attr)
         dnnl_primitive_attr_destroy(dn_attr);

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "core/base/team.h"
 #include "core/base/thread.h"
 
 static cr_status fail(const cr_host *host, cr_status status, const char *format, ...)
@@ -35,11 +36,18 @@ static void say(const cr_host *host, int level, const char *format, ...)
 static int threads(const cr_host *host)
 {
     (void)host;
-    return cr_num_threads();
+    return cr_team_inside() ? 1 : cr_num_threads();
+}
+
+static void parallel(const cr_host *host, int64_t n, int64_t unit, double cost,
+                     void (*body)(void *context, int64_t begin, int64_t end), void *context)
+{
+    (void)host;
+    cr_team_run(cr_num_threads(), n, unit, cost, body, context);
 }
 
 const cr_host cr_host_services = {
-    sizeof cr_host_services, CR_ABI_MAJOR, CR_ABI_MINOR, fail, say, threads};
+    sizeof cr_host_services, CR_ABI_MAJOR, CR_ABI_MINOR, fail, say, threads, parallel};
 
 const char *cr_backend_words(void)
 {

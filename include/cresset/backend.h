@@ -237,6 +237,12 @@ typedef struct cr_host {
     /* How many threads a CPU backend may use now, at least 1. The program may change it: ask at each
      * run. */
     int (*num_threads)(const struct cr_host *host);
+    /* Since minor 2. Runs body over pieces of 0 … n on the process's threads, which all CPU backends share, and returns
+     * when all are done. Pieces are multiples of unit items (1 at least) but for the last; cost is the work of one item in
+     * nanoseconds, roughly. Little work (some 20 microseconds), and whatever is asked for within a piece, runs on the
+     * calling thread alone. body must not fail, and takes no lock that its caller holds. */
+    void (*parallel)(const struct cr_host *host, int64_t n, int64_t unit, double cost,
+                     void (*body)(void *context, int64_t begin, int64_t end), void *context);
 } cr_host;
 
 /* The backend's table, with all that it points to the backend's own, and unchanged until the shared

@@ -1,6 +1,8 @@
 /* See kernel_host.h. */
 #include "kernel_host.h"
 
+#include "core/base/team.h"
+
 #include <dlfcn.h>
 #include <math.h>
 #include <stdarg.h>
@@ -40,7 +42,14 @@ static void say(const cr_host *host, int level, const char *format, ...)
 static int num_threads(const cr_host *host)
 {
     (void)host;
-    return host_threads;
+    return cr_team_inside() ? 1 : host_threads;
+}
+
+static void parallel(const cr_host *host, int64_t n, int64_t unit, double cost,
+                     void (*body)(void *context, int64_t begin, int64_t end), void *context)
+{
+    (void)host;
+    cr_team_run(host_threads, n, unit, cost, body, context);
 }
 
 static const cr_host host = {
@@ -50,6 +59,7 @@ static const cr_host host = {
     .fail = refuse,
     .log = say,
     .num_threads = num_threads,
+    .parallel = parallel,
 };
 
 void host_open(const char *path)
@@ -79,6 +89,7 @@ void host_open(const char *path)
 void host_close(void)
 {
     backend->device_close(device);
+    cr_team_stop();
     dlclose(library);
 }
 

@@ -1,8 +1,8 @@
-/* Threads for kernels: a small pool whose workers wait actively for some microseconds after a job and then sleep, so that
- * neighbours on the machine are not robbed. The caller takes pieces itself and never waits for a worker that has not begun:
- * with every other core busy a job costs what it costs on one thread. */
+/* See team.h. Workers wait actively for some microseconds after a job and then sleep, so that neighbours on the machine are
+ * not robbed. The caller takes pieces itself and never waits for a worker that has not begun: with every other core busy a
+ * job costs what it costs on one thread. Knows nothing of the library: tests compile it by itself. */
 #define _GNU_SOURCE
-#include "cpu.h"
+#include "core/base/team.h"
 
 #include <linux/futex.h>
 #include <pthread.h>
@@ -17,7 +17,7 @@ static const double grain = 24000;
 enum { MOST_WORKERS = 255, PIECES_EACH = 4, SPIN_NS = 20000 };
 
 typedef struct job {
-    void (*body)(void *context, int64_t begin, int64_t end);
+    cr_team_body *body;
     void *context;
     int64_t n, piece;
 } job;
@@ -105,12 +105,12 @@ static int hire(int wanted)
     return nworkers < wanted ? nworkers : wanted;
 }
 
-bool cpu_is_inside(void)
+bool cr_team_inside(void)
 {
     return inside;
 }
 
-void cpu_threads_stop(void)
+void cr_team_stop(void)
 {
     pthread_mutex_lock(&owner);
     atomic_store(&stopping, 1);
@@ -121,13 +121,12 @@ void cpu_threads_stop(void)
     pthread_mutex_unlock(&owner);
 }
 
-void cpu_parallel(int64_t n, int64_t unit, double cost,
-                  void (*body)(void *context, int64_t begin, int64_t end), void *context)
+void cr_team_run(int most, int64_t n, int64_t unit, double cost, cr_team_body *body, void *context)
 {
     if (n <= 0)
         return;
     double whole = (double)n * cost;
-    int64_t threads = whole < grain || inside ? 1 : cpu_host->num_threads(cpu_host);
+    int64_t threads = whole < grain || inside ? 1 : most;
     unit = unit < 1 ? 1 : unit;
     int64_t units = n / unit + (n % unit != 0);
     int64_t useful = (int64_t)((whole < 1e15 ? whole : 1e15) / (grain / 2));

@@ -100,8 +100,9 @@ struct cr_dev {
 cr_dev *cr_dev_default(void);
 /* By name ("cpu", "vulkan:1"); null and an error. The result lives until cr_exit. */
 cr_dev *cr_dev_find(const char *name);
-/* The device for tensors over host memory: "cpu" if it can be opened, else one that says it uses
- * host memory. */
+/* The default device if one was opened, else null (no error). */
+cr_dev *cr_dev_chosen(void);
+/* The device for tensors over memory of the program: the default one if it uses host memory, else "cpu". */
 cr_dev *cr_dev_host(void);
 /* The device that operations fall back to, or null (no error). */
 cr_dev *cr_dev_fallback(void);

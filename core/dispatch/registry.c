@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/base/team.h"
 #include "core/base/text.h"
 #include "core/dispatch/device.h"
 #include "core/dispatch/stack.h"
@@ -13,7 +14,7 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static cr_dev *devices;
-static _Atomic(cr_dev *) default_dev, host_dev, fallback_dev;
+static _Atomic(cr_dev *) default_dev, fallback_dev;
 
 size_t (*cr_count_names)(void);
 const char *(*cr_count_name)(size_t op);
@@ -24,7 +25,6 @@ static void close_all(void)
 {
     pthread_mutex_lock(&lock);
     atomic_store(&default_dev, NULL);
-    atomic_store(&host_dev, NULL);
     atomic_store(&fallback_dev, NULL);
     for (cr_dev *dev = devices; dev; dev = dev->next)
         cr_plan_cache_clear(dev); /* all before the first device is gone: plans may be another's */
@@ -41,6 +41,7 @@ static void close_all(void)
         free(dev->counts);
         free(dev);
     }
+    cr_team_stop();
     cr_validate_close();
     cr_stack_close();
     cr_loader_close();
@@ -366,21 +367,22 @@ static cr_dev *find_cpu(void)
     return dev;
 }
 
+cr_dev *cr_dev_chosen(void)
+{
+    return atomic_load_explicit(&default_dev, memory_order_acquire);
+}
+
 cr_dev *cr_dev_host(void)
 {
-    cr_dev *dev = atomic_load_explicit(&host_dev, memory_order_acquire);
-    if (CR_LIKELY(dev != NULL))
-        return dev;
-    dev = find_cpu();
-    if (dev && !cr_dev_is_host(dev))
-        return cr_fail("memory of the program cannot be shared: %s does not show that it uses host "
-                       "memory",
-                       dev->name);
-    if (!dev && (dev = cr_dev_default()) && !cr_dev_is_host(dev))
-        return cr_fail("memory of the program cannot be shared: the cpu backend is not there, and "
-                       "%s does not use host memory",
-                       dev->name);
-    atomic_store_explicit(&host_dev, dev, memory_order_release);
+    cr_dev *dev = cr_dev_default();
+    if (dev && !cr_dev_is_host(dev)) {
+        cr_dev *cpu = cr_dev_fallback();
+        if (!cpu || !cr_dev_is_host(cpu))
+            return cr_fail("memory of the program cannot be shared: neither %s nor the cpu backend "
+                           "shows that it uses host memory",
+                           dev->name);
+        dev = cpu;
+    }
     return dev;
 }
 

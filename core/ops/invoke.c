@@ -475,6 +475,21 @@ static int compute(cr_op_run *run, cr_results *results)
     return failed;
 }
 
+/* The call's tensors are of several devices. Returns 0 where they meet in host memory, and the run is on one of these; 1
+ * where something else must be done, -1 on failure. */
+static int meet(cr_op_run *run)
+{
+    cr_dev *where;
+    if (cr_run_meets_in_host_memory(run, &where))
+        return -1;
+    if (!where)
+        return 1;
+    run->nin = run->nkey = run->nnumbers = 0;
+    run->requires_grad = run->private_layouts = false;
+    run->dev = where;
+    return collect(run) ? 0 : -1;
+}
+
 static int invoke_kernel(const cr_op *op, const cr_value *args, cr_results *results)
 {
     cr_op_run run;
@@ -503,8 +518,11 @@ static int invoke_kernel(const cr_op *op, const cr_value *args, cr_results *resu
             goto done;
     }
     if (CR_UNLIKELY(run.mixed_devices)) {
-        failed = cr_run_on_one_device(&run, results);
-        goto done;
+        int met = meet(&run);
+        if (met) {
+            failed = met < 0 ? -1 : cr_run_on_one_device(&run, results);
+            goto done;
+        }
     }
     run.hash = hash_words(run.key, run.nkey);
     bool records = cr_records(&run);
@@ -529,6 +547,8 @@ static int invoke_kernel(const cr_op *op, const cr_value *args, cr_results *resu
             goto done;
     }
     failed = compute(&run, results);
+    if (CR_UNLIKELY(run.mixed_devices) && run.dev->backend->sync && !failed)
+        failed = cr_synchronize(run.dev->name); /* the other devices don't know of this work */
     if (written && !failed) {
         changed(written);
         results->count = 1;

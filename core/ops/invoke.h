@@ -36,12 +36,22 @@ typedef struct cr_op_run {
  */
 cr_plan_entry *cr_plan_call(cr_op_run *run);
 
+/* The call has a plan of its device in the entry; where `by` has one too, that is faster, it takes its place, and its
+ * workspace the other's. Devices' lock held. Failures leave things as they are. */
+void cr_plan_faster(const cr_op_run *run, const cr_frame *f, cr_plan_entry *e, cr_dev *by,
+                    const cr_graph *graph, size_t *workspace);
+/* Whether plans are chosen by measuring. */
+bool cr_measures(void);
+
 /* The ways that are not a plan of the backend: each gives results that belong to the scope. */
 int cr_run_recast(cr_op_run *run, const uint8_t *casts, cr_results *results);
 int cr_run_decomposed(cr_op_run *run, cr_results *results);
 int cr_run_fallback(cr_op_run *run, cr_results *results);
 int cr_run_indirect(cr_op_run *run, cr_results *results);
 int cr_run_on_one_device(cr_op_run *run, cr_results *results);
+/* Tensors of several devices that all live in host memory need not move: says where the operation runs on them as they
+ * are (null: not all do), once their values are there to be read, in layout 0. Returns 0, or -1 with the error set. */
+int cr_run_meets_in_host_memory(cr_op_run *run, cr_dev **where);
 int cr_run_plain(cr_op_run *run, cr_results *results);
 int cr_invoke_composite(const cr_op *op, const cr_value *args, cr_results *results);
 int cr_invoke_view(const cr_op *op, const cr_value *args, cr_results *results);

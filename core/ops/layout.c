@@ -228,7 +228,8 @@ static void keep_prepared(cr_storage *storage, uint64_t layout, uint64_t value, 
 cr_storage *cr_prepared_input(cr_dev *dev, const cr_prepare *prepare, const cr_tensor *t)
 {
     cr_storage *storage = t->storage;
-    bool keeps = !atomic_load_explicit(&storage->exposed, memory_order_relaxed);
+    bool keeps = storage->dev == dev && /* whose lock guards the copies */
+                 !atomic_load_explicit(&storage->exposed, memory_order_relaxed);
     unsigned version = atomic_load_explicit(&storage->version, memory_order_relaxed);
     uint64_t value = keeps ? value_hash(t) : 0;
     cr_prepared *p = keeps ? find_prepared(storage, prepare, value) : NULL;

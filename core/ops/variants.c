@@ -191,6 +191,60 @@ int cr_run_plain(cr_op_run *run, cr_results *results)
 
 /* ---- devices ---- */
 
+/* Of two host-memory devices the one that operations on tensors of both run on: the default one, else the higher ranked. */
+static cr_dev *better_host(cr_dev *a, cr_dev *b)
+{
+    const cr_dev *chosen = cr_dev_chosen();
+    return !a || b == chosen || (a != chosen && b->info.rank > a->info.rank) ? b : a;
+}
+
+/* Whether the operation writes into tensor i's memory, and so runs where that is. */
+static bool is_written(const cr_op_run *run, uint32_t i)
+{
+    const cr_op *op = run->op;
+    if ((op->variant == CR_INPLACE || op->own_inplace) && i == 0)
+        return true;
+    for (int a = 0; a < op->nargs; a++)
+        if (op->schema->args[a].written && i >= run->first_input[a] && i < run->first_input[a + 1])
+            return true;
+    return false;
+}
+
+static cr_dev *meeting_place(const cr_op_run *run)
+{
+    cr_dev *dev = run->out ? run->out->storage->dev : NULL, *dimensional = NULL, *any = NULL;
+    for (uint32_t i = 0; i < run->nin; i++) {
+        const cr_tensor *t = run->in[i];
+        if (!t)
+            continue;
+        if (!cr_dev_is_host(t->storage->dev))
+            return NULL;
+        any = better_host(any, t->storage->dev);
+        if (t->dim)
+            dimensional = better_host(dimensional, t->storage->dev);
+        if (!dev && is_written(run, i))
+            dev = t->storage->dev;
+    }
+    dev = dev ? dev : dimensional ? dimensional : any;
+    return dev && cr_dev_is_host(dev) ? dev : NULL;
+}
+
+int cr_run_meets_in_host_memory(cr_op_run *run, cr_dev **where)
+{
+    cr_dev *dev = *where = meeting_place(run);
+    for (uint32_t i = 0; dev && i < run->nin; i++) {
+        cr_tensor *t = run->in[i];
+        cr_dev *owner = t ? t->storage->dev : dev;
+        if (owner == dev)
+            continue;
+        if (t->storage->layout && cr_make_plain(t))
+            return -1;
+        if (owner->backend->sync && cr_synchronize(owner->name))
+            return -1;
+    }
+    return 0;
+}
+
 /* 0-d tensors in host memory go where the others are; anything else must be there already. */
 static cr_tensor *to_device(cr_tensor *t, uint32_t i, void *dev)
 {

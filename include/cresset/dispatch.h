@@ -17,6 +17,10 @@ extern "C" {
  *   CRESSET_BACKEND_PATH  absolute folders, separated by ':', searched for libcresset_<name>.so
  *                         before the installed one
  *   CRESSET_FALLBACK      "error": an operation that would leave its device is an error instead
+ *   CRESSET_DETERMINISTIC "1": a program gives the same bits each time it is run on the same machine with as many threads.
+ *                         Otherwise, where two devices that share host memory both have a plan for a call (onednn and
+ *                         cpu), the faster one is taken, as measured when the call is first seen: which one that is may
+ *                         differ from run to run, and with it the last bits. "1" takes the device's own
  *   CRESSET_ONLY_PRIMITIVES  "1": backends are asked for primitives only, everything else is
  *                         decomposed
  *   CRESSET_VALIDATE      "1": devices are opened through a table that holds their backend to its

@@ -3,7 +3,7 @@
  * Readers trust nothing: every offset, size, shape and name is checked against what the file holds,
  * memory stays in proportion to the file's size, and a file that is cut short, lies or goes on too
  * long is refused with one sentence that names it, what was expected and what was found. Loaded
- * tensors are on the cpu device; cr_tensor_to takes them elsewhere.
+ * tensors are in host memory (on the default device where that uses it, else on cpu); cr_tensor_to takes them elsewhere.
  *
  * Where a file's bytes can be used as they are, tensors lie in the file mapped to memory, without a
  * copy; writing to such a tensor changes its own pages, never the file. The file may be replaced or

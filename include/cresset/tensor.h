@@ -168,7 +168,8 @@ typedef void (*cr_keywords_only_)(cr_tensor *, cr_tensor *);
 /* Borrows memory that the caller keeps alive as long as any tensor shares it; two calls on one
  * storage alias. `storage` is where the memory begins and `bytes` its length; sizes and strides
  * (null: row-major) count elements, offset too. Errors: a view that leaves the memory, a negative
- * size, rank above CR_MAX_RANK, misaligned memory. On the cpu device. */
+ * size, rank above CR_MAX_RANK, misaligned memory. On the default device where that uses host
+ * memory, else on cpu. */
 CR_API cr_tensor *cr_tensor_from_memory(void *storage, size_t bytes, cr_dtype dtype, int dim,
                                         const int64_t *sizes, const int64_t *strides,
                                         int64_t offset);
@@ -243,7 +244,7 @@ CR_API double cr_item(const cr_tensor *tensor);
 CR_API int64_t cr_item_int(const cr_tensor *tensor);
 
 /* Whether sizes and all elements are equal (torch.equal; NaN is unequal). False, and an error, on
- * different devices. */
+ * different devices that don't both use host memory. */
 CR_API bool cr_equal(const cr_tensor *a, const cr_tensor *b);
 
 typedef struct cr_allclose_options {
@@ -264,7 +265,11 @@ CR_API bool cr_allclose_with(const cr_tensor *a, const cr_tensor *b,
 /* Waits for all work of the device given (null: of all devices). Returns 0, or an error. */
 CR_API int cr_synchronize(const char *device);
 
-/* ---- devices ---- */
+/* ---- devices ----
+ *
+ * An operation takes tensors of one device, and 0-d ones of host memory beside them. Devices that all live in host memory
+ * (cpu, onednn) are one in this: their tensors mix as they are, without a copy. Such an operation runs where it writes in
+ * place; else on the default device, if one of the tensors is on it; else on the one of the highest rank. */
 
 /* The tensor itself if it is there already, else a copy on that device; differentiable. Errors: no
  * such device. */

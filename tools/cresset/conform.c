@@ -179,7 +179,8 @@ static int run_conform(int argc, char **argv)
                 level);
         return CLI_USAGE;
     }
-    setenv("CRESSET_VALIDATE", "1", 0); /* CRESSET_VALIDATE=0 does without */
+    setenv("CRESSET_VALIDATE", "1", 0);      /* CRESSET_VALIDATE=0 does without */
+    setenv("CRESSET_DETERMINISTIC", "1", 0); /* the backend's own plans, however fast others are */
     if (backend && cr_set_default_device(backend))
         return report_error();
     c.device = cr_default_device();

@@ -1,10 +1,12 @@
 /* A host-memory backend with two private layouts, for test_layouts.c: "backward" keeps the elements of a value in reverse
  * order, "doubled" keeps each twice (so that the bytes are not just the elements). relu gives the first, sigmoid the second;
- * abs reads the first and keeps it; mm asks for its second operand in the first. Everything else is lent by cpu. */
+ * abs reads the first and keeps it; mm asks for its second operand in the first. floor is right, but takes a millisecond.
+ * Everything else is lent by cpu. */
 #include <cresset/backend.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { BACKWARD = 41, DOUBLED = 42 };
 
@@ -132,7 +134,8 @@ static cr_status plan(cr_device *device, const cr_graph *graph, cr_plan_info *pl
     keeps = keeps && a->layout == BACKWARD;
     if (!copies && (a->dtype != CR_F32 || (gives && a->layout)))
         return CR_UNSUPPORTED;
-    if (!gives && !keeps && !copies && !multiplies)
+    bool dawdles = !strcmp(node->op, "floor") && !a->layout;
+    if (!gives && !keeps && !copies && !multiplies && !dawdles)
         return CR_UNSUPPORTED;
     cr_plan *p = calloc(1, sizeof *p);
     if (!p)
@@ -192,12 +195,15 @@ static cr_status run_plan(cr_plan *p, const cr_run *run)
         *(p->out.layout ? &layouts_entered : &layouts_left) += 1;
         return CR_OK;
     }
+    if (!strcmp(p->op, "floor"))
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     const float *x = at(run, 0);
     float *y = at(run, 1);
     bool in_place = x == y;
     for (int64_t k = 0; k < count_of(&p->out); k++) {
         float f = x[place(&p->in[0], k)];
         f = !strcmp(p->op, "abs") ? fabsf(f)
+            : p->op[0] == 'f'     ? floorf(f)
             : p->op[0] == 'r'     ? (f > 0 ? f : 0)
                                   : 1 / (1 + expf(-f));
         y[in_place ? place(&p->in[0], k) : place(&p->out, k)] = f;

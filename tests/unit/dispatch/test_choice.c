@@ -1,0 +1,86 @@
+/* Of two host-memory devices' plans for a call the faster is taken, unless the environment asks for the same bits always. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cresset/cresset.h>
+#include <cresset/ops.h>
+
+static cr_tensor *floored(void)
+{
+    cr_tensor *x = cr_tensor_f32(4, -1.5, -0.5, 0.5, 1.5);
+    cr_tensor *y = cr_floor(cr_tensor_to(x, getenv("CRESSET_LAYOUT_PLUGIN")));
+    float got[4];
+    ck_assert_msg(y && !cr_tensor_read(y, got, sizeof got), "%s", cr_error());
+    ck_assert(got[0] == -2 && got[1] == -1 && got[2] == 0 && got[3] == 1);
+    ck_assert_str_eq(cr_tensor_device(y), "layouts");
+    return y;
+}
+
+/* How often floor ran as the device's own plan, and as a lent one. */
+static void ran(uint64_t own, uint64_t lent)
+{
+    cr_op_counts counts[16];
+    size_t n = cr_device_op_counts("layouts", counts, 16);
+    for (size_t i = 0; i < n && i < 16; i++)
+        if (!strncmp(counts[i].op, "floor", 5)) {
+            ck_assert_uint_eq(counts[i].native, own);
+            ck_assert_uint_eq(counts[i].fallback, lent);
+            return;
+        }
+    ck_abort_msg("floor did not run");
+}
+
+START_TEST(the_faster_plan_is_taken)
+{
+    CR_SCOPE {
+        floored();
+        floored();
+        ran(0, 2);
+    }
+}
+END_TEST
+
+START_TEST(a_devices_own_plan_comes_first_where_bits_must_not_vary)
+{
+    setenv("CRESSET_DETERMINISTIC", "1", 1);
+    CR_SCOPE {
+        floored();
+        floored();
+        ran(2, 0);
+    }
+}
+END_TEST
+
+START_TEST(what_writes_in_place_is_run_once)
+{
+    CR_SCOPE {
+        cr_tensor *x = cr_tensor_to(cr_tensor_f32(1, 1.5), getenv("CRESSET_LAYOUT_PLUGIN"));
+        cr_floor_(x);
+        ck_assert(cr_item(x) == 1);
+        ran(1, 0);
+    }
+}
+END_TEST
+
+static void end(void)
+{
+    ck_assert_msg(!cr_error(), "%s", cr_error());
+    ck_assert_int_eq(cr_exit(), 0);
+}
+
+int main(void)
+{
+    Suite *s = suite_create("choice");
+    TCase *c = tcase_create("choice");
+    tcase_add_checked_fixture(c, NULL, end);
+    tcase_add_test(c, the_faster_plan_is_taken);
+    tcase_add_test(c, a_devices_own_plan_comes_first_where_bits_must_not_vary);
+    tcase_add_test(c, what_writes_in_place_is_run_once);
+    suite_add_tcase(s, c);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}

@@ -103,7 +103,7 @@ void cr_plan_faster(const cr_op_run *run, const cr_frame *f, cr_plan_entry *e, c
     size_t bytes[CR_MAX_OUTPUTS] = {0};
     cr_plan_info info = {sizeof info, 0, layouts, bytes, NULL, NULL};
     cr_plan *plan = NULL;
-    cr_lock_acquire(&by->lock);
+    cr_biased_lock_acquire(&by->lock);
     if (by->backend->plan(by->handle, graph, &info, &plan) != CR_OK)
         goto unlock;
     cr_binding bind[CR_CALL_INPUTS + CR_MAX_OUTPUTS];
@@ -142,6 +142,6 @@ void cr_plan_faster(const cr_op_run *run, const cr_frame *f, cr_plan_entry *e, c
     if (work)
         cr_storage_release(work);
 unlock:
-    cr_lock_release(&by->lock);
+    cr_biased_lock_release(&by->lock);
     cr_backend_words();
 }

@@ -485,7 +485,8 @@ static int meet(cr_op_run *run)
     if (!where)
         return 1;
     run->nin = run->nkey = run->nnumbers = 0;
-    run->requires_grad = run->private_layouts = false;
+    run->flags = 0;
+    run->private_layouts = false;
     run->dev = where;
     return collect(run) ? 0 : -1;
 }

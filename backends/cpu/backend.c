@@ -5,6 +5,7 @@
 #include <cblas.h>
 #include "variant.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -133,9 +134,12 @@ static cr_status device_count(const cr_backend *self, int *count)
     return CR_OK;
 }
 
-static void processor_name(char name[256])
+static char processor[256] = "CPU";
+static pthread_once_t processor_asked = PTHREAD_ONCE_INIT;
+
+/* Once: on virtual machines these questions take many microseconds. */
+static void ask_processor(void)
 {
-    strcpy(name, "CPU");
 #if defined __x86_64__
     unsigned word[12], most = __get_cpuid_max(0x80000000u, NULL);
     if (most < 0x80000004u)
@@ -149,8 +153,8 @@ static void processor_name(char name[256])
     while (to > from && brand[to - 1] == ' ')
         to--;
     if (to > from) {
-        memcpy(name, brand + from, to - from);
-        name[to - from] = 0;
+        memcpy(processor, brand + from, to - from);
+        processor[to - from] = 0;
     }
 #endif
 }
@@ -163,7 +167,8 @@ static cr_status device_info(const cr_backend *self, int index, cr_device_info *
                               index);
     if (openblas_get_parallel() == 1) /* threads of its own: ours share its work out */
         openblas_set_num_threads(1);
-    processor_name(info->name);
+    pthread_once(&processor_asked, ask_processor);
+    memcpy(info->name, processor, sizeof processor);
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     info->memory = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
     info->alignment = 64;

@@ -75,6 +75,10 @@ static const cr_backend table = {
     .run = run_plan,
     .plan_free = vk_plan_free,
     .only_by_name = 1,
+    .host_alloc = vk_host_alloc,
+    .host_free = vk_host_free,
+    .host_copy = vk_host_copy,
+    .host_wait = vk_host_wait,
 };
 
 CR_BACKEND_EXPORT const cr_backend *cresset_backend_entry(const cr_host *host);

@@ -57,6 +57,8 @@ struct cr_buffer {
     uint64_t used_by, written_by;     /* submissions */
 };
 
+typedef struct vk_pinned vk_pinned; /* pinned.c */
+
 typedef struct vk_memory {
     vk_block *blocks;
     size_t next_size; /* of the next block */
@@ -286,6 +288,10 @@ void vk_timer_read(cr_device *d, vk_slot *slot);
 cr_status vk_copy_in(cr_device *d, cr_buffer *to, size_t offset, const void *from, size_t bytes);
 cr_status vk_copy_out(cr_device *d, void *to, cr_buffer *from, size_t offset, size_t bytes);
 void *vk_host_pointer(cr_device *d, cr_buffer *buffer);
+cr_status vk_host_alloc(cr_device *d, size_t bytes, void **memory);
+void vk_host_free(cr_device *d, void *memory);
+cr_status vk_host_copy(cr_device *d, cr_buffer *to, size_t offset, const void *from, size_t bytes);
+cr_status vk_host_wait(cr_device *d, void *memory);
 cr_status vk_sync(cr_device *d);
 
 /* ---- devices ---- */
@@ -340,6 +346,7 @@ struct cr_device {
     char lost_words[512];
     struct cr_device *next_open; /* see exit.c */
     vk_memory memory;
+    vk_pinned *pinned;
     vk_constants constants;
     vk_values values;
     vk_pipelines pipelines;

@@ -21,6 +21,11 @@ cr_file_map *cr_file_map_retain(cr_file_map *map);
 void cr_file_map_release(
     void *map); /* takes null, too; void * because scopes and adopted tensors want it so */
 
+#ifdef CRESSET_FUZZ
+/* From now on every path that is read names these bytes, which must stay: for the fuzzers. */
+CR_API void cr_file_fuzz(const void *bytes, size_t size);
+#endif
+
 /* Whether a path names something that exists. No error. */
 bool cr_file_exists(const char *path);
 /* "folder/name", the caller's to free; null, with the error set, without memory. */

@@ -107,6 +107,8 @@ void cr_at_exit(void (*function)(void))
         at_exit[i] = function;
 }
 
+static atomic_int num_threads; /* that a backend may use; 0: not known yet */
+
 int cr_exit(void)
 {
     int status = 0;
@@ -121,6 +123,7 @@ int cr_exit(void)
     run_on_end();
     cr_clear_error();
     free_texts();
+    atomic_store(&num_threads, 0);
     return status;
 }
 
@@ -137,8 +140,6 @@ const char *cr_env(const char *name)
 }
 
 /* ---- threads a backend may use ---- */
-
-static atomic_int num_threads;
 
 static int default_num_threads(void)
 {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/error.h"
+#include "core/dispatch/device.h"
 
 static void release(void *loader)
 {
@@ -52,6 +53,14 @@ static cr_sampler *choose_sampler(const cr_data_loader_options *o)
                                         : cr_sequential_sampler(length));
 }
 
+static cr_dev *choose_pinned(const cr_data_loader_options *o, const char *device)
+{
+    if (o->pin_memory_device)
+        return cr_dev_find(o->pin_memory_device);
+    cr_dev *dev = cr_dev_find(device);
+    return dev && cr_dev_is_host(dev) ? cr_dev_default() : dev;
+}
+
 static int fill(cr_loader *loader, const cr_data_loader_options *o)
 {
     loader->dataset = cr_dataset_retain(o->dataset);
@@ -75,8 +84,13 @@ static int fill(cr_loader *loader, const cr_data_loader_options *o)
     if (!(loader->device = malloc(bytes)))
         return cr_fail_memory("a loader", bytes), -1;
     memcpy(loader->device, device, bytes);
+    cr_dev *pinned = NULL;
+    if (o->pin_memory && !(pinned = choose_pinned(o, device)))
+        return -1;
+    if (pinned && !(loader->pin_for = strdup(pinned->name)))
+        return cr_fail_memory("a loader", strlen(pinned->name)), -1;
     /* what is made ahead, what is being made, and what the caller has in hand */
-    loader->pool = cr_pool_new(loader->nslots + loader->nworkers + 1);
+    loader->pool = cr_pool_new(loader->nslots + loader->nworkers + 1, pinned);
     return loader->pool ? 0 : -1;
 }
 
@@ -150,5 +164,6 @@ void cr_loader_release(cr_loader *loader)
     cr_sampler_release(loader->sampler);
     cr_pool_close(loader->pool);
     free(loader->device);
+    free(loader->pin_for);
     free(loader);
 }

@@ -19,7 +19,8 @@ struct cr_loader {
     int nslots;   /* batches made ahead by all workers together */
     cr_collate_function collate;
     void *collate_context;
-    char *device; /* null: the host's own */
+    char *device;  /* null: the host's own */
+    char *pin_for; /* the device whose pinned memory batches lie in; null: ordinary memory */
     uint64_t epoch;
     int64_t start; /* the batch that the next epoch begins with */
     int nfields;   /* of the batch path; 0: samples are taken one by one */

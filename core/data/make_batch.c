@@ -10,6 +10,7 @@
 #include "core/base/text.h"
 #include "core/base/thread.h"
 #include "core/data/loader.h"
+#include "core/dispatch/device.h"
 #include "core/io/memory.h"
 
 /* ---- making ---- */
@@ -114,7 +115,7 @@ static int make_by_item(cr_loader *loader, const int64_t *indices, int64_t count
 }
 
 /* The outputs get a reference each, because the scope that they belong to ends here. */
-static int keep_outputs(const cr_sample *outputs, cr_made_batch *made)
+static int keep_outputs(const cr_loader *loader, const cr_sample *outputs, cr_made_batch *made)
 {
     if (outputs->count < 1 || outputs->count > CR_MAX_FIELDS)
         return CR_FAIL_INT("collate made %d tensors, expected 1 to %d", outputs->count,
@@ -122,7 +123,12 @@ static int keep_outputs(const cr_sample *outputs, cr_made_batch *made)
     for (int f = 0; f < outputs->count; f++) {
         if (!outputs->tensors[f])
             return CR_FAIL_INT("collate made a batch whose tensor %d is null", f);
-        made->tensors.tensors[made->tensors.count++] = cr_retain(outputs->tensors[f]);
+        cr_tensor *tensor = outputs->tensors[f], *pinned = tensor;
+        if (loader->pin_for && cr_dev_is_host(tensor->storage->dev))
+            pinned = cr_tensor_pin_memory(tensor, loader->pin_for);
+        if (!pinned)
+            return -1;
+        made->tensors.tensors[made->tensors.count++] = cr_retain(pinned);
     }
     return 0;
 }
@@ -134,7 +140,7 @@ static int join(cr_loader *loader, const cr_sample *samples, int64_t count, cr_m
         cr_sample outputs = {.count = 0};
         if (loader->collate(loader->collate_context, samples, count, &outputs))
             return cr_error() ? -1 : CR_FAIL_INT("collate failed and said nothing");
-        return keep_outputs(&outputs, made);
+        return keep_outputs(loader, &outputs, made);
     }
     void *to[CR_MAX_FIELDS];
     if (take_form(&samples[0], made) || take_buffer(loader, count, made, to))
@@ -258,15 +264,20 @@ static cr_tensor *dress(const cr_made_batch *made, int f)
     memcpy(sizes + 1, field->sizes, (size_t)field->dim * sizeof *sizes);
     cr_field_bytes(field, &bytes);
     cr_pool_retain(made->buffer);
-    return cr_tensor_adopt(made->buffer->memory + made->offsets[f], bytes * (size_t)made->count,
-                           field->dtype, field->dim + 1, sizes, NULL, 0, cr_pool_give,
-                           made->buffer);
+    cr_tensor *tensor =
+        cr_tensor_adopt(made->buffer->memory + made->offsets[f], bytes * (size_t)made->count,
+                        field->dtype, field->dim + 1, sizes, NULL, 0, cr_pool_give, made->buffer);
+    if (tensor)
+        tensor->storage->pinned = made->buffer->pinned;
+    return tensor;
 }
 
-static cr_tensor *to_device(const cr_loader *loader, cr_tensor *tensor)
+static cr_tensor *to_device(const cr_loader *loader, cr_tensor *tensor, bool own)
 {
     if (!tensor || !loader->device || !strcmp(cr_tensor_device(tensor), loader->device))
         return tensor;
+    /* nobody else sees this memory, and the pool waits before it is written again */
+    tensor->storage->wait_later = own;
     cr_tensor *moved = cr_tensor_to(tensor, loader->device);
     if (moved && moved != tensor)
         cr_drop(tensor);
@@ -284,7 +295,7 @@ int cr_hand_out_batch(cr_loader *loader, cr_made_batch *made, cr_batch *batch)
         cr_tensor *tensor = made->tensors.count
                                 ? cr_scope_add(cr_retain(made->tensors.tensors[f]), release_tensor)
                                 : dress(made, f);
-        batch->tensors[f] = to_device(loader, tensor);
+        batch->tensors[f] = to_device(loader, tensor, !made->tensors.count);
         if (!batch->tensors[f])
             status = -1;
     }

@@ -9,25 +9,46 @@
 
 struct cr_pool {
     cr_lock lock;
+    cr_dev *pinned_for;
     cr_pool_buffer *unused;
     int nunused, kept;
     int refs; /* the owner's, and one of each buffer in use */
 };
 
-cr_pool *cr_pool_new(int kept)
+cr_pool *cr_pool_new(int kept, cr_dev *pinned_for)
 {
     cr_pool *pool = calloc(1, sizeof *pool);
     if (!pool)
         return cr_fail_memory("a pool", sizeof *pool);
     pool->kept = kept;
+    pool->pinned_for = pinned_for;
     pool->refs = 1;
     return pool;
 }
 
+static void free_memory(cr_pool_buffer *buffer)
+{
+    if (buffer->pinned)
+        cr_pinned_free(buffer->pinned);
+    else
+        free(buffer->memory);
+    buffer->memory = NULL;
+    buffer->pinned = NULL;
+}
+
 static void free_buffer(cr_pool_buffer *buffer)
 {
-    free(buffer->memory);
+    free_memory(buffer);
     free(buffer);
+}
+
+static bool take_memory(cr_pool_buffer *buffer, size_t bytes)
+{
+    cr_dev *dev = buffer->pool->pinned_for;
+    buffer->pinned = dev ? cr_pinned_new(dev, bytes) : NULL;
+    buffer->memory = buffer->pinned ? buffer->pinned->memory : cr_io_allocate("a batch", bytes);
+    buffer->capacity = bytes;
+    return buffer->memory;
 }
 
 void cr_pool_close(cr_pool *pool)
@@ -64,12 +85,12 @@ cr_pool_buffer *cr_pool_take(cr_pool *pool, size_t bytes)
         buffer->pool = pool;
     if (buffer) {
         atomic_store(&buffer->refs, 1);
-        if (buffer->memory && buffer->capacity >= bytes)
-            return buffer;
-        free(buffer->memory);
-        buffer->memory = cr_io_allocate("a batch", bytes);
-        buffer->capacity = bytes;
-        if (buffer->memory)
+        bool fits = buffer->memory && buffer->capacity >= bytes;
+        if (fits && buffer->pinned)
+            fits = !cr_pinned_wait(buffer->pinned);
+        else if (!fits)
+            free_memory(buffer);
+        if (fits || (!buffer->memory && take_memory(buffer, bytes)))
             return buffer;
         cr_pool_give(buffer);
         return NULL;

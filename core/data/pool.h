@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "core/base/lock.h"
+#include "core/dispatch/pinned.h"
 
 typedef struct cr_pool cr_pool;
 
@@ -13,17 +14,19 @@ typedef struct cr_pool_buffer {
     atomic_int refs;
     size_t capacity;
     unsigned char *memory; /* aligned to 64 */
+    cr_pinned *pinned;     /* whose it is, or null */
     cr_pool *pool;
     struct cr_pool_buffer *next;
 } cr_pool_buffer;
 
-/* A pool that keeps up to `kept` buffers that nobody uses. Null, with the error set, without
+/* A pool that keeps up to `kept` buffers that nobody uses, in pinned memory of the device (null:
+ * ordinary memory) as long as it has some. Null, with the error set, without
  * memory. */
-cr_pool *cr_pool_new(int kept);
+cr_pool *cr_pool_new(int kept, cr_dev *pinned_for);
 /* The owner's end: what is in use lives on and is freed when it comes back. Takes null. */
 void cr_pool_close(cr_pool *pool);
 
-/* A buffer of at least that many bytes, with one reference. From any thread. Null, with the error
+/* A buffer of at least that many bytes, which no copy reads any more, with one reference. From any thread. Null, with the error
  * set, without memory. */
 cr_pool_buffer *cr_pool_take(cr_pool *pool, size_t bytes);
 void cr_pool_retain(cr_pool_buffer *buffer);

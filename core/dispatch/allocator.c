@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/dispatch/device.h"
+#include "core/dispatch/pinned.h"
 #include "core/dispatch/trace.h"
 
 enum { SMALLEST_SHIFT = 6 }; /* 64 bytes */
@@ -113,6 +114,8 @@ static cr_storage *from_backend(cr_dev *dev, size_t bytes, size_t size, int bin)
     storage->bin = bin;
     storage->destroy = storage_destroy;
     storage->release = NULL;
+    storage->pinned = NULL;
+    storage->wait_later = false;
     cr_biased_lock_acquire(&a->lock);
     a->stats.backend_allocations++;
     a->stats.reserved_bytes += size;
@@ -197,6 +200,7 @@ void cr_allocator_empty(cr_dev *dev)
 {
     cr_biased_lock_acquire(&dev->lock);
     empty_locked(dev);
+    cr_pinned_empty_locked(dev);
     cr_biased_lock_release(&dev->lock);
 }
 

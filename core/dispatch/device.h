@@ -89,6 +89,8 @@ struct cr_dev {
     cr_biased_lock lock; /* over plan, run, copies and the plan cache */
     cr_plan_cache plans;
     cr_allocator allocator;
+    struct cr_pinned *pinned; /* kept, under lock (pinned.h) */
+    int npinned;
     cr_dev_counts *counts; /* [op], made by the ops room's first call; under lock */
     size_t ncounts;
     cr_dev *next;

@@ -281,6 +281,24 @@ cr_candidate *cr_loader_try(const char *path)
 
 /* ---- folders ---- */
 
+/* The installed backends' folder, which lies beside this library: <libdir>/cresset. Null if it can't
+ * be told. Asked once: dladdr looks through every symbol. */
+static const char *installed_folder(void)
+{
+    static char folder[4096];
+    static bool known;
+    Dl_info info;
+    if (!known && dladdr(&candidates, &info) && info.dli_fname) {
+        char *self = realpath(info.dli_fname, NULL);
+        char *slash = self ? strrchr(self, '/') : NULL;
+        if (slash && slash - self < (ptrdiff_t)(sizeof folder - sizeof "/cresset"))
+            snprintf(folder, sizeof folder, "%.*s/cresset", (int)(slash - self), self);
+        free(self);
+    }
+    known = true;
+    return *folder ? folder : NULL;
+}
+
 /* Calls visit for every folder of the search path, in order, until it returns true. */
 static bool each_folder(bool (*visit)(const char *folder, void *context), void *context)
 {
@@ -298,19 +316,8 @@ static bool each_folder(bool (*visit)(const char *folder, void *context), void *
         }
         list += length + (list[length] == ':');
     }
-    Dl_info info; /* the installed folder lies beside this library: <libdir>/cresset */
-    if (dladdr(&candidates, &info) && info.dli_fname) {
-        char *self = realpath(info.dli_fname, NULL);
-        char *slash = self ? strrchr(self, '/') : NULL;
-        char *folder = NULL;
-        bool stop = false;
-        if (slash && asprintf(&folder, "%.*s/cresset", (int)(slash - self), self) > 0)
-            stop = visit(folder, context);
-        free(folder);
-        free(self);
-        return stop;
-    }
-    return false;
+    const char *installed = installed_folder();
+    return installed && visit(installed, context);
 }
 
 static int by_name(const struct dirent **a, const struct dirent **b)

@@ -11,6 +11,7 @@
 #include "core/base/lock.h"
 #include "core/base/thread.h"
 #include "core/dispatch/host.h"
+#include "core/dispatch/pinned.h"
 #include "core/dispatch/validate_leaks.h"
 
 enum { GUARD = 256, GUARD_BYTE = 0xA5, BUCKETS = 1024 };
@@ -316,6 +317,34 @@ static cr_status copy_in(cr_device *device, cr_buffer *to, size_t offset, const 
     return status;
 }
 
+static cr_status host_alloc(cr_device *device, size_t bytes, void **memory)
+{
+    cr_checked_device *d = of(device);
+    return cr_check_answer(d, "host_alloc", d->backend->host_alloc(d->inner, bytes, memory));
+}
+
+static void host_free(cr_device *device, void *memory)
+{
+    cr_checked_device *d = of(device);
+    d->backend->host_free(d->inner, memory);
+}
+
+static cr_status host_copy(cr_device *device, cr_buffer *to, size_t offset, const void *from,
+                           size_t bytes)
+{
+    cr_checked_device *d = of(device);
+    cr_buffer *inner = inner_buffer(d, to, &offset);
+    cr_backend_words();
+    return cr_check_answer(d, "host_copy",
+                           d->backend->host_copy(d->inner, inner, offset, from, bytes));
+}
+
+static cr_status host_wait(cr_device *device, void *memory)
+{
+    cr_checked_device *d = of(device);
+    return cr_check_answer(d, "host_wait", d->backend->host_wait(d->inner, memory));
+}
+
 static cr_status copy_out(cr_device *device, void *to, cr_buffer *from, size_t offset, size_t bytes)
 {
     cr_checked_device *d = of(device);
@@ -471,6 +500,12 @@ const cr_backend *cr_validate_table(const cr_backend *inner)
                             .plan = plan_graph,
                             .run = cr_checked_run,
                             .plan_free = plan_given_back};
+    if (cr_has_host_memory(inner)) {
+        b->table.host_alloc = host_alloc;
+        b->table.host_free = host_free;
+        b->table.host_copy = host_copy;
+        b->table.host_wait = host_wait;
+    }
     b->inner = inner;
     b->next = tables;
     tables = b;

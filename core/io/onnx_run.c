@@ -54,6 +54,8 @@ static size_t forward(cr_module *module, cr_tensor *const *inputs, size_t n, cr_
     for (size_t i = 0; i < m->noutputs && good; i++) {
         /* one more reference for the scope; a value may be two outputs */
         cr_tensor *value = run.values[m->outputs[i]];
+        if (!value) /* a node that names more outputs than it has results */
+            cr_fail("ONNX: no node gave the output '%.100s'", m->slots.entries[m->outputs[i]].key);
         outputs[i] = value ? cr_tensor_to_scope(cr_retain(value)) : NULL;
         good = outputs[i] != NULL;
     }

@@ -190,63 +190,7 @@ int cr_op_call(const cr_op *op, const cr_value *args, size_t nargs, const cr_key
     return failed ? -1 : deliver(op, &results, outs, cap, nouts);
 }
 
-/* ---- names ---- */
-
-/* Levenshtein's distance, capped by the short names of the table. */
-static int distance(const char *a, const char *b)
-{
-    int row[80], la = (int)strlen(a), lb = (int)strlen(b);
-    if (la > 70 || lb > 70)
-        return 100;
-    for (int j = 0; j <= lb; j++)
-        row[j] = j;
-    for (int i = 1; i <= la; i++) {
-        int diagonal = row[0];
-        row[0] = i;
-        for (int j = 1; j <= lb; j++) {
-            int up = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
-            if (up + 1 < best)
-                best = up + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            diagonal = up;
-            row[j] = best;
-        }
-    }
-    return row[lb];
-}
-
-static int unknown(const char *name)
-{
-    const char *close[3] = {NULL};
-    int far[3] = {100, 100, 100};
-    const cr_op *ops = cr_ops();
-    for (size_t i = 0; i < cr_op_count(); i++) {
-        char bare[72];
-        snprintf(bare, sizeof bare, "%.*s", ops[i].schema->bare, ops[i].name);
-        int d = distance(name, strchr(name, '.') ? ops[i].name : bare);
-        for (int k = 0; k < 3; k++) {
-            bool known = false;
-            for (int j = 0; j < k; j++)
-                known = known || (close[j] && far[j] == d &&
-                                  !strncmp(close[j], ops[i].name, ops[i].schema->bare));
-            if (known)
-                break;
-            if (d < far[k]) {
-                for (int j = 2; j > k; j--) {
-                    far[j] = far[j - 1];
-                    close[j] = close[j - 1];
-                }
-                far[k] = d;
-                close[k] = ops[i].name;
-                break;
-            }
-        }
-    }
-    return CR_FAIL_INT("there is no operation '%s'; the closest names are %s, %s and %s", name,
-                       close[0] ? close[0] : "-", close[1] ? close[1] : "-",
-                       close[2] ? close[2] : "-");
-}
+/* ---- by name ---- */
 
 /* A bare name: the first schema that the values fit. */
 int cr_call(const char *name, const cr_value *args, size_t nargs, const cr_keyword *kw, size_t nkw,
@@ -260,6 +204,8 @@ int cr_call(const char *name, const cr_value *args, size_t nargs, const cr_keywo
     const cr_op *last = NULL;
     for (size_t i = 0; i < cr_op_count(); i++) {
         const cr_op *op = &ops[i];
+        if (*op->name != *name)
+            continue;
         bool exact = !strcmp(op->name, name);
         if (!exact &&
             (strchr(name, '.') || op->schema->bare != length || strncmp(op->name, name, length)))
@@ -280,7 +226,7 @@ int cr_call(const char *name, const cr_value *args, size_t nargs, const cr_keywo
             return cr_op_call(op, args, nargs, kw, nkw, outs, cap, nouts);
     }
     if (!candidates)
-        return unknown(name);
+        return cr_op_unknown(name);
     if (candidates == 1)
         return CR_FAIL_INT("%s: %s. Schema: %s", name, why, last->text);
     cr_text all = {0};

@@ -7,6 +7,7 @@
 #include <cresset/autograd.h>
 #include <cresset/ops.h>
 
+#include "core/dispatch/pinned.h"
 #include "core/ops/invoke.h"
 #include "op_index.h"
 
@@ -331,6 +332,8 @@ static cr_tensor *move(cr_tensor *t, cr_dev *dev)
         void *memory = cr_storage_host(t->storage);
         cr_storage *shared = cr_storage_adopt(dev, memory, t->storage->bytes, release_storage,
                                               cr_storage_retain(t->storage));
+        if (shared)
+            shared->pinned = t->storage->pinned;
         return shared ? cr_tensor_make(shared, (cr_dtype)t->dtype, t->dim, t->size, t->stride,
                                        t->offset)
                       : NULL;
@@ -342,6 +345,9 @@ static cr_tensor *move(cr_tensor *t, cr_dev *dev)
     int failed = 0;
     if (cr_dev_is_host(dev)) { /* straight into the new tensor's memory */
         failed = cr_tensor_read(t, made->storage->buffer, bytes);
+    } else if (t->flags & CR_FLAG_CONTIGUOUS && t->storage->pinned &&
+               t->storage->pinned->dev == dev) {
+        failed = cr_pinned_move(t, made->storage, bytes);
     } else if (cr_dev_is_host(from) && t->flags & CR_FLAG_CONTIGUOUS) {
         char *base = cr_storage_host(t->storage);
         failed =

@@ -180,11 +180,13 @@ const cr_op *cr_op_find(const char *name)
     const cr_op *bare = NULL;
     if (!name || !ops)
         return NULL;
+    size_t length = strlen(name);
     for (size_t i = 0; i < nops; i++) {
-        if (!strcmp(ops[i].name, name))
+        if (*ops[i].name != *name || strncmp(ops[i].name, name, length))
+            continue;
+        if (!ops[i].name[length])
             return &ops[i];
-        if (!bare && ops[i].schema->bare == strlen(name) &&
-            !strncmp(ops[i].name, name, strlen(name)))
+        if (!bare && ops[i].schema->bare == length)
             bare = &ops[i];
     }
     return bare;

@@ -57,6 +57,8 @@ static inline const cr_op *cr_op_at(size_t index)
 {
     return CR_LIKELY(cr_ops_made != NULL) ? &cr_ops_made[index] : &cr_ops()[index];
 }
+/* Fails, naming the operations whose names are the closest. Always -1. */
+int cr_op_unknown(const char *name);
 
 /* The table's places, by C name: CR_OP_add, CR_OP_add_ … are in the generated op_index.h. */
 

@@ -34,7 +34,9 @@ typedef struct cr_storage {
     void (*destroy)(struct cr_storage *storage);
     void (*release)(void *context); /* of adopted memory */
     void *context;
-    struct cr_storage *next; /* in a free list */
+    struct cr_pinned *pinned; /* of host memory that a device copies from by itself; else null */
+    bool wait_later;          /* who owns it sees to it that copies from it are done */
+    struct cr_storage *next;  /* in a free list */
 } cr_storage;
 
 enum {

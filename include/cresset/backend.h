@@ -307,6 +307,19 @@ typedef struct cr_backend {
      * program that does not name it does not wait for its driver; a negative rank of a device says
      * the same of that device, but has to be asked for. 0 elsewhere, and for wrappers. */
     int32_t only_by_name;
+
+    /* Since minor 2, too, and optional: all four or none. Host memory that the device's copy engine reads by
+     * itself (page-locked, registered, …), for what goes there often: batches. Backends whose
+     * buffers are host memory need none. host_alloc gives at least `bytes` (> 0), aligned to 64;
+     * on any failure the core goes on with ordinary memory. host_copy is copy_in from such memory,
+     * in order with run, without a copy between, and may return before `from` was read: the core
+     * calls host_wait before it writes there again. host_free comes once for each, after a
+     * host_wait. `from` and `bytes` lie within what one host_alloc gave. */
+    cr_status (*host_alloc)(cr_device *device, size_t bytes, void **memory);
+    void (*host_free)(cr_device *device, void *memory);
+    cr_status (*host_copy)(cr_device *device, cr_buffer *to, size_t offset, const void *from,
+                           size_t bytes);
+    cr_status (*host_wait)(cr_device *device, void *memory);
 } cr_backend;
 
 /* The one exported symbol. Returning null refuses the load, after host->fail said why. The table

@@ -281,6 +281,11 @@ typedef struct cr_data_loader_options {
     void *collate_context;
     const char *device; /* where batches are put: null: the default device when the loader is made;
                            copied */
+    bool pin_memory;    /* build batches in pinned memory of the device that they go to (see
+                        cr_tensor_pin_memory; tensors of collate are copied there), so that its copy
+                        engine reads them; ordinary memory where the device has none */
+    const char *pin_memory_device; /* whose, if not device; null: device, or where that computes in
+                                      host memory the default device when the loader is made */
     int end_;
 } cr_data_loader_options;
 

@@ -274,6 +274,14 @@ CR_API int cr_synchronize(const char *device);
 /* The tensor itself if it is there already, else a copy on that device; differentiable. Errors: no
  * such device. */
 CR_API cr_tensor *cr_tensor_to(cr_tensor *tensor, const char *device);
+/* The tensor in pinned memory of that device (null: the default device), from which cr_tensor_to
+ * copies there without an intermediate copy: the tensor itself if it lies so already, else a
+ * row-major copy, detached. Where the device computes in host memory, or has no such memory (left),
+ * it is the tensor itself, in ordinary memory. Errors: a tensor that is not in host memory, no such
+ * device. */
+CR_API cr_tensor *cr_tensor_pin_memory(cr_tensor *tensor, const char *device);
+/* Whether it lies in pinned memory of some device; false for null. */
+CR_API bool cr_tensor_is_pinned(const cr_tensor *tensor);
 
 /* Where factory functions put new tensors: the best device found, unless set. "cpu", "vulkan:1".
  * Null and an error where no backend could be loaded. */

@@ -140,6 +140,43 @@ static cr_status copy_in(cr_device *device, cr_buffer *to, size_t offset, const 
     return around(&call, inner_copy_in, NULL);
 }
 
+static cr_status inner_host_copy(wrap_call *call, void *from)
+{
+    cr_device *d = call->device;
+    const cr_backend *inner = d->backend->inner;
+    /* bytes that the wrapper exchanged lie elsewhere, and only until this returns */
+    return (call->from == from ? inner->host_copy : inner->copy_in)(
+        d->inner, call->buffer, call->offset, call->from, call->bytes);
+}
+
+static cr_status host_copy(cr_device *device, cr_buffer *to, size_t offset, const void *from,
+                           size_t bytes)
+{
+    wrap_call call = {.kind = WRAP_COPY,
+                      .device = device,
+                      .buffer = to,
+                      .inward = true,
+                      .from = from,
+                      .offset = offset,
+                      .bytes = bytes};
+    return around(&call, inner_host_copy, (void *)(uintptr_t)from);
+}
+
+static cr_status host_alloc(cr_device *device, size_t bytes, void **memory)
+{
+    return device->backend->inner->host_alloc(device->inner, bytes, memory);
+}
+
+static void host_free(cr_device *device, void *memory)
+{
+    device->backend->inner->host_free(device->inner, memory);
+}
+
+static cr_status host_wait(cr_device *device, void *memory)
+{
+    return device->backend->inner->host_wait(device->inner, memory);
+}
+
 static cr_status inner_copy_out(wrap_call *call, void *context)
 {
     cr_device *d = call->device;
@@ -290,6 +327,12 @@ static cr_status wrap(const cr_backend *self, const cr_backend *inner, const cr_
     b->table.plan = plan_graph;
     b->table.run = run_plan;
     b->table.plan_free = plan_free;
+    if (CR_HAS(inner, cr_backend, host_wait) && inner->host_wait) {
+        b->table.host_alloc = host_alloc;
+        b->table.host_free = host_free;
+        b->table.host_copy = host_copy;
+        b->table.host_wait = host_wait;
+    }
     b->table.wrap = NULL; /* a wrapped backend is a backend */
     b->table.unwrap = NULL;
     b->inner = inner;

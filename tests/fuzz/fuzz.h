@@ -18,16 +18,25 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* More memory than there is, is asked for by models that say so, and refused as anywhere: null, and then an error. The sanitizer
- * would end the program instead. replay.c leaves this to the fuzzer. */
+ * would end the program instead. A small quarantine and short stacks make the rest faster. replay.c leaves this to the fuzzer. */
 #ifndef FUZZ_REPLAY
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
-    return "allocator_may_return_null=1";
+    return "allocator_may_return_null=1:quarantine_size_mb=8:malloc_context_size=4";
 }
 #endif
 
-/* A path whose file holds these bytes until the next call: readers map files, so the bytes go into one without a disk. */
+/* A path whose file holds these bytes until the next call: in the fuzzers' builds any path does, and
+ * the reader gets its bytes from memory; elsewhere it is a file without a disk. */
+#ifdef CRESSET_FUZZ
+void cr_file_fuzz(const void *bytes, size_t size);
+static inline const char *fuzz_file(const uint8_t *data, size_t size)
+{
+    cr_file_fuzz(data, size);
+    return "/dev/null";
+}
+#else
 static inline const char *fuzz_file(const uint8_t *data, size_t size)
 {
     static int file = -1;
@@ -40,6 +49,7 @@ static inline const char *fuzz_file(const uint8_t *data, size_t size)
     snprintf(path, sizeof path, "/proc/self/fd/%d", file);
     return path;
 }
+#endif
 
 /* Reads every byte of a tensor, so that a map past its end or an overread shows. */
 static inline void fuzz_touch(const cr_tensor *tensor)

@@ -50,13 +50,18 @@ static tolerance tolerance_of(cr_dtype dtype)
 
 /* ---- comparing ---- */
 
+/* On the cpu backend, whichever device's memory it is in: a device does not judge itself. */
+static cr_tensor *on_cpu(const cr_tensor *t)
+{
+    return cr_tensor_to(cr_detach((cr_tensor *)(uintptr_t)t), "cpu");
+}
+
 static double *values_of(const cr_tensor *t)
 {
     double *values = NULL;
     CR_NO_GRAD
         CR_SCOPE {
-            cr_tensor *wide =
-                cr_to_dtype(cr_tensor_to(cr_detach((cr_tensor *)(uintptr_t)t), "cpu"), CR_F64);
+            cr_tensor *wide = cr_to_dtype(on_cpu(t), CR_F64);
             size_t bytes = (size_t)(wide ? cr_tensor_numel(wide) : 0) * sizeof(double);
             if (wide && (values = malloc(bytes + 1)) && cr_tensor_read(wide, values, bytes)) {
                 free(values);
@@ -90,7 +95,7 @@ static bool same_bits(const cr_tensor *a, const cr_tensor *b)
     bool same = false;
     CR_NO_GRAD
         CR_SCOPE
-            same = cr_equal(cr_tensor_to(cr_detach((cr_tensor *)(uintptr_t)a), "cpu"), b);
+            same = cr_equal(on_cpu(a), on_cpu(b));
     return same;
 }
 

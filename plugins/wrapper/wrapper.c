@@ -119,6 +119,19 @@ static void *host_pointer(cr_device *device, cr_buffer *buffer)
     return inner->host_pointer ? inner->host_pointer(device->inner, buffer) : NULL;
 }
 
+/* A copy to the device, whichever function does it. */
+static wrap_call inward(cr_device *device, cr_buffer *to, size_t offset, const void *from,
+                        size_t bytes)
+{
+    return (wrap_call){.kind = WRAP_COPY,
+                       .device = device,
+                       .buffer = to,
+                       .inward = true,
+                       .from = from,
+                       .offset = offset,
+                       .bytes = bytes};
+}
+
 static cr_status inner_copy_in(wrap_call *call, void *context)
 {
     cr_device *d = call->device;
@@ -130,13 +143,7 @@ static cr_status inner_copy_in(wrap_call *call, void *context)
 static cr_status copy_in(cr_device *device, cr_buffer *to, size_t offset, const void *from,
                          size_t bytes)
 {
-    wrap_call call = {.kind = WRAP_COPY,
-                      .device = device,
-                      .buffer = to,
-                      .inward = true,
-                      .from = from,
-                      .offset = offset,
-                      .bytes = bytes};
+    wrap_call call = inward(device, to, offset, from, bytes);
     return around(&call, inner_copy_in, NULL);
 }
 
@@ -152,13 +159,7 @@ static cr_status inner_host_copy(wrap_call *call, void *from)
 static cr_status host_copy(cr_device *device, cr_buffer *to, size_t offset, const void *from,
                            size_t bytes)
 {
-    wrap_call call = {.kind = WRAP_COPY,
-                      .device = device,
-                      .buffer = to,
-                      .inward = true,
-                      .from = from,
-                      .offset = offset,
-                      .bytes = bytes};
+    wrap_call call = inward(device, to, offset, from, bytes);
     return around(&call, inner_host_copy, (void *)(uintptr_t)from);
 }
 

@@ -139,6 +139,12 @@ const char *cr_env(const char *name)
     return value && *value ? value : NULL;
 }
 
+bool cr_env_is(const char *name, const char *value)
+{
+    const char *have = cr_env(name);
+    return have && !strcmp(have, value);
+}
+
 /* ---- threads a backend may use ---- */
 
 static int default_num_threads(void)

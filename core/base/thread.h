@@ -69,6 +69,8 @@ void cr_at_exit(void (*function)(void));
 
 /* getenv, but null in set-uid programs and for empty values. */
 const char *cr_env(const char *name);
+/* Whether the variable, so read, has that value. */
+bool cr_env_is(const char *name, const char *value);
 
 void cr_log_message(cr_log_level level, const char *format, ...) CR_PRINTF_(2, 3);
 

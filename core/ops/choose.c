@@ -2,7 +2,6 @@
  * Both are run on the call's own inputs, with results that are thrown away. Switched off by CRESSET_DETERMINISTIC=1 and by
  * CRESSET_VALIDATE=1: a device's own plan comes first then. */
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "core/ops/invoke.h"
@@ -16,12 +15,6 @@ static double now(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static bool is_on(const char *name)
-{
-    const char *have = cr_env(name);
-    return have && !strcmp(have, "1");
 }
 
 /* Whether running the call more than once, and aside, changes nothing but the time. */
@@ -88,7 +81,8 @@ bool cr_measures(void)
     static atomic_int known;
     int value = atomic_load_explicit(&known, memory_order_relaxed);
     if (!value) {
-        value = is_on("CRESSET_DETERMINISTIC") || is_on("CRESSET_VALIDATE") ? 1 : 2;
+        value =
+            cr_env_is("CRESSET_DETERMINISTIC", "1") || cr_env_is("CRESSET_VALIDATE", "1") ? 1 : 2;
         atomic_store(&known, value);
     }
     return value == 2;

@@ -7,18 +7,12 @@
 
 /* ---- switches ---- */
 
-static bool env_is(const char *name, const char *value)
-{
-    const char *have = cr_env(name);
-    return have && !strcmp(have, value);
-}
-
 static bool only_primitives(void)
 {
     static atomic_int known;
     int value = atomic_load_explicit(&known, memory_order_relaxed);
     if (!value) {
-        value = env_is("CRESSET_ONLY_PRIMITIVES", "1") ? 2 : 1;
+        value = cr_env_is("CRESSET_ONLY_PRIMITIVES", "1") ? 2 : 1;
         atomic_store(&known, value);
     }
     return value == 2;
@@ -174,7 +168,7 @@ typedef struct asked {
  * same host memory, so that a buffer of one is a buffer of the other. Else null. */
 static cr_dev *lender(const cr_op_run *run)
 {
-    if (!cr_dev_is_host(run->dev) || env_is("CRESSET_FALLBACK", "error"))
+    if (!cr_dev_is_host(run->dev) || cr_env_is("CRESSET_FALLBACK", "error"))
         return NULL;
     cr_dev *host = cr_dev_fallback();
     return host && host != run->dev && cr_dev_is_host(host) &&
@@ -368,7 +362,7 @@ static cr_plan_entry *unplanned(cr_op_run *run, bool never)
         return remember(run, CR_PLAN_DECOMPOSE);
     cr_dev *host = cr_dev_fallback();
     if (host && host != run->dev) {
-        if (env_is("CRESSET_FALLBACK", "error"))
+        if (cr_env_is("CRESSET_FALLBACK", "error"))
             return cr_fail(
                 "%s: %s has no plan for it, and CRESSET_FALLBACK=error forbids to run it on %s",
                 op->name, run->dev->name, host->name);

@@ -111,7 +111,7 @@ static int take_group(const cr_optimizer *o, size_t g, size_t first, cr_state_di
     int failed = 0;
     for (int i = 0; i < CR_OPTION_COUNT && !failed; i++) {
         cr_value v = option_value(group, &options[i]);
-        if (has(o, i) && v.tag != CR_NONE)
+        if (has(o, i) && (v.tag != CR_NONE || options[i].form == CHOICE))
             failed = cr_state_dict_set_value(
                 dict, named(name, "param_groups.%zu.%s", g, options[i].name), v);
     }

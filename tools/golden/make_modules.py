@@ -10,7 +10,6 @@ test saved into FOLDER (CRESSET_SAVE_MODULES) are loaded into PyTorch's modules 
 
 import json
 import pathlib
-import struct
 import sys
 
 import steady  # noqa: F401  (first: it starts Python anew)
@@ -19,7 +18,7 @@ import torch
 from torch import nn
 
 from modules_cases import cases
-from safetensors_writer import save
+from safetensors_file import read, save
 
 HEAD = """/* Made by tools/golden/make_modules.py. A row: case, our constructor, whether it trains, what PyTorch prints. */
 """
@@ -66,18 +65,6 @@ def record(out, name, module, inputs, training):
             out[f"{name}.grad.state.{key}"] = p.grad
     for key, value in module.named_buffers():
         out[f"{name}.after.{key}"] = value.clone()
-
-
-def read(path):
-    raw = path.read_bytes()
-    length = struct.unpack("<Q", raw[:8])[0]
-    kinds = {"F32": torch.float32, "F64": torch.float64, "I64": torch.int64, "BOOL": torch.bool}
-    for name, entry in json.loads(raw[8:8 + length]).items():
-        if name != "__metadata__":
-            begin, end = entry["data_offsets"]
-            data = bytearray(raw[8 + length + begin:8 + length + end])
-            t = torch.frombuffer(data, dtype=kinds[entry["dtype"]]) if data else torch.empty(0)
-            yield name, t.reshape(entry["shape"])
 
 
 def check(folder):

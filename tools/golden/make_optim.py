@@ -1,6 +1,6 @@
 """Makes tests/golden/optim: what PyTorch computes with optimisers and schedulers.
 
-    python tools/golden/make_optim.py tests/golden        (with torch 1.13)
+    /usr/bin/python3 tools/golden/make_optim.py tests/golden        (with torch 1.13)
 
 trajectories.safetensors holds parameters after some of 50 steps and the state after ten, lbfgs.safetensors
 LBFGS's with its losses and counts, schedules.safetensors learning rates. Same bytes each time.
@@ -17,7 +17,7 @@ from torch import nn, optim
 from torch.optim import lr_scheduler as schedules
 from torch.optim.swa_utils import SWALR
 
-from safetensors_writer import save
+from safetensors_file import save
 
 
 # The loss whose parameters are optimised: Σ (p - target)² · scale, over two parameters; the second one's gradient is missing
@@ -65,6 +65,15 @@ def optimisers():
     yield "sparse_adam_options", optim.SparseAdam, dict(lr=0.05, betas=(0.8, 0.95), eps=1e-2, maximize=True), True
 
 
+def take_step(optimiser, used, target, scale):
+    optimiser.zero_grad(set_to_none=True)
+    sum(((p - t) ** 2 * s).sum() for p, t, s in zip(used, target, scale)).backward()
+    if isinstance(optimiser, optim.SparseAdam):
+        for p in used:
+            p.grad = p.grad.to_sparse()
+    optimiser.step()
+
+
 def trajectory_cases():
     start = [torch.randn(3, 2), torch.randn(4)]
     target = [torch.randn(3, 2), torch.randn(4)]
@@ -76,13 +85,7 @@ def trajectory_cases():
         params = [p.clone().requires_grad_() for p in start]
         optimiser = kind(params, **options)
         for step in range(1, 51):
-            optimiser.zero_grad(set_to_none=True)
-            used = params[:1] if late and step <= 3 else params
-            sum(((p - t) ** 2 * s).sum() for p, t, s in zip(used, target, scale)).backward()
-            if kind is optim.SparseAdam:
-                for p in used:
-                    p.grad = p.grad.to_sparse()
-            optimiser.step()
+            take_step(optimiser, params[:1] if late and step <= 3 else params, target, scale)
             if step in (1, 2, 5, 50):
                 for i in range(2):
                     out[f"{name}.{step}.{i}"] = params[i].detach().clone()
@@ -99,9 +102,7 @@ def state_cases(start, target, scale):
         params = [p.clone().requires_grad_() for p in start]
         optimiser = kind(params, **options)
         for step in range(1, 21):
-            optimiser.zero_grad(set_to_none=True)
-            sum(((p - t) ** 2 * s).sum() for p, t, s in zip(params, target, scale)).backward()
-            optimiser.step()
+            take_step(optimiser, params, target, scale)
             if step % 10 == 0:
                 for i in range(2):
                     out[f"{name}.at{step}.{i}"] = params[i].detach().clone()
@@ -127,22 +128,25 @@ def valley(a, b):
     return ((1 - a) ** 2).sum() + 3 * ((b.reshape(2, 3)[:, :2] - a[:, :2] ** 2) ** 2).sum() + (b ** 4).sum() * 0.1
 
 
+def lbfgs_step(optimiser, params):
+    def closure():
+        optimiser.zero_grad(set_to_none=True)
+        loss = valley(*params)
+        loss.backward()
+        return loss
+
+    return optimiser.step(closure).item()
+
+
 def lbfgs_cases():
     a0, b0 = torch.randn(2, 3, dtype=torch.float64), torch.randn(6, dtype=torch.float64)
     out = {"a": a0, "b": b0}
     for name, options in lbfgs():
         params = [a0.clone().requires_grad_(), b0.clone().requires_grad_()]
         optimiser = optim.LBFGS(params, **options)
-
-        def closure():
-            optimiser.zero_grad(set_to_none=True)
-            loss = valley(*params)
-            loss.backward()
-            return loss
-
         losses = []
         for step in range(1, 51):
-            losses.append(optimiser.step(closure).item())
+            losses.append(lbfgs_step(optimiser, params))
             if step in (1, 2, 5, 50):
                 out[f"{name}.{step}.0"], out[f"{name}.{step}.1"] = [p.detach().clone() for p in params]
         state = optimiser.state[params[0]]

@@ -11,7 +11,7 @@ import steady  # noqa: F401  (first: it starts Python anew)
 import numpy as np
 import torch
 import torchvision.transforms.functional as T
-from safetensors_writer import save
+from safetensors_file import save
 from torchvision.transforms import InterpolationMode as Mode
 
 image = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (3, 11, 9), dtype=np.uint8))

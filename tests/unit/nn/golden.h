@@ -66,6 +66,24 @@ static inline void assert_close(const char *what, const cr_tensor *a, const cr_t
     free(y);
 }
 
+/* Where CRESSET_SAVE_OPTIMIZERS says so, an optimiser's state dict with its parameters beside it, for PyTorch to go on from
+ * (tests/interop/optimizers_torch.py). */
+static inline void save_optimizer(const char *name, const cr_optimizer *optimizer,
+                                  cr_tensor *const *params, size_t count)
+{
+    const char *folder = getenv("CRESSET_SAVE_OPTIMIZERS");
+    if (!folder)
+        return;
+    char text[512];
+    cr_state_dict *dict = cr_optimizer_state_dict(optimizer);
+    for (size_t i = 0; i < count; i++) {
+        snprintf(text, sizeof text, "params.%zu", i);
+        ck_assert_int_eq(cr_state_dict_set(dict, text, cr_detach(params[i])), 0);
+    }
+    snprintf(text, sizeof text, "%s/%s.safetensors", folder, name);
+    ck_assert_msg(!cr_save(text, dict), "%s", cr_error());
+}
+
 /* The teardown of tests that run on any backend: a process that exits with work in flight may take a driver down while it computes. */
 static inline void finish(void)
 {

@@ -65,6 +65,8 @@ static void check_trajectory(const char *name, cr_optimizer *optimizer, bool lat
         step(optimizer, late && n <= 3 ? 1 : 2);
         if (n == 1 || n == 2 || n == 5 || n == 50)
             check_at(name, n);
+        if (n == 10)
+            save_optimizer(name, optimizer, params, 2);
     }
     assert_no_error();
 }

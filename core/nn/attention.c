@@ -213,7 +213,7 @@ static bool make_mask(attending *a, cr_dtype dtype, cr_tensor **mask)
 {
     cr_tensor *m = a->attn_mask, *p = a->key_padding_mask;
     *mask = NULL;
-    if (a->causal && (p || a->weights || a->self->bias_k || a->self->add_zero_attn)) {
+    if (a->causal && (a->weights || a->self->bias_k || a->self->add_zero_attn)) {
         a->causal = false;
         m = cr_triu(cr_ones(CR_INTS(a->targets, a->sources), .dtype = CR_B8,
                             .device = cr_tensor_device(a->query)),

@@ -9,15 +9,18 @@ static cr_tensor *scores_of(cr_tensor *q, cr_tensor *k, cr_tensor *mask, bool ca
                             double scale)
 {
     cr_tensor *scores = cr_matmul(cr_mul_scalar(q, scale), cr_transpose(k, -1, -2));
+    cr_tensor *hidden = NULL;
+    const bool bools = mask && dtype_of(mask) == CR_B8;
     if (causal) {
         cr_tensor *ones = cr_ones(CR_INTS(q->size[q->dim - 2], k->size[k->dim - 2]), .dtype = CR_B8,
                                   .device = cr_tensor_device(q));
-        return cr_masked_fill_scalar(scores, cr_triu(ones, .diagonal = first + 1), -INFINITY);
+        hidden = cr_triu(ones, .diagonal = first + 1);
     }
-    if (!mask)
-        return scores;
-    return dtype_of(mask) == CR_B8 ? cr_masked_fill_scalar(scores, cr_logical_not(mask), -INFINITY)
-                                   : cr_add(scores, mask);
+    if (bools)
+        hidden = causal ? cr_logical_or(hidden, cr_logical_not(mask)) : cr_logical_not(mask);
+    else if (mask)
+        scores = cr_add(scores, mask);
+    return causal || bools ? cr_masked_fill_scalar(scores, hidden, -INFINITY) : scores;
 }
 
 /* Whether the blocked form says the same: all of one float type, batches that agree and need no broadcasting, a mask without
@@ -67,9 +70,11 @@ COMPOSITE(scaled_dot_product_attention)
                            "dimensions, got %s, %s and %s",
                            cr_sizes_text(q->dim, q->size), cr_sizes_text(k->dim, k->size),
                            cr_sizes_text(v->dim, v->size));
-    if (mask && INT(5))
+    if (mask && INT(5) && mask->dim > 1 && mask->size[mask->dim - 2] != 1)
         return CR_FAIL_INT("scaled_dot_product_attention: Explicit attn_mask should not be set "
-                           "when is_causal=True");
+                           "when is_causal=True, but for one that is the same for all queries, "
+                           "[…, 1, keys]; got %s",
+                           cr_sizes_text(mask->dim, mask->size));
     double scale = args[6].tag == CR_NONE ? 1 / sqrt((double)q->size[q->dim - 1]) : F(6);
     if (p >= 0 && p < 1 && can_block(q, k, v, mask))
         return cr_give(r, blocked(q, k, v, mask, INT(5), scale, p));
@@ -168,11 +173,12 @@ static bool differentiate(const cr_value *args, rows part, cr_tensor *grads[3])
     cr_tensor *y = rows_of(T(4), 2, part), *lse = rows_of(T(5), 2, part);
     double scale = F(8);
     cr_tensor *scores = scores_of(q, k, rows_of(T(6), 2, part), INT(7), part.first, scale);
-    cr_tensor *weight = cr_exp(cr_sub(cr_to_dtype(scores, wide_enough(q)), cr_unsqueeze(lse, -1)));
+    cr_tensor *weight =
+        cr_exp_(cr_sub_(cr_to_dtype(scores, wide_enough(q)), cr_unsqueeze(lse, -1)));
     weight = cr_to_dtype(weight, dtype_of(q));
     cr_tensor *sums = cr_sum_dim(cr_mul(g, y), -1, .keepdim = true);
     cr_tensor *slope = kept_part(cr_matmul(g, cr_transpose(v, -1, -2)), q, k, args, 9);
-    slope = cr_mul_scalar(cr_mul(weight, cr_sub(slope, sums)), scale);
+    slope = cr_mul_scalar_(cr_mul_(cr_sub_(slope, sums), weight), scale);
     weight = kept_part(weight, q, k, args, 9);
     grads[0] = cr_matmul(slope, k);
     grads[1] = cr_matmul(cr_transpose(slope, -1, -2), q);

@@ -39,7 +39,7 @@ CR_API cr_module *cr_multihead_attention_with(const cr_multihead_attention_optio
 
 /* A call with everything that PyTorch's forward knows, hooks included. Returns the output; weights, unless null, gets what it
  * says, of one head each with no_average_attn_weights: (N, num_heads, L, S). is_causal hides what comes after each query, with
- * no mask given. */
+ * no attn_mask given; a key_padding_mask may come with it, and no mask of L × S is made. */
 typedef struct cr_attend_options {
     cr_tensor *key_padding_mask, *attn_mask;
     cr_tensor **weights;

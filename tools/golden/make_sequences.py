@@ -134,6 +134,11 @@ def attention_cases():
     record("attention_memory", memory, [q, k], lambda q, k: memory(q, k, k, need_weights=False)[0])
 
 
+def causal_cases():
+    self_attention("attention_causal_padded", nn.MultiheadAttention(8, 2), torch.randn(5, 2, 8), masked(2, 5),
+                   torch.ones(5, 5, dtype=torch.bool).triu(1))
+
+
 def transformer_cases():
     randn = torch.randn
     square = nn.Transformer.generate_square_subsequent_mask
@@ -155,6 +160,7 @@ def main(folder):
     recurrent_cases()
     attention_cases()
     transformer_cases()
+    causal_cases()
     save(folder / "nn" / "sequences.safetensors", OUT)
 
 

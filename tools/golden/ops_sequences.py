@@ -98,37 +98,47 @@ def recurrent():
 
 def attend(q, k, v, mask, causal, scale):
     scores = q @ k.transpose(-1, -2) * scale
-    if causal:
-        mask = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
     if mask is not None:
         scores = scores.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else scores + mask
+    if causal:
+        scores = scores.masked_fill(torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1), float("-inf"))
     return scores.softmax(-1) @ v, scores.logsumexp(-1)
 
 
 def attention():
     g = Golden()
-    for b, h, t, s, width, values in ((1, 1, 1, 1, 1, 1), (2, 3, 4, 5, 6, 6), (1, 1, 61, 70, 3, 2), (1, 1, 3, 258, 3, 3), (2, 2, 3, 3, 8, 2)):
+    shapes = ((1, 1, 1, 1, 1, 1), (2, 3, 4, 5, 6, 6), (1, 1, 61, 70, 3, 2), (1, 1, 3, 258, 3, 3), (2, 2, 3, 3, 8, 2))
+    for b, h, t, s, width, values in shapes:
         for kind in range(5):
             q, k, v = r(b, t, h, width).permute(0, 2, 1, 3), r(b, h, s, width), (r if kind else strided)(b, h, s, values)
             seen = torch.rand(b, 1, t, s) < 0.7
             seen[..., 0] = True
             mask = {2: seen.expand(b, h, t, s), 3: r(h, t, s).expand(b, h, t, s), 4: r(b, 1, 1, s).expand(b, h, t, s)}.get(kind)
-            rest = [kind == 1, 1 / width ** 0.5]
-
-            def forward(*a):  # logsumexp has no derivative here
-                y, lse = attend(*a)
-                return y, lse.detach()
-
-            if mask is not None:
-                mask = mask.detach()
-            double = mask is not None and mask.dtype == torch.float64
-            if not double:
-                g.add("_blocked_attention", [q, k, v, mask] + rest, forward)
-            else:
-                g.add("_blocked_attention", [q, k, v, mask] + rest, forward, grad=False)
-            wants = [x.detach().requires_grad_() for x in (q, k, v)]
-            y, lse = attend(*wants, mask, *rest)
-            grad = r(*y.shape)
-            result = torch.autograd.grad(y, wants, grad)
-            g.add("_blocked_attention_backward", [grad, q, k, v, y.detach(), lse.detach(), mask] + rest, lambda *a: result, grad=False)
+            attention_case(g, q, k, v, mask, kind == 1)
+    for b, h, t, s, width, values in shapes[1:]:  # causal, and some keys hidden
+        seen = torch.rand(b, 1, 1, s) < 0.7
+        seen[..., 0] = True
+        for mask in (seen, r(b, 1, 1, s)):
+            attention_case(g, r(b, h, t, width), r(b, h, s, width), r(b, h, s, values), mask.expand(b, h, t, s), True)
     return g
+
+
+def attention_case(g, q, k, v, mask, causal):
+    rest = [causal, 1 / q.shape[-1] ** 0.5]
+
+    def forward(*a):  # logsumexp has no derivative here
+        y, lse = attend(*a)
+        return y, lse.detach()
+
+    if mask is not None:
+        mask = mask.detach()
+    double = mask is not None and mask.dtype == torch.float64
+    if not double:
+        g.add("_blocked_attention", [q, k, v, mask] + rest, forward)
+    else:
+        g.add("_blocked_attention", [q, k, v, mask] + rest, forward, grad=False)
+    wants = [x.detach().requires_grad_() for x in (q, k, v)]
+    y, lse = attend(*wants, mask, *rest)
+    grad = r(*y.shape)
+    result = torch.autograd.grad(y, wants, grad)
+    g.add("_blocked_attention_backward", [grad, q, k, v, y.detach(), lse.detach(), mask] + rest, lambda *a: result, grad=False)

@@ -13,13 +13,13 @@ static int recorded(cr_grad_context *c)
               *mask = cr_in(c, 3);
     double scale = float_arg(c, 5);
     cr_tensor *scores = cr_matmul(cr_mul_scalar(q, scale), turned(k));
-    if (scores && int_arg(c, 4)) {
-        cr_tensor *later = cr_triu(cr_ones_like(scores, .dtype = CR_B8), .diagonal = 1);
-        scores = cr_masked_fill_scalar(scores, later, -INFINITY);
-    } else if (mask) {
+    if (mask)
         scores = cr_tensor_dtype(mask) == CR_B8
                      ? cr_masked_fill_scalar(scores, cr_logical_not(mask), -INFINITY)
                      : cr_add(scores, mask);
+    if (scores && int_arg(c, 4)) {
+        cr_tensor *later = cr_triu(cr_ones_like(scores, .dtype = CR_B8), .diagonal = 1);
+        scores = cr_masked_fill_scalar(scores, later, -INFINITY);
     }
     cr_tensor *weight = cr_softmax(scores, -1), *slope = cr_matmul(g, turned(v)), *dropped = weight;
     if (float_arg(c, 6) > 0) {

@@ -176,7 +176,7 @@ static size_t to_itself(cr_module *module, cr_tensor *const *in, size_t n, cr_te
 static size_t causally(cr_module *module, cr_tensor *const *in, size_t n, cr_tensor **out)
 {
     (void)n;
-    out[0] = cr_attend(module, in[0], in[0], in[0], .is_causal = true);
+    out[0] = cr_attend(module, in[0], in[0], in[0], .key_padding_mask = in[1], .is_causal = true);
     return out[0] != NULL;
 }
 
@@ -202,6 +202,7 @@ START_TEST(attention_agrees_with_pytorch)
     CHECK_BY(attention_self, cr_multihead_attention(8, 2, .batch_first = true), 3, to_itself);
     CHECK_BY(attention_causal, cr_multihead_attention(8, 2), 3, to_itself);
     CHECK_BY(attention_causal, cr_multihead_attention(8, 2), 3, causally);
+    CHECK_BY(attention_causal_padded, cr_multihead_attention(8, 2), 3, causally);
     CHECK_BY(attention_memory, cr_multihead_attention(8, 2), 2, to_memory);
 }
 END_TEST
@@ -446,9 +447,11 @@ START_TEST(attention_never_holds_all_scores)
     cr_tensor *padding = cr_ge_scalar(cr_arange(LONG), LONG - 100), *weights;
     padding = cr_unsqueeze(padding, 0);
     ck_assert_uint_gt(memory_of(net, x, NULL, false, &weights), all);
-    const uint64_t most = all / 2;
-    for (int way = 0; way < 2; way++) {
-        uint64_t bytes = memory_of(net, x, way == 0 ? padding : NULL, way == 1, NULL);
+    uint64_t bytes = 0, most = all / 2;
+    for (int way = 0; way < 3; way++) { /* some keys hidden, later ones, both */
+        if (way == 2)
+            most = bytes + LONG * LONG; /* no mask of all queries and keys either */
+        bytes = memory_of(net, x, way != 1 ? padding : NULL, way > 0, NULL);
         ck_assert_msg(bytes < most, "way %d: %llu bytes, all scores are %llu", way,
                       (unsigned long long)bytes, (unsigned long long)all);
     }
@@ -464,14 +467,19 @@ START_TEST(attention_in_parts_is_the_same)
     for (int i = 0; i < 3; i++)
         in[i] = cr_requires_grad_(cr_randn(CR_INTS(1, 1, i ? KEYS : LONG, 4)), 1);
     cr_tensor *hidden = cr_triu(cr_ones(CR_INTS(LONG, KEYS), .dtype = CR_B8), .diagonal = 1);
-    for (int way = 0; way < 3; way++) { /* no mask, a mask, causal */
-        cr_tensor *mask = way == 1 ? cr_gt_scalar(cr_rand(CR_INTS(LONG, KEYS)), 0.3) : NULL;
+    for (int way = 0; way < 4; way++) { /* no mask, a mask, causal, causal and some keys hidden */
+        cr_tensor *mask = NULL;
+        if (way % 2) {
+            mask = cr_gt_scalar(cr_rand(CR_INTS(way == 1 ? LONG : 1, KEYS)), 0.3);
+            cr_fill_scalar_(cr_narrow(mask, 1, 0, 1), 1); /* no query without a key */
+        }
         cr_tensor *y = cr_scaled_dot_product_attention(in[0], in[1], in[2], .attn_mask = mask,
-                                                       .is_causal = way == 2);
+                                                       .is_causal = way >= 2);
         cr_tensor *scores = cr_mul_scalar(cr_matmul(in[0], cr_transpose(in[1], -1, -2)), 0.5);
-        cr_tensor *hides = way == 1 ? cr_logical_not(mask) : way == 2 ? hidden : NULL;
-        if (hides)
-            scores = cr_masked_fill_scalar(scores, hides, -INFINITY);
+        if (mask)
+            scores = cr_masked_fill_scalar(scores, cr_logical_not(mask), -INFINITY);
+        if (way >= 2)
+            scores = cr_masked_fill_scalar(scores, hidden, -INFINITY);
         cr_tensor *z = cr_matmul(cr_softmax(scores, -1), in[2]), *g = cr_randn_like(y);
         assert_close("output", y, z, 2e-5);
         ck_assert_int_eq(cr_autograd_grad(&y, &g, 1, in, 3, 0, a), 0);

@@ -257,7 +257,7 @@ void CPU_NAME(cpu_store_strided)(size_t size, int64_t n, const void *from, char 
     }
 }
 
-void CPU_NAME(cpu_stream)(size_t bytes, const void *from, void *to)
+void CPU_NAME(cpu_stream_part)(size_t bytes, const void *from, void *to)
 {
 #if defined __AVX512F__ || defined __AVX2__
 #if defined __AVX512F__
@@ -272,19 +272,33 @@ void CPU_NAME(cpu_stream)(size_t bytes, const void *from, void *to)
     const char *f = from;
     char *t = to;
     size_t head = -(uintptr_t)t % WIDE;
-    if (bytes >= 4 * WIDE + head) {
-        memcpy(t, f, head);
+    if (bytes >= WIDE + head) {
+        if (head)
+            memcpy(t, f, head);
         t += head;
         f += head;
         bytes -= head;
         for (; bytes >= WIDE; bytes -= WIDE, t += WIDE, f += WIDE)
             STREAM_ONE(t, f);
-        _mm_sfence();
     }
-    memcpy(t, f, bytes);
+    if (bytes)
+        memcpy(t, f, bytes);
 #else
     memcpy(to, from, bytes);
 #endif
+}
+
+void CPU_NAME(cpu_stream_end)(void)
+{
+#if defined __AVX512F__ || defined __AVX2__
+    _mm_sfence();
+#endif
+}
+
+void CPU_NAME(cpu_stream)(size_t bytes, const void *from, void *to)
+{
+    CPU_NAME(cpu_stream_part)(bytes, from, to);
+    CPU_NAME(cpu_stream_end)();
 }
 
 void CPU_NAME(cpu_store_number)(const cr_number *number, int32_t dtype, void *to)

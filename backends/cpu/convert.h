@@ -34,6 +34,9 @@ void CPU_NAME(cpu_store_strided)(size_t size, int64_t n, const void *from, char 
 
 /* Copies bytes past the caches, for what is larger than they are. */
 void CPU_NAME(cpu_stream)(size_t bytes, const void *from, void *to);
+/* The same of many parts; other threads see them all after the end. */
+void CPU_NAME(cpu_stream_part)(size_t bytes, const void *from, void *to);
+void CPU_NAME(cpu_stream_end)(void);
 
 /* What a dtype is computed in: f32 for the halves, itself otherwise. */
 static inline int32_t cpu_kernel_dtype(int32_t dtype)

@@ -17,7 +17,6 @@ typedef struct copy_plan {
     int rank;
     int64_t size[CR_MAX_RANK], in_stride[CR_MAX_RANK], out_stride[CR_MAX_RANK]; /* bytes */
     bool in_flat, out_flat, in_row, out_row, stream;
-    int cross; /* the dimension along which the input is dense, when it is not the last */
     double cost;
     cpu_convert convert; /* null between equal dtypes */
 } copy_plan;
@@ -96,45 +95,76 @@ static void any_range(void *context, int64_t begin, int64_t end)
 
 /* ---- transposing ---- */
 
-/* One tile: `rows` along the crossing dimension, where the input is dense, and `columns` along the last, where the output
- * is. */
-static void copy_tile(const copy_plan *p, const char *in, char *out, int64_t rows, int64_t columns)
+/* A tile is `rows` along the crossing dimension, where the input is dense, and `columns` along the last, where the output is. */
+static void turn_tile(const copy_plan *p, const char *in, char *out, int64_t rows, int64_t columns)
 {
-    int64_t last = p->rank - 1;
+    int64_t last = p->rank - 2, cross = p->rank - 1;
     if (!p->convert) {
         CPU_NAME(cpu_transpose_tile)
-        ((size_t)p->in_size, rows, columns, in, p->in_stride[last], out, p->out_stride[p->cross]);
+        ((size_t)p->in_size, rows, columns, in, p->in_stride[last], out, p->out_stride[cross]);
         return;
     }
     _Alignas(64) char tile[TILE * TILE * 8];
     CPU_NAME(cpu_transpose_tile)
     ((size_t)p->in_size, rows, columns, in, p->in_stride[last], tile, TILE * p->in_size);
     for (int64_t r = 0; r < rows; r++)
-        p->convert(columns, tile + r * TILE * p->in_size, out + r * p->out_stride[p->cross]);
+        p->convert(columns, tile + r * TILE * p->in_size, out + r * p->out_stride[cross]);
 }
 
-/* Tiles are numbered along the last dimension first, then the crossing one, then the others. */
+/* The same around the cache, which takes whole lines of the output: where a row does not begin with a line, its parts of the
+ * tiles begin up to a line later than the tiles do, and end so. A line is 64 bytes; `begin` is the tile's first column. */
+static void stream_tile(const copy_plan *p, const char *in, char *out, int64_t rows, int64_t begin)
+{
+    enum { LINE = 64, WIDTH = TILE + LINE };
+    int64_t last = p->rank - 2, cross = p->rank - 1, left = p->size[last] - begin;
+    int64_t pitch = TILE + LINE / p->out_size, columns = left < pitch ? left : pitch;
+    _Alignas(LINE) char tile[TILE * WIDTH * 8], row[WIDTH * 8];
+    CPU_NAME(cpu_transpose_tile)
+    ((size_t)p->in_size, rows, columns, in, p->in_stride[last], tile, pitch * p->in_size);
+    for (int64_t r = 0; r < rows; r++) {
+        char *to = out + r * p->out_stride[cross];
+        const char *from = tile + r * pitch * p->in_size;
+        int64_t late = (int64_t)(-(uintptr_t)to % LINE) / p->out_size, skip = begin ? late : 0;
+        int64_t end = left > TILE && TILE + late < columns ? TILE + late : columns;
+        if (end <= skip)
+            continue;
+        if (p->convert) {
+            p->convert(end, from, row);
+            from = row;
+        }
+        CPU_NAME(cpu_stream_part)
+        ((size_t)((end - skip) * p->out_size), from + skip * p->out_size, to + skip * p->out_size);
+    }
+}
+
+/* Tiles are numbered along the crossing dimension first, so that the input is read in long pieces, then along the last one,
+ * then the others. */
 static void tiles_range(void *context, int64_t begin, int64_t end)
 {
     const copy_job *job = context;
     const copy_plan *p = job->plan;
-    int64_t last = p->rank - 1, count[CR_MAX_RANK], at[CR_MAX_RANK];
+    int64_t last = p->rank - 2, cross = p->rank - 1, count[CR_MAX_RANK], at[CR_MAX_RANK];
     for (int d = 0; d < p->rank; d++)
-        count[d] = d == last || d == p->cross ? (p->size[d] + TILE - 1) / TILE : p->size[d];
+        count[d] = d < last ? p->size[d] : (p->size[d] + TILE - 1) / TILE;
     cpu_locate(p->rank, count, begin, at);
     for (int64_t i = begin; i < end; i++) {
         const char *in = job->in;
         char *out = job->out;
         for (int d = 0; d < p->rank; d++) {
-            int64_t place = d == last || d == p->cross ? at[d] * TILE : at[d];
+            int64_t place = d < last ? at[d] : at[d] * TILE;
             in += place * p->in_stride[d];
             out += place * p->out_stride[d];
         }
-        int64_t rows = p->size[p->cross] - at[p->cross] * TILE,
-                columns = p->size[last] - at[last] * TILE;
-        copy_tile(p, in, out, rows < TILE ? rows : TILE, columns < TILE ? columns : TILE);
+        int64_t rows = p->size[cross] - at[cross] * TILE, columns = p->size[last] - at[last] * TILE;
+        rows = rows < TILE ? rows : TILE;
+        if (p->stream)
+            stream_tile(p, in, out, rows, at[last] * TILE);
+        else
+            turn_tile(p, in, out, rows, columns < TILE ? columns : TILE);
         cpu_advance(p->rank, count, at, 1);
     }
+    if (p->stream)
+        CPU_NAME(cpu_stream_end)();
 }
 
 /* ---- runs and plans ---- */
@@ -162,7 +192,7 @@ static cr_status tiles_run(cr_plan *plan, const cr_run *run)
     copy_job job = {p, cpu_at(run, p->in_at), cpu_at(run, p->out_at)};
     int64_t tiles = 1;
     for (int d = 0; d < p->rank; d++)
-        tiles *= d == p->rank - 1 || d == p->cross ? (p->size[d] + TILE - 1) / TILE : p->size[d];
+        tiles *= d < p->rank - 2 ? p->size[d] : (p->size[d] + TILE - 1) / TILE;
     if (p->numel)
         cpu_parallel(tiles, 1, p->cost * (double)p->numel / (double)tiles, tiles_range, &job);
     return CR_OK;
@@ -176,6 +206,25 @@ static bool is_flat(const copy_plan *p, const int64_t *stride, int64_t step)
         step *= p->size[d];
     }
     return true;
+}
+
+/* For tiles_run: dimension d, along which the input is dense, changes places until it is the last. What doesn't fit the
+ * second-level cache goes around it: writing a line there would first read it. */
+static void cross_last(copy_plan *p, int d)
+{
+    enum { SMALL = 4 << 20, LINES = 4 * 64 };
+    for (; d < p->rank - 1; d++) {
+        int64_t *of[3] = {p->size, p->in_stride, p->out_stride};
+        for (int k = 0; k < 3; k++) {
+            int64_t kept = of[k][d];
+            of[k][d] = of[k][d + 1];
+            of[k][d + 1] = kept;
+        }
+    }
+    p->stream = p->numel * (p->in_size + p->out_size) >= SMALL &&
+                p->size[p->rank - 2] * p->out_size >= LINES;
+    p->cost *= 2;
+    p->base.run = tiles_run;
 }
 
 static cr_status plan_copy(const cpu_call *call, cr_plan **plan)
@@ -215,9 +264,8 @@ static cr_status plan_copy(const cpu_call *call, cr_plan **plan)
     for (int d = 0; d < last; d++)
         if (p->in_stride[d] == p->in_size && p->in_stride[last] > p->in_size &&
             p->out_stride[last] == p->out_size && p->size[d] >= 4 && p->size[last] >= 4) {
-            p->cross = d;
-            p->cost *= 2;
-            p->base.run = tiles_run;
+            cross_last(p, d);
+            break;
         }
     if (p->base.run == any_run && !p->in_row && !p->in_flat)
         p->cost += 0.3;

@@ -1,5 +1,5 @@
-/* See transpose.h. Small squares of 4- and 8-byte elements are turned in registers; plain loops do the borders and the
- * other sizes, and check the squares. */
+/* See transpose.h. Small squares of 4-byte elements are turned in registers; plain loops do the borders and the other sizes,
+ * and check the squares. */
 #include "transpose.h"
 #include "simd.h"
 
@@ -10,15 +10,21 @@ typedef uint16_t __attribute__((may_alias)) raw2;
 typedef uint32_t __attribute__((may_alias)) raw4;
 typedef uint64_t __attribute__((may_alias)) raw8;
 
+/* A cache line of every column at a time: whole columns' lines would push each other out of the cache where the stride is a
+ * power of two. */
 #define PLAIN(name, T)                                                                             \
     static void plain_##name(int64_t rows, int64_t columns, const char *from, int64_t from_stride, \
                              char *to, int64_t to_stride)                                          \
     {                                                                                              \
-        for (int64_t r = 0; r < rows; r++) {                                                       \
-            T *o = (T *)(void *)(to + r * to_stride);                                              \
-            const char *f = from + r * (int64_t)sizeof *o;                                         \
-            for (int64_t c = 0; c < columns; c++)                                                  \
-                o[c] = *(const T *)(const void *)(f + c * from_stride);                            \
+        enum { LINE = 64 / sizeof(T) };                                                            \
+        for (int64_t r = 0; r < rows; r += LINE) {                                                 \
+            int64_t n = rows - r < LINE ? rows - r : LINE;                                         \
+            for (int64_t c = 0; c < columns; c++) {                                                \
+                const T *f = (const T *)(const void *)(from + c * from_stride) + r;                \
+                char *o = to + r * to_stride + c * (int64_t)sizeof *f;                             \
+                for (int64_t i = 0; i < n; i++)                                                    \
+                    *(T *)(void *)(o + i * to_stride) = f[i];                                      \
+            }                                                                                      \
         }                                                                                          \
     }
 PLAIN(1, raw1)

@@ -69,6 +69,19 @@ START_TEST(matrices_turn)
 }
 END_TEST
 
+/* Past the second-level cache, where lines are written around it: rows that begin anywhere in a line, borders of all kinds. */
+START_TEST(large_matrices_turn)
+{
+    static const shape turned[] = {
+        {2, {1100, 1030}}, {2, {1024, 2048}}, {3, {2, 300, 2001}}, {2, {40000, 70}}};
+    for (size_t s = 0; s < sizeof turned / sizeof *turned && !host_few; s++) {
+        check_copy(_i, _i, &turned[s], TURNED, DENSE);
+        check_copy(_i, CR_F64, &turned[s], TURNED, DENSE);
+        check_copy(CR_I64, _i, &turned[s], TURNED, DENSE);
+    }
+}
+END_TEST
+
 /* All of f16's and bf16's bits through f32 and back. */
 START_TEST(halves_survive_f32)
 {
@@ -160,6 +173,7 @@ Suite *copy_suite(void)
     tcase_set_timeout(tc, 300);
     tcase_add_loop_test(tc, every_dtype_becomes_every_other, 1, CR_B8 + 1);
     tcase_add_test(tc, matrices_turn);
+    tcase_add_loop_test(tc, large_matrices_turn, 1, CR_B8 + 1);
     tcase_add_test(tc, halves_survive_f32);
     tcase_add_test(tc, halves_round_to_nearest_even);
     tcase_add_test(tc, fill_and_arange_reach_every_element);

@@ -1,7 +1,13 @@
-/* The environment. Each line sets a variable: its first letter chooses which (of large letters the
- * value is repeated until it is very long), the rest is the value. Then the library is used as if
- * it had just been loaded, and left. */
+/* The environment. Each line sets a variable: its first letter chooses which (from A the value is
+ * repeated until it is longer than any name, from N until longer than any path), the rest is the
+ * value. Then the library is used as if it had just been loaded, and left.
+ *
+ * Real runs map the files of the backends once, so that opening one again only counts up; a replay
+ * maps and leaves them each time, as a program does. */
 #include "fuzz.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
 
 #include "chaos.h"
 
@@ -18,7 +24,12 @@ static const char *const variables[] = {"CRESSET_BACKEND",
                                         "CRESSET_ONLY_PRIMITIVES",
                                         "CRESSET_CHAOS_SEED",
                                         "CRESSET_TRACE_EVENTS"};
-enum { VARIABLES = sizeof variables / sizeof *variables, LONG = 6000, LINE = 2048 };
+enum {
+    VARIABLES = sizeof variables / sizeof *variables,
+    LONG_NAME = 600,
+    LONG_PATH = 6000,
+    LINE = 2048
+};
 
 /* The parser of CRESSET_CHAOS is compiled in: loading its plugin each time would take longer. */
 static cr_status refuse(const cr_host *host, cr_status status, const char *format, ...)
@@ -34,16 +45,42 @@ static void ignore(void *context, cr_log_level level, const char *words)
     (void)context, (void)level, (void)words;
 }
 
+/* By putenv: setenv of glibc keeps every value that it was ever given. */
 static void set(char letter, const char *value)
 {
-    static char text[LONG + LINE];
-    size_t length = strlen(value), at = 0;
-    bool repeat = letter >= 'A' && letter <= 'Z' && length;
+    static char texts[VARIABLES][LONG_PATH + LINE];
+    int which = (unsigned char)(letter | 32) % VARIABLES;
+    char *text = texts[which];
+    size_t length = strlen(value), start = strlen(variables[which]) + 1, at = start, least = start;
+    if (length && letter >= 'A' && letter <= 'Z')
+        least += letter < 'N' ? LONG_NAME : LONG_PATH;
+    unsetenv(variables[which]);
+    snprintf(text, sizeof *texts, "%s=", variables[which]);
     do {
         memcpy(text + at, value, length + 1);
         at += length;
-    } while (repeat && at < LONG);
-    setenv(variables[(unsigned char)(letter | 32) % VARIABLES], text, 1);
+    } while (at < least);
+    putenv(text);
+}
+
+/* Maps the backends of the first folder that the fuzzer was given, for good. */
+static void map_backends(const char *folders)
+{
+#ifdef CRESSET_FUZZ
+    char *folder = strndup(folders, strcspn(folders, ":"));
+    DIR *files = folder ? opendir(folder) : NULL;
+    for (struct dirent *file; files && (file = readdir(files));) {
+        char path[4096];
+        if (snprintf(path, sizeof path, "%s/%s", folder, file->d_name) < (int)sizeof path &&
+            strstr(file->d_name, ".so"))
+            dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    }
+    if (files)
+        closedir(files);
+    free(folder);
+#else
+    (void)folders;
+#endif
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -52,6 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!folder) { /* where the backends are that the fuzzer was given */
         const char *given = getenv("CRESSET_BACKEND_PATH");
         folder = strdup(given ? given : "");
+        map_backends(folder);
     }
     for (int i = 0; i < VARIABLES; i++)
         unsetenv(variables[i]);
@@ -75,11 +113,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     chaos_rule rules[CHAOS_RULES];
     if (chaos_read_rules(getenv("CRESSET_CHAOS"), rules) > CHAOS_RULES)
         abort();
-    fuzz_finish(cr_default_device());
+    const char *device = cr_default_device();
+    fuzz_finish(device);
     CR_SCOPE {
-        cr_tensor *x = cr_ones(CR_INTS(2));
-        fuzz_touch(cr_add(x, x));
-        fuzz_finish(x);
+        if (device) {
+            cr_tensor *x = cr_ones(CR_INTS(2));
+            fuzz_touch(cr_add(x, x));
+            fuzz_finish(x);
+        }
         fuzz_finish(cr_ones(CR_INTS(2), .device = "cpu"));
     }
     return cr_exit();

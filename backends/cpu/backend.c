@@ -14,11 +14,9 @@
 #include <cpuid.h>
 #endif
 
-const cr_host *cpu_host;
-
 /* ---- families, one set of tables for each instruction set ---- */
 
-#define CPU_FAMILY(name) extern const cpu_op cpu_family_##name##_base[] __attribute__((weak));
+#define CPU_FAMILY(name) extern const cpu_op cpu_family_##name##_base[];
 #include "families.def"
 #undef CPU_FAMILY
 static const cpu_op *const families_base[] = {
@@ -29,9 +27,9 @@ static const cpu_op *const families_base[] = {
 enum { FAMILIES = sizeof families_base / sizeof *families_base };
 
 #if CPU_VARIANTS > 1
-#define CPU_FAMILY(name)                                                \
-    extern const cpu_op cpu_family_##name##_v3[] __attribute__((weak)); \
-    extern const cpu_op cpu_family_##name##_v4[] __attribute__((weak));
+#define CPU_FAMILY(name)                          \
+    extern const cpu_op cpu_family_##name##_v3[]; \
+    extern const cpu_op cpu_family_##name##_v4[];
 #include "families.def"
 #undef CPU_FAMILY
 static const cpu_op *const families_v3[] = {
@@ -109,7 +107,7 @@ static bool fill_slots(void)
     const cpu_op *const *families = choose_families();
     int count = 0;
     for (int f = 0; f < FAMILIES; f++)
-        for (const cpu_op *op = families[f]; op && op->name; op++) {
+        for (const cpu_op *op = families[f]; op->name; op++) {
             const cpu_op **slot = slot_of(op->name);
             if (!*slot) {
                 if (++count > SLOTS / 2)

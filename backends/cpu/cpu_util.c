@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const cr_host *cpu_host;
+
 void *cpu_plan_new(size_t bytes, cr_status (*run)(cr_plan *, const cr_run *),
                    void (*destroy)(cr_plan *))
 {

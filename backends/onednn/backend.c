@@ -11,7 +11,6 @@
 
 #include "layout.h"
 
-const cr_host *cpu_host;
 dnnl_engine_t dn_engine;
 dnnl_stream_t dn_stream;
 dnnl_primitive_attr_t dn_attr, dn_attr_sum;

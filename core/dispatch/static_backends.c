@@ -1,5 +1,15 @@
 /* The backends that are linked into the library: none, unless it was configured with
- * CRESSET_STATIC_BACKENDS, whose table (made by cmake) stands in the place of this one. */
+ * CRESSET_STATIC_BACKENDS, which cmake/Backends.cmake turns into CR_STATIC_BACKENDS: "BACKEND(cpu)
+ * BACKEND(onednn)". */
 #include "core/dispatch/loader.h"
 
-__attribute__((weak)) const cr_static_backend cr_static_backends[] = {{NULL, NULL}};
+#ifndef CR_STATIC_BACKENDS
+#define CR_STATIC_BACKENDS
+#endif
+
+#define BACKEND(name) const cr_backend *cresset_backend_entry_##name(const cr_host *host);
+CR_STATIC_BACKENDS
+#undef BACKEND
+
+#define BACKEND(name) {#name, cresset_backend_entry_##name},
+const cr_static_backend cr_static_backends[] = {CR_STATIC_BACKENDS{NULL, NULL}};

@@ -34,7 +34,7 @@ extern "C" {
  *                         of every run. Off, it costs nothing */
 
 typedef struct cr_backend_candidate {
-    const char *path;    /* of the shared object */
+    const char *path;    /* of the shared object, or "(built in)" (CRESSET_STATIC_BACKENDS) */
     const char *name;    /* "vulkan"; from the file's name where it could not be loaded */
     const char *version; /* null if refused */
     const char *refused; /* null, or one sentence that says why */

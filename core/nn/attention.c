@@ -1,4 +1,4 @@
-/* MultiheadAttention. */
+/* MultiheadAttention, and multi_head_attention_forward. */
 #include <string.h>
 
 #include <cresset/transformer.h>
@@ -62,6 +62,7 @@ static bool is_mask(const cr_tensor *mask, const char *what)
 
 typedef struct attending {
     const attention *self;
+    cr_tensor *out_weight, *out_bias; /* without a module's out_proj */
     cr_tensor *query, *key, *value, *key_padding_mask, *attn_mask;
     int64_t batch, targets, sources;
     int batch_dim;
@@ -279,7 +280,10 @@ static size_t attend(attending *a, cr_tensor **outputs)
     y = a->batch_dim ? cr_permute(y, CR_INTS(2, 0, 1, 3)) : cr_permute(y, CR_INTS(0, 2, 1, 3));
     const int64_t *s = cr_tensor_sizes(y);
     y = y ? cr_reshape(y, CR_INTS(s[0], s[1], self->embed_dim)) : NULL;
-    y = y ? cr_forward(self->out_proj, y) : NULL;
+    if (!self->out_proj)
+        y = cr_f_linear(y, a->out_weight, .bias = a->out_bias);
+    else
+        y = y ? cr_forward(self->out_proj, y) : NULL;
     outputs[0] = a->unbatched ? cr_squeeze_dim(y, a->batch_dim) : y;
     return !outputs[0] ? 0 : !a->weights ? 1 : outputs[1] ? 2 : 0;
 }
@@ -311,6 +315,53 @@ static size_t forward_attention(cr_module *module, cr_tensor *const *inputs, siz
     a.key_padding_mask = n > 3 ? inputs[3] : NULL;
     a.attn_mask = n > 4 ? inputs[4] : NULL;
     return attend(&a, outputs);
+}
+
+cr_tensor *cr_multi_head_attention_forward_with(cr_tensor *query, cr_tensor *key, cr_tensor *value,
+                                                const cr_multi_head_attention_forward_options *o)
+{
+    const char *who = "multi_head_attention_forward";
+    if (!query || !key || !value)
+        return NULL;
+    if (!o || o->num_heads < 1 || !o->out_proj_weight ||
+        (!o->in_proj_weight && (!o->q_proj_weight || !o->k_proj_weight || !o->v_proj_weight)))
+        return cr_fail("%s: num_heads, out_proj_weight and in_proj_weight (or q_, k_ and "
+                       "v_proj_weight) are needed",
+                       who);
+    int64_t e = cr_tensor_size(query, -1);
+    cr_tensor *w = o->in_proj_weight ? o->in_proj_weight : o->q_proj_weight;
+    if (cr_tensor_dim(w) != 2 || cr_tensor_sizes(w)[1] != e || e % o->num_heads)
+        return cr_fail("%s: embed_dim %lld doesn't fit num_heads %lld and the weight %s", who,
+                       (long long)e, (long long)o->num_heads, cr_shape_text(w));
+    attention self = {.module = {.training = !o->no_training},
+                      .in_proj_weight = o->in_proj_weight,
+                      .q_proj_weight = o->q_proj_weight,
+                      .k_proj_weight = o->k_proj_weight,
+                      .v_proj_weight = o->v_proj_weight,
+                      .in_proj_bias = o->in_proj_bias,
+                      .bias_k = o->bias_k,
+                      .bias_v = o->bias_v,
+                      .embed_dim = e,
+                      .heads = o->num_heads,
+                      .kdim = cr_tensor_size(key, -1),
+                      .vdim = cr_tensor_size(value, -1),
+                      .dropout = o->dropout_p,
+                      .add_zero_attn = o->add_zero_attn};
+    attending a = {.self = &self,
+                   .out_weight = o->out_proj_weight,
+                   .out_bias = o->out_proj_bias,
+                   .query = query,
+                   .key = key,
+                   .value = value,
+                   .key_padding_mask = o->key_padding_mask,
+                   .attn_mask = o->attn_mask,
+                   .weights = o->weights != NULL,
+                   .average = !o->no_average_attn_weights};
+    cr_tensor *outputs[2] = {NULL};
+    bool good = attend(&a, outputs) > 0;
+    if (o->weights)
+        *o->weights = good ? outputs[1] : NULL;
+    return good ? outputs[0] : NULL;
 }
 
 /* ---- making ---- */

@@ -1,5 +1,7 @@
-/* Embedding and EmbeddingBag. */
+/* Embedding and EmbeddingBag, and the latter as a function. */
 #include <string.h>
+
+#include <cresset/functional.h>
 
 #include "core/nn/layer.h"
 
@@ -41,24 +43,22 @@ static size_t forward_embedding(cr_module *module, cr_tensor *const *inputs, siz
     return outputs[0] != NULL;
 }
 
-/* Called with indices (B, N), or (N) with offsets, and the weights of a sum. */
-static size_t forward_bag(cr_module *module, cr_tensor *const *inputs, size_t n,
-                          cr_tensor **outputs)
+/* Indices (B, N), or (N) with offsets, and the weights of a sum. */
+static cr_tensor *bags_of(const char *who, const embedding *self, cr_tensor *indices,
+                          cr_tensor *offsets, cr_tensor *weights)
 {
-    const embedding *self = (const embedding *)(const void *)module;
-    if (n > 3)
-        return cr_module_check_inputs(module, 3, n);
-    cr_tensor *indices = inputs[0], *offsets = n > 1 ? inputs[1] : NULL,
-              *weights = n > 2 ? inputs[2] : NULL;
     int rank = cr_tensor_dim(indices);
     if (rank < 1 || rank > 2 || (rank == 2) == (offsets != NULL))
-        return cr_fail("EmbeddingBag: the input is 2D, or 1D with offsets; got %s %s offsets",
-                       cr_shape_text(indices), offsets ? "with" : "without"),
-               0;
+        return cr_fail("%s: the input is 2D, or 1D with offsets; got %s %s offsets", who,
+                       cr_shape_text(indices), offsets ? "with" : "without");
     if (weights && self->mode != 0)
-        return cr_fail("EmbeddingBag: per_sample_weights are for mode 'sum', not '%s'",
-                       modes[self->mode]),
-               0;
+        return cr_fail("%s: per_sample_weights are for mode 'sum', not '%s'", who,
+                       modes[self->mode]);
+    if (weights && (cr_tensor_dim(weights) != rank ||
+                    memcmp(cr_tensor_sizes(weights), cr_tensor_sizes(indices),
+                           (size_t)rank * sizeof(int64_t))))
+        return cr_fail("%s: expected per_sample_weights of the input's shape %s, got %s", who,
+                       cr_shape_text(indices), cr_shape_text(weights));
     if (rank == 2) {
         int64_t bags = cr_tensor_sizes(indices)[0], each = cr_tensor_sizes(indices)[1];
         offsets = cr_mul_scalar(
@@ -67,13 +67,22 @@ static size_t forward_bag(cr_module *module, cr_tensor *const *inputs, size_t n,
         weights = weights ? cr_reshape(weights, CR_INTS(-1)) : NULL;
     }
     if (!renorm(self, indices))
-        return 0;
+        return NULL;
     cr_embedding_bag_result all = cr_embedding_bag(
         self->weight, indices, offsets, .scale_grad_by_freq = self->scale_grad_by_freq,
         .mode = self->mode, .per_sample_weights = weights,
         .include_last_offset = rank == 1 && self->include_last_offset,
         .padding_idx = CR_SOME(self->padding_idx));
-    outputs[0] = all.output0;
+    return all.output0;
+}
+
+static size_t forward_bag(cr_module *module, cr_tensor *const *inputs, size_t n,
+                          cr_tensor **outputs)
+{
+    if (n > 3)
+        return cr_module_check_inputs(module, 3, n);
+    outputs[0] = bags_of("EmbeddingBag", (const embedding *)(const void *)module, inputs[0],
+                         n > 1 ? inputs[1] : NULL, n > 2 ? inputs[2] : NULL);
     return outputs[0] != NULL;
 }
 
@@ -163,15 +172,44 @@ cr_module *cr_embedding_with(const cr_embedding_options *options)
     return new_embedding(&embedding_type, options);
 }
 
-cr_module *cr_embedding_bag_layer_with(const cr_embedding_bag_layer_options *o)
+/* -1, and the error, for a word that is none. */
+static int mode_of(const char *who, const char *word)
 {
-    int mode = -1;
-    const char *word = o && o->mode ? o->mode : "mean";
+    word = word ? word : "mean";
     for (int i = 0; i < 3; i++)
         if (!strcmp(word, modes[i]))
-            mode = i;
+            return i;
+    return CR_FAIL_INT("%s: mode has to be one of sum, mean or max, got %s", who, word);
+}
+
+cr_tensor *cr_f_embedding_bag_with(cr_tensor *input, cr_tensor *weight,
+                                   const cr_f_embedding_bag_options *o)
+{
+    static const cr_f_embedding_bag_options none = {0};
+    o = o ? o : &none;
+    embedding e = {.weight = weight,
+                   .max_norm = o->max_norm,
+                   .norm_type = cr_or_default(o->norm_type, 2),
+                   .scale_grad_by_freq = o->scale_grad_by_freq,
+                   .mode = mode_of("embedding_bag", o->mode),
+                   .include_last_offset = o->include_last_offset};
+    if (!input || !weight || e.mode < 0)
+        return NULL;
+    int64_t padding = o->padding_idx.given ? o->padding_idx.value : -1;
+    int64_t rows = cr_tensor_dim(weight) ? cr_tensor_sizes(weight)[0] : 0;
+    if (o->padding_idx.given && (padding < -rows || padding >= rows))
+        return cr_fail("embedding_bag: padding_idx must be within the number of embeddings, got "
+                       "%lld of %lld",
+                       (long long)padding, (long long)rows);
+    e.padding_idx = o->padding_idx.given && padding < 0 ? padding + rows : padding;
+    return bags_of("embedding_bag", &e, input, o->offsets, o->per_sample_weights);
+}
+
+cr_module *cr_embedding_bag_layer_with(const cr_embedding_bag_layer_options *o)
+{
+    int mode = mode_of("EmbeddingBag", CR_OPTION(o, mode));
     if (!o || mode < 0)
-        return cr_fail("EmbeddingBag: mode has to be one of sum, mean or max, got %s", word);
+        return o ? NULL : cr_fail("EmbeddingBag: options are needed");
     embedding *self = (embedding *)(void *)new_embedding(
         &bag_type, &(const cr_embedding_options){.num_embeddings = o->num_embeddings,
                                                  .embedding_dim = o->embedding_dim,

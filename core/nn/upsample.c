@@ -1,8 +1,9 @@
-/* Upsample, UpsamplingNearest2d and UpsamplingBilinear2d. */
+/* Upsample, UpsamplingNearest2d and UpsamplingBilinear2d, and interpolate, which is all that they do. */
 #include <stdio.h>
 #include <string.h>
 
 #include <cresset/call.h>
+#include <cresset/functional.h>
 
 #include "core/nn/spatial.h"
 
@@ -24,7 +25,8 @@ static const struct {
              {"linear", "upsample_linear", 1, true},
              {"bilinear", "upsample_bilinear", 2, true},
              {"bicubic", "upsample_bicubic", 2, true},
-             {"trilinear", "upsample_trilinear", 3, true}};
+             {"trilinear", "upsample_trilinear", 3, true},
+             {"area", "adaptive_avg_pool", 0, false}};
 
 static int mode_of(const char *name)
 {
@@ -34,47 +36,50 @@ static int mode_of(const char *name)
     return -1;
 }
 
-static size_t forward_upsample(cr_module *module, cr_tensor *const *inputs, size_t n,
-                               cr_tensor **outputs)
+/* What a layer of that name computes. */
+static cr_tensor *resampled(const char *who, const upsample *self, cr_tensor *input)
 {
-    const upsample *self = (const upsample *)(const void *)module;
-    if (!cr_module_check_inputs(module, 1, n))
-        return 0;
-    int dims = cr_tensor_dim(inputs[0]) - 2, mode = mode_of(self->mode);
+    int dims = cr_tensor_dim(input) - 2, mode = mode_of(self->mode);
     int wanted = modes[mode].dims     ? modes[mode].dims
                  : self->size.listed  ? self->size.count
                  : self->nfactors > 1 ? self->nfactors
                                       : dims;
     if (dims < 1 || dims > 3 || dims != wanted)
-        return cr_fail("%s: mode %s%s takes an input of %d dimensions, got %s", module->type->name,
-                       self->mode, modes[mode].dims ? "" : " with these sizes",
-                       wanted < 1 ? 3 : wanted + 2, cr_shape_text(inputs[0])),
-               0;
+        return cr_fail("%s: mode %s%s takes an input of %d dimensions, got %s", who, self->mode,
+                       modes[mode].dims ? "" : " with these sizes", wanted < 1 ? 3 : wanted + 2,
+                       cr_shape_text(input));
     int64_t size[3];
     double factor[3];
     for (int i = 0; i < dims; i++) {
         factor[i] = self->factor[self->nfactors > 1 ? i : 0];
-        size[i] = self->size.count
-                      ? self->size.at[self->size.listed ? i : 0]
-                      : (int64_t)((double)cr_tensor_sizes(inputs[0])[i + 2] * factor[i]);
+        size[i] = self->size.count ? self->size.at[self->size.listed ? i : 0]
+                                   : (int64_t)((double)cr_tensor_sizes(input)[i + 2] * factor[i]);
     }
-    bool sized = self->size.count || self->recompute;
-    cr_value arguments[4] = {{.tag = CR_TENSOR, .as.tensor = inputs[0]}}, result = {0};
+    bool area = !strcmp(self->mode, "area"), sized = self->size.count || self->recompute || area;
+    cr_value arguments[4] = {{.tag = CR_TENSOR, .as.tensor = input}}, result = {0};
     int count = 1;
     if (sized)
         arguments[count] = (cr_value){.tag = CR_INT_LIST, .count = dims, .as.ints = size};
     count++;
     if (modes[mode].aligns)
         arguments[count++] = (cr_value){.tag = CR_BOOL, .as.i = self->align_corners};
-    if (!sized)
+    if (!sized) /* a list or none */
         arguments[count] = (cr_value){.tag = CR_FLOAT_LIST, .count = dims, .as.floats = factor};
-    count++;
+    count += !area;
     char name[48];
-    snprintf(name, sizeof name, "%s%dd.vec", modes[mode].operation, dims);
+    snprintf(name, sizeof name, "%s%dd%s", modes[mode].operation, dims, area ? "" : ".vec");
     if (cr_call(name, arguments, (size_t)count, NULL, 0, &result, 1, NULL))
+        return NULL;
+    return result.as.tensor;
+}
+
+static size_t forward_upsample(cr_module *module, cr_tensor *const *inputs, size_t n,
+                               cr_tensor **outputs)
+{
+    if (!cr_module_check_inputs(module, 1, n))
         return 0;
-    outputs[0] = result.as.tensor;
-    return 1;
+    outputs[0] = resampled(module->type->name, (const upsample *)(const void *)module, inputs[0]);
+    return outputs[0] != NULL;
 }
 
 static int upsample_repr(const cr_module *module, char *to, size_t bytes)
@@ -127,30 +132,59 @@ static void read_options(upsample *u, const cr_upsample_options *o)
     u->recompute = o->recompute_scale_factor;
 }
 
-static cr_module *new_upsample(const cr_module_type *type, const cr_upsample_options *o,
-                               const char *mode, bool align_corners)
+/* Null, with the error set in who's name, for options that make no sense. */
+static upsample *settle(upsample *u, const char *who, const cr_upsample_options *o,
+                        const char *mode, bool align_corners)
 {
     if (!o)
-        return cr_fail("%s: a size or a scale_factor is needed", type->name);
-    upsample u = {.align_corners = align_corners};
-    read_options(&u, o);
+        return cr_fail("%s: a size or a scale_factor is needed", who);
+    *u = (upsample){.align_corners = align_corners};
+    read_options(u, o);
     int number = mode_of(mode);
     if (number < 0)
         return cr_fail("%s: there is no mode %s (nearest, nearest-exact, linear, bilinear, "
-                       "bicubic, trilinear)",
-                       type->name, mode);
-    u.mode = modes[number].mode; /* which lives as long as the layer */
-    if (!u.size.count == !u.nfactors)
-        return cr_fail("%s: only one of size or scale_factor should be defined, %s", type->name,
-                       u.nfactors ? "both are" : "none is");
+                       "bicubic, trilinear, area)",
+                       who, mode);
+    u->mode = modes[number].mode; /* which lives as long as a layer */
+    if (!u->size.count == !u->nfactors)
+        return cr_fail("%s: only one of size or scale_factor should be defined, %s", who,
+                       u->nfactors ? "both are" : "none is");
     if (align_corners && !modes[number].aligns)
-        return cr_fail("%s: align_corners can't be set with mode %s", type->name, mode);
-    for (int i = 0; i < u.nfactors; i++)
-        if (!(u.factor[i] > 0))
-            return cr_fail("%s: scale_factor must be positive, got %g", type->name, u.factor[i]);
-    if (!cr_spatial_check(type->name, "size", &u.size, 1))
-        return NULL;
-    return cr_module_new(type, &u);
+        return cr_fail("%s: align_corners can't be set with mode %s", who, mode);
+    for (int i = 0; i < u->nfactors; i++)
+        if (!(u->factor[i] > 0))
+            return cr_fail("%s: scale_factor must be positive, got %g", who, u->factor[i]);
+    return cr_spatial_check(who, "size", &u->size, 1) ? u : NULL;
+}
+
+static cr_module *new_upsample(const cr_module_type *type, const cr_upsample_options *o,
+                               const char *mode, bool align_corners)
+{
+    upsample u;
+    return settle(&u, type->name, o, mode, align_corners) ? cr_module_new(type, &u) : NULL;
+}
+
+static cr_tensor *interpolated(const char *who, cr_tensor *input, const cr_upsample_options *o,
+                               const char *mode, bool align_corners)
+{
+    upsample u;
+    return input && settle(&u, who, o, mode, align_corners) ? resampled(who, &u, input) : NULL;
+}
+
+cr_tensor *cr_interpolate_with(cr_tensor *input, const cr_upsample_options *o)
+{
+    return interpolated("interpolate", input, o, o && o->mode ? o->mode : "nearest",
+                        CR_OPTION(o, align_corners));
+}
+
+cr_tensor *cr_upsample_nearest_with(cr_tensor *input, const cr_upsample_options *o)
+{
+    return interpolated("upsample_nearest", input, o, "nearest", false);
+}
+
+cr_tensor *cr_upsample_bilinear_with(cr_tensor *input, const cr_upsample_options *o)
+{
+    return interpolated("upsample_bilinear", input, o, "bilinear", true);
 }
 
 cr_module *cr_upsample_with(const cr_upsample_options *o)

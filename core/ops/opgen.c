@@ -31,11 +31,17 @@ static const doc docs[] = {
     {NULL, NULL}};
 #undef DOC
 
-static const char *doc_of(const char *id)
+#define SHAPES(id, text) {#id, text},
+static const doc shapes[] = {
+#include "core/ops/op_shapes.def"
+    {NULL, NULL}};
+#undef SHAPES
+
+static const char *doc_of(const doc *list, const char *id)
 {
-    for (const doc *d = docs; d->id; d++)
-        if (!strcmp(d->id, id))
-            return d->text;
+    for (; list->id; list++)
+        if (!strcmp(list->id, id))
+            return list->text;
     return NULL;
 }
 
@@ -128,13 +134,53 @@ static const char *return_name(const function *fn, int i, char *buffer, size_t s
     return buffer;
 }
 
+/* Words in lines of a comment. */
+static void print_lines(FILE *f, const char *words)
+{
+    enum { WIDE = 116 };
+    while (*words) {
+        size_t end = 0, at = 0, width = 0;
+        for (; words[at] && width < WIDE; at++) {
+            width += ((unsigned char)words[at] & 0xc0) != 0x80; /* characters, not bytes */
+            if (words[at] == ' ')
+                end = at;
+        }
+        if (!words[at] || !end)
+            end = words[at] ? at + strcspn(words + at, " ") : at;
+        fprintf(f, "%.*s\n * ", (int)end, words);
+        words += end;
+        words += *words == ' ';
+    }
+}
+
+/* A default as a member's comment; what is 0, false or null anyway is not said. */
+static void print_default(FILE *f, const cr_arg *a)
+{
+    const cr_value *v = &a->fallback;
+    if (is_negated(a))
+        fprintf(f, " /* %s: true */", a->name);
+    else if (v->tag == CR_INT && v->as.i)
+        fprintf(f, " /* %lld */", (long long)v->as.i);
+    else if (v->tag == CR_FLOAT && v->as.f != 0)
+        fprintf(f, " /* %.7g */", v->as.f);
+    else if (v->tag == CR_STRING)
+        fprintf(f, " /* \"%.*s\" */", (int)v->count, a->fallback_text);
+    else if (v->tag == CR_INT_LIST && v->count && a->fallback_ints[0])
+        fprintf(f, " /* %lld */", (long long)a->fallback_ints[0]);
+    else if (a->optional && a->type != CR_ARG_TENSOR && a->type != CR_ARG_DTYPE &&
+             a->type != CR_ARG_DEVICE)
+        fprintf(f, " /* none */");
+}
+
 static void print_header(FILE *f, const function *fn, const char *text_of_row)
 {
     char name[40];
     fprintf(f, "\n/* ");
-    const char *words = doc_of(text_of_row);
+    const char *words = doc_of(docs, text_of_row), *more = doc_of(shapes, text_of_row);
     if (words)
-        fprintf(f, "%s\n * ", words);
+        print_lines(f, words);
+    if (more)
+        print_lines(f, more);
     fprintf(f, "%s */\n", fn->text);
     if (fn->s.nreturns > 1) {
         fprintf(f, "typedef struct cr_%s_result {\n    cr_tensor ", fn->id);
@@ -146,8 +192,11 @@ static void print_header(FILE *f, const function *fn, const char *text_of_row)
         fprintf(f, "typedef struct cr_%s_options {\n    cr_keywords_only_ begin_;\n", fn->id);
         for (int i = 0; i < fn->s.nargs; i++) {
             const cr_arg *a = &fn->s.args[i];
-            if (is_option(a))
-                fprintf(f, "    %s%s%s;\n", c_type(a), is_negated(a) ? "no_" : "", a->name);
+            if (!is_option(a))
+                continue;
+            fprintf(f, "    %s%s%s;", c_type(a), is_negated(a) ? "no_" : "", a->name);
+            print_default(f, a);
+            fprintf(f, "\n");
         }
         fprintf(f, "    int end_;\n} cr_%s_options;\n", fn->id);
     }
@@ -352,21 +401,31 @@ int main(int argc, char **argv)
     }
     fprintf(header,
             "/* The operations on tensors, as typed functions. Generated from core/ops/ops.def: "
-            "the line above each function is\n"
-            " * its schema in PyTorch's notation, and it means what PyTorch means by it.\n"
+            "the last line "
+            "above each function is its\n"
+            " * schema in PyTorch's notation, and it means what PyTorch means by it. Of "
+            "torch.nn.functional's the "
+            "shapes are said, N being the\n"
+            " * batch, C channels, (*) any shape; what is none of them is in functional.h.\n"
             " *\n"
             " * Required arguments come by position; those with a default are members of an "
-            "options struct, written as keywords\n"
-            " * behind them: cr_sum_dim(x, 1, .keepdim = true). A member left out is the default. "
-            "Numbers (Scalar) and lists\n"
-            " * (int[]) among the required arguments take plain C numbers; in options write "
-            "CR_S(0.5), CR_INTS(2, 2) and, for\n"
-            " * an optional integer or float, CR_SOME(1). A bool whose default is true is written "
-            "negated: .no_largest = true.\n"
+            "options struct, "
+            "written as keywords behind them:\n"
+            " * cr_sum_dim(x, 1, .keepdim = true). A member left out is the default, which stands "
+            "beside it unless "
+            "it is 0, false or null.\n"
+            " * Numbers (Scalar) and lists (int[]) among the required arguments take plain C "
+            "numbers; in options "
+            "write CR_S(0.5),\n"
+            " * CR_INTS(2, 2) and, for an optional integer or float, CR_SOME(1). A bool whose "
+            "default is true is "
+            "written negated:\n"
+            " * .no_largest = true.\n"
             " *\n"
             " * Results belong to the scope. Null arguments give null; failures set cr_error. "
-            "Names that end in '_' change their\n"
-            " * first argument and return it; names that end in '_out' write into `out`. */\n"
+            "Names that end in '_' "
+            "change their first\n"
+            " * argument and return it; names that end in '_out' write into `out`. */\n"
             "#ifndef CRESSET_OPS_H\n#define CRESSET_OPS_H\n\n#include <cresset/tensor.h>\n\n#ifdef "
             "__cplusplus\nextern \"C\" {\n#endif\n");
     fprintf(code, "/* Generated from core/ops/ops.def: each typed function fills its arguments in "

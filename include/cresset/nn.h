@@ -3,6 +3,7 @@
 #define CRESSET_NN_H
 
 #include <cresset/checkpoint.h>
+#include <cresset/functional.h>
 #include <cresset/init.h>
 #include <cresset/layers.h>
 #include <cresset/losses.h>

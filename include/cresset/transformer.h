@@ -49,6 +49,27 @@ typedef struct cr_attend_options {
 CR_API cr_tensor *cr_attend_with(cr_module *attention, cr_tensor *query, cr_tensor *key,
                                  cr_tensor *value, const cr_attend_options *options);
 
+/* torch.nn.functional's form: the same with everything given, sequences first: query (L, N, E), key (S, N, kdim), value (S, N, vdim) to
+ * (L, N, E). in_proj_weight (3·E, E), or q_proj_weight (E, E), k_proj_weight (E, kdim) and v_proj_weight (E, vdim); in_proj_bias (3·E),
+ * out_proj_weight (E, E), out_proj_bias (E), bias_k and bias_v (1, 1, E), or null. Dropout works unless no_training. weights as in
+ * cr_attend. static_k and static_v there are none. Errors: weights that are missing or don't fit, what attention refuses. */
+typedef struct cr_multi_head_attention_forward_options {
+    int64_t num_heads;
+    cr_tensor *in_proj_weight, *in_proj_bias, *bias_k, *bias_v;
+    bool add_zero_attn;
+    double dropout_p;
+    cr_tensor *out_proj_weight, *out_proj_bias;
+    bool no_training;
+    cr_tensor *key_padding_mask, *attn_mask;
+    cr_tensor *q_proj_weight, *k_proj_weight, *v_proj_weight;
+    cr_tensor **weights;
+    bool no_average_attn_weights;
+    int end_;
+} cr_multi_head_attention_forward_options;
+CR_API cr_tensor *cr_multi_head_attention_forward_with(
+    cr_tensor *query, cr_tensor *key, cr_tensor *value,
+    const cr_multi_head_attention_forward_options *options);
+
 /* ---- Transformers ---- */
 
 typedef struct cr_transformer_layer_options {
@@ -112,6 +133,10 @@ CR_API cr_tensor *cr_generate_square_subsequent_mask(int64_t size);
 #define cr_attend(attention, query, key, ...)                        \
     cr_attend_with(attention, query, key, CR_FIRST_(__VA_ARGS__, 0), \
                    &(const cr_attend_options){CR_REST_(__VA_ARGS__, .end_ = 0)})
+#define cr_multi_head_attention_forward(query, key, ...) \
+    cr_multi_head_attention_forward_with(                \
+        query, key, CR_FIRST_(__VA_ARGS__, 0),           \
+        &(const cr_multi_head_attention_forward_options){CR_REST_(__VA_ARGS__, .end_ = 0)})
 #define cr_transformer_encoder_layer(...) \
     cr_transformer_encoder_layer_with(&(const cr_transformer_layer_options){__VA_ARGS__, .end_ = 0})
 #define cr_transformer_decoder_layer(...) \

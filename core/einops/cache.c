@@ -24,11 +24,16 @@ static void forget_all(void)
     cr_lock_release(&lock);
 }
 
-static uint64_t hash_of(const char *text, cr_ein_kind kind)
+/* Eight bytes at a time: patterns are hashed at every call. */
+static uint64_t hash_of(const char *text, size_t length, cr_ein_kind kind)
 {
-    uint64_t hash = 14695981039346656037u + (uint64_t)kind;
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * 1099511628211u;
+    uint64_t hash = 14695981039346656037u + (uint64_t)kind + length;
+    for (size_t at = 0; at < length; at += 8) {
+        uint64_t word = 0;
+        memcpy(&word, text + at, length - at < 8 ? length - at : 8);
+        hash = (hash ^ word) * 0x9E3779B97F4A7C15u;
+        hash ^= hash >> 29;
+    }
     return hash ^ hash >> 32;
 }
 
@@ -39,7 +44,7 @@ static bool is_same(const cr_ein_pattern *p, uint64_t hash, cr_ein_kind kind, co
 
 cr_ein_pattern *cr_ein_find(const cr_ein_call *call, cr_ein_kind kind)
 {
-    uint64_t hash = hash_of(call->pattern, kind);
+    uint64_t hash = hash_of(call->pattern, strlen(call->pattern), kind);
     cr_ein_pattern **set = table[hash % SETS], *found = NULL;
     cr_lock_acquire(&lock);
     for (int k = 0; k < 2 && !found; k++) {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/ops/compose.h"
+#include "op_index.h"
 
 /* ---- copies ---- */
 
@@ -37,7 +38,7 @@ COMPOSITE(contiguous)
         return cr_give(r, t);
     const cr_value plain[2] = {args[0], cr_v_int(0)};
     cr_results made;
-    if (cr_invoke(cr_op_find("clone"), plain, &made))
+    if (cr_invoke(cr_op_at(CR_OP_clone), plain, &made))
         return -1;
     return cr_give(r, made.t[0]);
 }

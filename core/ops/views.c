@@ -93,7 +93,10 @@ int cr_view_view(const cr_op *op, const cr_value *args, cr_results *r)
     int n = wanted_sizes(op->name, t, &args[1], sizes);
     if (n < 0)
         return -1;
-    if (!strides_for(t, n, sizes, strides))
+    bool fits = strides_for(t, n, sizes, strides);
+    if (!fits && cr_this_thread.quiet_errors)
+        return -1; /* reshape only tries: words would take longer than its copy */
+    if (!fits)
         return CR_FAIL_INT("%s: view size is not compatible with input tensor's size and stride "
                            "(at least one dimension spans "
                            "across two contiguous subspaces). Use cr_reshape(...) instead. (sizes "

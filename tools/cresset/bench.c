@@ -78,6 +78,7 @@ static int bench_main(int argc, char **argv)
     bench_models();
     bench_sequences();
     bench_captured();
+    bench_data();
     return cr_error() ? report_error() : 0;
 }
 

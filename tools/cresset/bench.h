@@ -17,5 +17,6 @@ void bench_operations(void); /* bench_ops.c */
 void bench_models(void);     /* bench_models.c */
 void bench_sequences(void);  /* bench_sequences.c */
 void bench_captured(void);   /* bench_captured.c */
+void bench_data(void);       /* bench_data.c */
 
 #endif

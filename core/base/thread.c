@@ -109,19 +109,24 @@ void cr_at_exit(void (*function)(void))
 
 static atomic_int num_threads; /* that a backend may use; 0: not known yet */
 
+static int print_error(void)
+{
+    int status = cr_error() != NULL;
+    if (status)
+        fprintf(stderr, "%s\n", cr_error());
+    cr_clear_error();
+    return status;
+}
+
 int cr_exit(void)
 {
-    int status = 0;
-    if (cr_error()) {
-        fprintf(stderr, "%s\n", cr_error());
-        status = 1;
-    }
+    int status = print_error();
     release_thread();
     for (int i = atomic_exchange(&at_exit_count, 0); i-- > 0;)
         if (i < (int)(sizeof at_exit / sizeof *at_exit) && at_exit[i])
             at_exit[i]();
     run_on_end();
-    cr_clear_error();
+    status |= print_error(); /* what came to light while closing */
     free_texts();
     atomic_store(&num_threads, 0);
     return status;

@@ -45,6 +45,7 @@ static void close_all(void)
     cr_validate_close();
     cr_stack_close();
     cr_loader_close();
+    cr_validate_report();
     pthread_mutex_unlock(&lock);
 }
 
@@ -92,7 +93,7 @@ static cr_dev *open_device(cr_candidate *c, int index)
     cr_dev *dev = calloc(1, sizeof *dev);
     if (!dev)
         return cr_fail_memory("a device", sizeof *dev);
-    if (!(dev->backend = cr_validate_table(c->backend))) {
+    if (!(dev->backend = cr_validate_table(c->backend, c->inner))) {
         free(dev);
         return NULL;
     }

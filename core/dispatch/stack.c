@@ -8,6 +8,7 @@
 
 #include "core/base/thread.h"
 #include "core/dispatch/host.h"
+#include "core/dispatch/validate_account.h"
 
 static cr_candidate **stacks;
 static size_t nstacks;
@@ -30,7 +31,10 @@ static bool fill(cr_candidate *c, const char **why)
     const cr_backend *made = NULL, *wrapper = c->outer->backend;
     int count = -1;
     cr_backend_words();
-    cr_status status = wrapper->wrap(wrapper, c->inner->backend, &made);
+    const cr_backend *inner = cr_account_table(c->inner->backend, c->outer->shown.name);
+    if (!inner)
+        return false;
+    cr_status status = wrapper->wrap(wrapper, inner, &made);
     const char *words = cr_backend_words();
     if (status != CR_OK || !made) {
         *why = *words ? words : no_table;
@@ -105,4 +109,5 @@ void cr_stack_close(void)
         stack_free(stacks[--nstacks]);
     free(stacks);
     stacks = NULL;
+    cr_account_close();
 }

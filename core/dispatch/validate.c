@@ -19,10 +19,12 @@ enum { GUARD = 256, GUARD_BYTE = 0xA5, BUCKETS = 1024 };
 typedef struct checked_backend {
     cr_backend table; /* first */
     const cr_backend *inner;
+    bool wrapped;
     struct checked_backend *next;
 } checked_backend;
 
 static checked_backend *tables;
+static char *late; /* the first violation that no call could report */
 
 /* ---- words ---- */
 
@@ -45,6 +47,26 @@ cr_status cr_check_answer(const cr_checked_device *device, const char *call, cr_
     if (status == CR_OK || status == CR_OUT_OF_MEMORY || cr_this_thread.backend_words)
         return status;
     return cr_violation(device, call, "it failed (cr_status %d) without words", (int)status);
+}
+
+void cr_validate_late(const char *format, ...)
+{
+    char words[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(words, sizeof words, format, args);
+    va_end(args);
+    cr_log_message(CR_LOG_WARNING, "%s", words);
+    if (!late)
+        late = strdup(words);
+}
+
+void cr_validate_report(void)
+{
+    if (late)
+        cr_fail("%s", late);
+    free(late);
+    late = NULL;
 }
 
 /* A violation where no status can be given waits for the next call that has one. */
@@ -154,9 +176,13 @@ static void device_close(cr_device *device)
 {
     cr_checked_device *d = of(device);
     if (d->buffers || d->plans)
-        cr_log_message(CR_LOG_WARNING,
-                       "CRESSET_VALIDATE: %s is closed with %zu buffers and %zu plans outstanding",
-                       d->backend->name, d->buffers, d->plans);
+        cr_validate_late("CRESSET_VALIDATE: a device of %s is closed that has %zu buffer%s and %zu "
+                         "plan%s given out: "
+                         "tensors were kept beyond cr_exit",
+                         d->backend->name, d->buffers, d->buffers == 1 ? "" : "s", d->plans,
+                         d->plans == 1 ? "" : "s");
+    if (d->pending)
+        cr_validate_late("%s", d->pending);
     d->backend->device_close(d->inner);
     cr_map_free(&d->probed);
     free(d->pending);
@@ -165,20 +191,23 @@ static void device_close(cr_device *device)
 
 static cr_status device_open(const cr_backend *self, int index, cr_device **device)
 {
-    const cr_backend *inner = ((const checked_backend *)(const void *)self)->inner;
+    const checked_backend *b = (const checked_backend *)(const void *)self;
+    const cr_backend *inner = b->inner;
     cr_checked_device *d = calloc(1, sizeof *d);
     if (!d)
         return CR_OUT_OF_MEMORY;
     d->backend = inner;
     cr_device_info info = {.struct_size = sizeof info};
     cr_status status = inner->device_info(inner, index, &info);
+    d->host = info.host_memory;
+    if (status == CR_OK && !b->wrapped)
+        status = cr_check_open_leaks(d, index);
     if (status == CR_OK)
         status = cr_check_answer(d, "device_open", inner->device_open(inner, index, &d->inner));
     if (status != CR_OK) {
         free(d);
         return status;
     }
-    d->host = info.host_memory;
     d->alignment = info.alignment ? info.alignment : 64;
     d->guard = d->alignment > GUARD ? d->alignment : GUARD;
     *device = (cr_device *)(void *)d;
@@ -471,10 +500,14 @@ static void plan_given_back(cr_plan *plan)
 
 /* ---- the table ---- */
 
-const cr_backend *cr_validate_table(const cr_backend *inner)
+bool cr_validate_wanted(void)
 {
-    const char *wanted = cr_env("CRESSET_VALIDATE");
-    if (!wanted || !strcmp(wanted, "0"))
+    return cr_env_is("CRESSET_VALIDATE", "1");
+}
+
+const cr_backend *cr_validate_table(const cr_backend *inner, bool wrapped)
+{
+    if (!cr_validate_wanted())
         return inner;
     for (checked_backend *b = tables; b; b = b->next)
         if (b->inner == inner)
@@ -507,6 +540,7 @@ const cr_backend *cr_validate_table(const cr_backend *inner)
         b->table.host_wait = host_wait;
     }
     b->inner = inner;
+    b->wrapped = wrapped;
     b->next = tables;
     tables = b;
     return &b->table;

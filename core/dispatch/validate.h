@@ -8,10 +8,18 @@
 
 #include "core/base/map.h"
 
+/* Whether CRESSET_VALIDATE is "1". */
+bool cr_validate_wanted(void);
+/* A violation that comes to light when no call can report it any more: the first one becomes the
+ * thread's error when all is closed, and cr_exit prints it. */
+void cr_validate_late(const char *format, ...) CR_PRINTF_(1, 2);
 /* The table to open a device through: inner itself where validation is off, null (with the error
- * set) without memory. Lives until cr_validate_close. */
-const cr_backend *cr_validate_table(const cr_backend *inner);
+ * set) without memory. wrapped: a wrapper stands before the device, whose opening
+ * may be seen by others. Lives until cr_validate_close. */
+const cr_backend *cr_validate_table(const cr_backend *inner, bool wrapped);
 void cr_validate_close(void);
+/* The last of all. */
+void cr_validate_report(void);
 
 /* ---- between validate.c and its parts ---- */
 

@@ -10,6 +10,9 @@
 #include <malloc.h>
 #endif
 
+#include "core/base/thread.h"
+#include "core/dispatch/host.h"
+
 /* A heap that keeps freed pieces for later grows for some rounds: a leak grows in all of them. */
 enum { ROUNDS = 48, JUDGED = 8 };
 
@@ -52,6 +55,27 @@ cr_status cr_check_alloc_leaks(cr_checked_device *d)
     return g.least
                ? cr_violation(d, "free", "%zu bytes of each allocation are not given back", g.least)
                : CR_OK;
+}
+
+cr_status cr_check_open_leaks(const cr_checked_device *d, int index)
+{
+    growth g = {0};
+    for (bool more = true; more;) {
+        cr_device *device = NULL;
+        size_t before = heap_in_use();
+        if (d->backend->device_open(d->backend, index, &device) != CR_OK)
+            return CR_OK; /* the core's own call will meet it */
+        d->backend->device_close(device);
+        more = note(&g, before, heap_in_use());
+    }
+    static const char words[] = "%zu bytes stay allocated each time that a device is closed";
+    if (g.least && d->host)
+        return cr_violation(d, "device_close", words, g.least);
+    if (g.least) { /* maybe a driver's */
+        cr_violation(d, "device_close", words, g.least);
+        cr_log_message(CR_LOG_WARNING, "%s", cr_backend_words());
+    }
+    return CR_OK;
 }
 
 cr_status cr_check_plan_leaks(cr_checked_device *d, const char *op, const cr_graph *graph,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "core/dispatch/validate.h"
 #include "core/ops/invoke.h"
 
 enum { ROUNDS = 6 };
@@ -81,8 +82,7 @@ bool cr_measures(void)
     static atomic_int known;
     int value = atomic_load_explicit(&known, memory_order_relaxed);
     if (!value) {
-        value =
-            cr_env_is("CRESSET_DETERMINISTIC", "1") || cr_env_is("CRESSET_VALIDATE", "1") ? 1 : 2;
+        value = cr_env_is("CRESSET_DETERMINISTIC", "1") || cr_validate_wanted() ? 1 : 2;
         atomic_store(&known, value);
     }
     return value == 2;

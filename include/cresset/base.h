@@ -65,8 +65,8 @@ CR_API void cr_clear_error(void);
 CR_API void *cr_fail(const char *format, ...) CR_PRINTF_(1, 2);
 
 /* Ends the use of the library: releases all scopes of the calling thread, closes the backends and
- * returns 0; if the thread has an error, prints it to stderr and returns 1. Meant as `return
- * cr_exit();` at the end of main. */
+ * returns 0; if the thread has an error, or closing finds one (CRESSET_VALIDATE), prints it to
+ * stderr and returns 1. Meant as `return cr_exit();` at the end of main. */
 CR_API int cr_exit(void);
 
 /* ---- scopes ---- */

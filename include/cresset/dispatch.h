@@ -30,7 +30,9 @@ extern "C" {
  *                         backend leaves part of an output unwritten, writes anywhere else, changes
  *                         an input, reads what is no input, gives other results the second time,
  *                         plans the same call differently, fails without words, or keeps what it
- *                         was given back. Slow, and for one thread at a time: it copies the buffers
+ *                         was given back. What is still given out when a device is closed (by a
+ *                         wrapper of the backend behind it, by the program of a device) is an error
+ *                         of cr_exit. Slow, and for one thread at a time: it copies the buffers
  *                         of every run. Off, it costs nothing */
 
 typedef struct cr_backend_candidate {

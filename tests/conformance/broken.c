@@ -6,6 +6,7 @@
  *   past    one element past the last of a result is written
  *   answers the workspace asked for is another each time
  *   noplan  plan says that all is well and gives nothing
+ *   closing what the device has is not given back when it is closed, whatever the operation
  * Conformance has to find each. */
 #define cresset_backend_entry template_entry
 #include "template.c"
@@ -123,6 +124,16 @@ static void spoiled_free(cr_plan *p)
     free(p);
 }
 
+static void (*template_close)(cr_device *device);
+static void *volatile lost;
+
+static void spoiled_close(cr_device *device)
+{
+    if (!strcmp(how, "closing"))
+        lost = malloc(40);
+    template_close(device);
+}
+
 CR_BACKEND_EXPORT const cr_backend *cresset_backend_entry(const cr_host *h);
 const cr_backend *cresset_backend_entry(const cr_host *h)
 {
@@ -130,6 +141,8 @@ const cr_backend *cresset_backend_entry(const cr_host *h)
     const char *text = getenv("CRESSET_BREAK"), *colon = text ? strchr(text, ':') : NULL;
     table = *template_entry(h);
     table.name = "broken";
+    template_close = table.device_close;
+    table.device_close = spoiled_close;
     table.plan = spoiled_plan;
     table.run = spoiled_run;
     table.plan_free = spoiled_free;

@@ -10,6 +10,9 @@
  *   status   run answers with a number that is no cr_status
  *   leak     plans are not freed
  *   keeps    memory is not freed
+ *   holds    a buffer of the backend behind it is never given back
+ *   loses    a plan of the backend behind it is
+ *   opens    a device of the backend behind it stays open
  *   copies   a copy to the device writes further than it should
  * CRESSET_VALIDATE=1 has to find each. In front of a backend in host memory. */
 #define _GNU_SOURCE
@@ -93,8 +96,15 @@ cr_status wrap_after(wrap_call *call, cr_status status)
         inner->copy_in(call->device->inner, call->buffer, call->offset + call->bytes + 64, &byte,
                        1);
     }
+    static cr_buffer *kept;
+    if (call->kind == WRAP_RUN && !kept && is("holds"))
+        call->device->backend->inner->alloc(call->device->inner, 64, &kept);
     if (!call->op || strcmp(call->op, op) || status != CR_OK)
         return status;
+    if (call->kind == WRAP_PLAN && is("loses")) {
+        call->plan->inner = NULL;
+        return CR_UNSUPPORTED;
+    }
     if (call->kind == WRAP_PLAN) {
         call->plan->marked = ++plans % 2;
         if (is("leak"))
@@ -118,7 +128,9 @@ void wrap_describe(cr_device_info *info)
 
 void wrap_opened(cr_device *device)
 {
-    (void)device;
+    cr_device *second;
+    if (is("opens"))
+        device->backend->inner->device_open(device->backend->inner, 0, &second);
 }
 
 void wrap_closing(cr_device *device)

@@ -31,7 +31,20 @@ if [ -z "$sanitized" ]; then
     found leak:add.Tensor add "plan_free leaves"
     expect 1 env CRESSET_SLOPPY=keeps:none "$cresset" conform --backend sloppy:cpu --op add
     says err "bytes of each allocation are not given back"
+    expect 1 env CRESSET_BREAK=closing:any "$cresset" conform --backend "$broken" --op exp
+    says err "device_close of broken: "
+    says err "bytes stay allocated each time that a device is closed"
 fi
+# What is left when a device is closed names the one that left it, in front of whatever it is. (The sanitizers would say so, too.)
+for stack in sloppy:cpu trace:sloppy:cpu sloppy:trace:cpu; do
+    expect 1 env CRESSET_TRACE=none CRESSET_TRACE_TABLE=none ASAN_OPTIONS=detect_leaks=0 CRESSET_SLOPPY=loses:exp "$cresset" conform --backend $stack --op exp
+    says err "CRESSET_VALIDATE: sloppy closes a device of cpu of which it has 0 buffers, "
+    says out "exp "
+done
+expect 1 env ASAN_OPTIONS=detect_leaks=0 CRESSET_SLOPPY=holds:none "$cresset" conform --backend sloppy:cpu --level memory
+says err "CRESSET_VALIDATE: sloppy closes a device of cpu of which it has 1 buffer, 0 plans and 0 pieces of host memory"
+expect 1 env ASAN_OPTIONS=detect_leaks=0 CRESSET_SLOPPY=opens:none "$cresset" conform --backend sloppy:cpu --level memory
+says err "CRESSET_VALIDATE: sloppy has left 1 device of cpu open"
 expect 1 env CRESSET_SLOPPY=copies:none "$cresset" conform --backend sloppy:cpu --level memory
 says out "wrote past an allocation"
 for how in answers:"planning it twice gives different answers" noplan:"plan answered CR_OK and gave no plan"; do
@@ -41,5 +54,6 @@ done
 # Off, nothing is looked at.
 expect 0 env CRESSET_VALIDATE=0 CRESSET_SLOPPY=input:zeta "$cresset" conform --backend sloppy:cpu --op add
 expect 1 env CRESSET_VALIDATE=0 CRESSET_SLOPPY=silent:add.Tensor "$cresset" conform --backend sloppy:cpu --op add
+expect 0 env CRESSET_VALIDATE=yes CRESSET_SLOPPY=input:zeta "$cresset" conform --backend sloppy:cpu --op add
 grep -q CRESSET_VALIDATE out && complain "CRESSET_VALIDATE=0 validates"
 finish

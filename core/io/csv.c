@@ -1,5 +1,5 @@
 /* Tables of comma-separated values. One pass reads numbers, and the texts of columns that begin with one; a column that turns out
- * later to hold texts is read once more, as categories. */
+ * later to hold texts is read once more, as categories. csv_number.c reads numbers, csv_table.c is what comes out. */
 #include <cresset/csv.h>
 
 #include <inttypes.h>
@@ -13,33 +13,17 @@
 
 #include "core/base/error.h"
 #include "core/base/file.h"
-#include "core/base/map.h"
 #include "core/base/text.h"
 #include "core/io/csv_cell.h"
+#include "core/io/csv_table.h"
 #include "core/io/memory.h"
 
 enum { COLUMNS_MOST = 100000 };
 
-typedef struct column {
-    char *name;
-    cr_column_kind kind;
-    bool again; /* the texts before the row that showed what it is have still to be read */
-    int64_t missing;
-    double *numbers; /* while reading; integers lie here, too, as their bits */
-    cr_tensor *tensor;
-    cr_map categories;
-} column;
-
-struct cr_table {
-    atomic_int refs;
-    int64_t rows;
-    int ncolumns;
-    column *columns;
-};
-
 typedef struct reader {
     const char *path, *at, *end;
     char separator, quote;
+    bool plain; /* neither of them is part of a number */
     int64_t line;
     cr_table *table;
     int64_t room;     /* rows there is memory for */
@@ -283,11 +267,18 @@ static bool become_category(column *c, int64_t row, const char *cell, size_t len
     return c->again || take_text(c, row, cell, length);
 }
 
+static void take_number(column *c, int64_t row, cr_cell_kind kind, int64_t whole, double value)
+{
+    if (kind == CR_CELL_FLOAT && c->kind == CR_COLUMN_INT)
+        become_float(c, row);
+    c->numbers[row] = c->kind == CR_COLUMN_INT ? bits_of(whole) : value;
+}
+
 static bool take_cell(column *c, int64_t row, const char *cell, size_t length)
 {
     if (c->kind == CR_COLUMN_CATEGORY)
         return c->again || take_text(c, row, cell, length);
-    int64_t whole;
+    int64_t whole = 0;
     double value;
     cr_cell_kind kind = cr_cell_number(cell, length, &whole, &value);
     if (kind == CR_CELL_TEXT && cr_cell_is_missing(cell, length)) {
@@ -297,23 +288,47 @@ static bool take_cell(column *c, int64_t row, const char *cell, size_t length)
     }
     if (kind == CR_CELL_TEXT)
         return become_category(c, row, cell, length);
-    if (kind == CR_CELL_FLOAT && c->kind == CR_COLUMN_INT)
-        become_float(c, row);
-    c->numbers[row] = c->kind == CR_COLUMN_INT ? bits_of(whole) : value;
+    take_number(c, row, kind, whole, value);
     return true;
 }
 
-static bool read_row(reader *r, bool (*take)(reader *, int column, const char *, size_t))
+/* Reads the cell at the cursor into a column, or (null) nowhere. */
+typedef bool cell_reader(reader *r, column *c);
+
+static bool read_cell(reader *r, column *c)
+{
+    const char *cell;
+    size_t length;
+    if (c && c->kind != CR_COLUMN_CATEGORY && r->plain) {
+        cr_cell_kind kind;
+        int64_t whole;
+        double value;
+        const char *at = cr_cell_plain_number(r->at, r->end, &kind, &whole, &value);
+        if (at && (*at == r->separator || *at == '\n')) {
+            take_number(c, r->table->rows, kind, whole, value);
+            r->at = at;
+            return true;
+        }
+    }
+    return next_cell(r, &cell, &length) && (!c || take_cell(c, r->table->rows, cell, length));
+}
+
+/* A text that was passed over when its column was thought to be one of numbers. */
+static bool read_again(reader *r, column *c)
+{
+    const char *cell;
+    size_t length;
+    return next_cell(r, &cell, &length) &&
+           (!c || !c->again || take_text(c, r->table->rows, cell, length));
+}
+
+static bool read_row(reader *r, cell_reader *read)
 {
     int64_t line = r->line;
     int i = 0, count = r->table->ncolumns;
     bool more;
     do {
-        const char *cell;
-        size_t length;
-        if (!next_cell(r, &cell, &length))
-            return false;
-        if (i < count && !take(r, i, cell, length))
+        if (!read(r, i < count ? &r->table->columns[i] : NULL))
             return false;
         i++;
         more = line_goes_on(r);
@@ -323,17 +338,6 @@ static bool read_row(reader *r, bool (*take)(reader *, int column, const char *,
                        count);
     r->table->rows++;
     return true;
-}
-
-static bool take_number(reader *r, int i, const char *cell, size_t length)
-{
-    return take_cell(&r->table->columns[i], r->table->rows, cell, length);
-}
-
-static bool take_again(reader *r, int i, const char *cell, size_t length)
-{
-    column *c = &r->table->columns[i];
-    return !c->again || take_text(c, r->table->rows, cell, length);
 }
 
 static bool read_categories(reader *r)
@@ -351,7 +355,7 @@ static bool read_categories(reader *r)
     r->line = r->data_line;
     r->table->rows = 0;
     while (find_line(r))
-        if (!read_row(r, take_again))
+        if (!read_row(r, read_again))
             return false;
     return true;
 }
@@ -363,13 +367,14 @@ static bool make_tensors(reader *r)
         column *c = &t->columns[i];
         cr_tensor *made = NULL;
         CR_SCOPE {
-            made = cr_tensor_copy_from(c->numbers, c->kind == CR_COLUMN_FLOAT ? CR_F64 : CR_I64, 1,
-                                       &t->rows, "cpu");
+            /* the memory becomes the tensor's, less what there is no row for */
+            double *exact = t->rows ? realloc(c->numbers, (size_t)t->rows * sizeof *exact) : NULL;
+            made = cr_io_adopt(exact ? exact : c->numbers,
+                               c->kind == CR_COLUMN_FLOAT ? CR_F64 : CR_I64, 1, &t->rows, NULL);
+            c->numbers = NULL;
             if (made)
                 c->tensor = cr_retain(made);
         }
-        free(c->numbers);
-        c->numbers = NULL;
         if (!made)
             return false;
     }
@@ -389,7 +394,7 @@ static bool read_table(reader *r, const cr_load_csv_options *o)
     if (!read_header(r, o->no_header) || !make_room(r))
         return false;
     while (find_line(r))
-        if (!make_room(r) || !read_row(r, take_number))
+        if (!make_room(r) || !read_row(r, read_cell))
             return false;
     return read_categories(r) && make_tensors(r);
 }
@@ -421,6 +426,7 @@ cr_table *cr_load_csv_with(const cr_load_csv_options *o)
                 .end = bytes ? bytes + cr_file_map_size(map) : bytes,
                 .separator = separator,
                 .quote = quote,
+                .plain = !strchr("0123456789.-", separator) && !strchr("0123456789.-", quote),
                 .line = 1,
                 .table = table};
     bool good = read_table(&r, o);
@@ -431,119 +437,4 @@ cr_table *cr_load_csv_with(const cr_load_csv_options *o)
         return NULL;
     }
     return cr_scope_add(table, release);
-}
-
-/* ---- looking at one ---- */
-
-cr_table *cr_table_retain(cr_table *table)
-{
-    if (table)
-        atomic_fetch_add_explicit(&table->refs, 1, memory_order_relaxed);
-    return table;
-}
-
-void cr_table_release(cr_table *table)
-{
-    if (!table || atomic_fetch_sub_explicit(&table->refs, 1, memory_order_acq_rel) != 1)
-        return;
-    for (int i = 0; i < table->ncolumns; i++) {
-        column *c = &table->columns[i];
-        free(c->name);
-        free(c->numbers);
-        cr_release(c->tensor);
-        cr_map_free(&c->categories);
-    }
-    free(table->columns);
-    free(table);
-}
-
-int64_t cr_table_rows(const cr_table *table)
-{
-    return table ? table->rows : 0;
-}
-
-int cr_table_columns(const cr_table *table)
-{
-    return table ? table->ncolumns : 0;
-}
-
-static const column *column_of(const cr_table *table, int i)
-{
-    return table && i >= 0 && i < table->ncolumns ? &table->columns[i] : NULL;
-}
-
-int cr_table_find(const cr_table *table, const char *name)
-{
-    for (int i = 0; name && i < cr_table_columns(table); i++)
-        if (!strcmp(table->columns[i].name, name))
-            return i;
-    return -1;
-}
-
-const char *cr_table_name(const cr_table *table, int i)
-{
-    const column *c = column_of(table, i);
-    return c ? c->name : NULL;
-}
-
-cr_column_kind cr_table_kind(const cr_table *table, int i)
-{
-    const column *c = column_of(table, i);
-    return c ? c->kind : CR_COLUMN_INT;
-}
-
-int64_t cr_table_missing(const cr_table *table, int i)
-{
-    const column *c = column_of(table, i);
-    return c ? c->missing : 0;
-}
-
-cr_tensor *cr_table_column(const cr_table *table, int i)
-{
-    const column *c = column_of(table, i);
-    if (!c && table)
-        return cr_fail("cr_table_column: there is no column %d, the table has %d", i,
-                       table->ncolumns);
-    return c ? c->tensor : NULL;
-}
-
-int64_t cr_table_categories(const cr_table *table, int i)
-{
-    const column *c = column_of(table, i);
-    return c ? (int64_t)c->categories.count : 0;
-}
-
-const char *cr_table_category(const cr_table *table, int i, int64_t category)
-{
-    const column *c = column_of(table, i);
-    bool known = c && category >= 0 && (uint64_t)category < c->categories.count;
-    return known ? c->categories.entries[category].key : NULL;
-}
-
-cr_tensor *cr_table_tensor(const cr_table *table, cr_dtype dtype, cr_ints columns)
-{
-    if (!table)
-        return NULL;
-    int64_t count = columns.count ? columns.count : table->ncolumns;
-    cr_tensor **list = calloc((size_t)count + 1, sizeof *list), *result = NULL;
-    if (!list)
-        return cr_fail_memory("a list of columns", (size_t)count * sizeof *list);
-    CR_SCOPE {
-        int64_t i = 0;
-        for (; i < count; i++) {
-            int64_t at = !columns.count ? i : columns.data ? columns.data[i] : columns.one;
-            cr_tensor *c = at >= 0 && at < table->ncolumns ? table->columns[at].tensor : NULL;
-            if (!c)
-                cr_fail("cr_table_tensor: there is no column %lld, the table has %d", (long long)at,
-                        table->ncolumns);
-            if (!(list[i] = cr_to_dtype(c, dtype)))
-                break;
-        }
-        if (i == count)
-            result = cr_stack(cr_make_tensors(list, (size_t)count), .dim = 1);
-        if (result)
-            cr_keep(result);
-    }
-    free(list);
-    return result;
 }

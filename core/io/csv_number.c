@@ -1,4 +1,4 @@
-/* Numbers in cells, read fast: up to 19 digits and small powers of ten are exact in a double's arithmetic; the rest goes to
+/* Numbers in cells, read fast: up to 18 digits and small powers of ten are exact in a double's arithmetic; the rest goes to
  * strtod. */
 #include "core/io/csv_cell.h"
 
@@ -7,9 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+const double cr_powers_of_ten[23] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                     1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                     1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+const uint64_t cr_whole_powers_of_ten[9] = {1,      10,      100,      1000,     10000,
+                                            100000, 1000000, 10000000, 100000000};
 
 static bool slow(const char *cell, size_t length, double *value)
 {
@@ -65,7 +68,7 @@ cr_cell_kind cr_cell_number(const char *cell, size_t length, int64_t *whole, dou
     bool any = at > first;
     if (at == end && count <= 18) {
         *whole = negative ? -(int64_t)digits : (int64_t)digits;
-        *value = (double)*whole;
+        *value = negative ? -(double)digits : (double)digits;
         return CR_CELL_INT;
     }
     if (at < end && *at == '.') {
@@ -81,7 +84,7 @@ cr_cell_kind cr_cell_number(const char *cell, size_t length, int64_t *whole, dou
         return is_word(at, end, negative, value) ? CR_CELL_FLOAT : CR_CELL_TEXT;
     bool simple = at == end && count <= 18 && digits <= (uint64_t)1 << 53 && exponent >= -22;
     if (simple) {
-        double number = (double)digits / powers[-exponent];
+        double number = (double)digits / cr_powers_of_ten[-exponent];
         *value = negative ? -number : number;
         return CR_CELL_FLOAT;
     }

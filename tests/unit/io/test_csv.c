@@ -120,6 +120,63 @@ START_TEST(numbers_are_read_as_strtod_reads_them)
 }
 END_TEST
 
+/* Every count of digits before and behind the point, anywhere in a file. */
+START_TEST(plain_numbers_of_any_length_are_read)
+{
+    enum { MOST = 21, COUNT = 2 * MOST * MOST };
+    static char text[COUNT * 50] = "x\n", digits[2 * MOST + 4];
+    static double expected[COUNT], values[COUNT];
+    unsigned random = 1;
+    char *end = text + 2;
+    int n = 0;
+    for (int before = 0; before < MOST; before++)
+        for (int behind = 0; behind < MOST; behind++)
+            for (int sign = 0; sign < 2; sign++) {
+                char *at = digits;
+                if (sign)
+                    *at++ = '-';
+                for (int i = 0; i < before + behind + 1; i++) {
+                    random = random * 1664525U + 1013904223U;
+                    *at++ = i == before ? '.' : (char)('0' + (random >> 24) % 10);
+                }
+                *at = 0;
+                if (!before && !behind)
+                    strcpy(digits, sign ? "-7" : "7"); /* an integer among them */
+                expected[n++] = strtod(digits, NULL);
+                end += sprintf(end, "%s%s", digits, n == COUNT ? "" : n % 3 ? "\n" : "\r\n");
+            }
+    cr_table *t = parse(text);
+    ck_assert_int_eq(cr_table_rows(t), COUNT);
+    ck_assert_int_eq(cr_table_kind(t, 0), CR_COLUMN_FLOAT);
+    ck_assert_int_eq(cr_tensor_read(cr_table_column(t, 0), values, sizeof values), 0);
+    for (int i = 0; i < COUNT; i++)
+        ck_assert_msg(!memcmp(&values[i], &expected[i], 8), "row %d: %.17g, expected %.17g", i,
+                      values[i], expected[i]);
+    /* integers up to 18 digits, as integers */
+    int64_t whole[36], right[36];
+    end = text + 2;
+    for (int i = 0; i < 36; i++) {
+        right[i] = (i % 2 ? -1 : 1) * (int64_t)(123456789012345678 / pow(10, i / 2));
+        end += sprintf(end, "%lld\n", (long long)right[i]);
+    }
+    t = parse(text);
+    ck_assert_int_eq(cr_table_kind(t, 0), CR_COLUMN_INT);
+    ck_assert_int_eq(cr_tensor_read(cr_table_column(t, 0), whole, sizeof whole), 0);
+    ck_assert_mem_eq(whole, right, sizeof whole);
+    /* separators and quotes that might be part of a number */
+    memset(text, '\n', 200);
+    memcpy(text, "1.5\n", 4);
+    text[200] = 0;
+    write_bytes(at("p.csv"), text, 200);
+    t = cr_load_csv(at("p.csv"), .separator = '.', .no_header = true);
+    ck_assert_int_eq(cr_table_columns(t), 2);
+    memcpy(text, "1-5\n", 4);
+    write_bytes(at("p.csv"), text, 200);
+    t = cr_load_csv(at("p.csv"), .separator = '-', .no_header = true);
+    ck_assert_int_eq(cr_table_columns(t), 2);
+}
+END_TEST
+
 START_TEST(options_are_kept)
 {
     write_bytes(at("o.csv"), "# a note\n1;'2;5'\n3;4\n", 21);
@@ -170,6 +227,7 @@ int main(void)
     tcase_add_test(c, texts_may_come_late);
     tcase_add_test(c, quotes_hold_anything);
     tcase_add_test(c, numbers_are_read_as_strtod_reads_them);
+    tcase_add_test(c, plain_numbers_of_any_length_are_read);
     tcase_add_test(c, options_are_kept);
     tcase_add_test(c, bad_files_are_refused_with_their_line);
     suite_add_tcase(s, c);

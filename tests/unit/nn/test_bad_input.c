@@ -217,7 +217,7 @@ START_TEST(wrong_ranks_and_sizes_are_refused)
             "EmbeddingBag: per_sample_weights are for mode 'sum', not 'mean'");
     REFUSED(cr_forward(cr_embedding_bag_layer(4, 2, .mode = "sum"), I(CR_INTS(1, 2), 0, 1), NULL,
                        Z(1, 3)),
-            "embedding_bag: per_sample_weights need mode 'sum' and one weight for each");
+            "EmbeddingBag: expected per_sample_weights of the input's shape [1, 2], got [1, 3]");
     REFUSED(cr_forward(cr_lstm(3, 2), Z(3)),
             "LSTM: Expected input to be 2-D or 3-D but received 1-D tensor");
     REFUSED(cr_forward(cr_lstm(3, 2), Z(1, 1, 1, 3)),

@@ -43,7 +43,8 @@ void vk_values_push(cr_device *d, VkCommandBuffer commands, vk_launch *launch)
 {
     const VkPhysicalDeviceLimits *limits = &d->profile->limits;
     size_t align = (size_t)limits->minStorageBufferOffsetAlignment;
-    const VkDescriptorBufferInfo report = {d->recorder.report.buffer, 0, sizeof(vk_report)};
+    const VkDescriptorBufferInfo report = {d->recorder.reports.buffer, 0,
+                                           VK_REPORTS * sizeof(vk_report)};
     VkDescriptorBufferInfo info[VK_CHECKED_SLOTS];
     for (int i = 0; i < VK_CHECKED_SLOTS; i++) {
         const cr_buffer *b = i < VK_ARGS_AT ? launch->bound[i].buffer : NULL;
@@ -57,7 +58,8 @@ void vk_values_push(cr_device *d, VkCommandBuffer commands, vk_launch *launch)
             range < limits->maxStorageBufferRange ? range : limits->maxStorageBufferRange};
         launch->args.at[i] = (uint64_t)i << 32 | (at - first);
     }
-    launch->args.status = (uint64_t)(VK_CHECKED_SLOTS - 1) << 32;
+    launch->args.status =
+        (uint64_t)(VK_CHECKED_SLOTS - 1) << 32 | launch->reporter * sizeof(vk_report);
     VkWriteDescriptorSet write = {.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
                                   .dstBinding = 0,
                                   .descriptorCount = VK_CHECKED_SLOTS,

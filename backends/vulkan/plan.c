@@ -168,7 +168,8 @@ vk_launch vk_step_launch(const cr_plan *plan, int i)
 {
     const vk_step *step = &plan->step[i];
     vk_launch launch = {.pipeline = step->pipeline,
-                        .groups = {step->groups[0], step->groups[1], step->groups[2]}};
+                        .groups = {step->groups[0], step->groups[1], step->groups[2]},
+                        .reporter = plan->reporter};
     while (i > 0 && !plan->step[i].constant)
         i--;
     launch.constant = plan->step[i].constant;

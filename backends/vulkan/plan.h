@@ -23,6 +23,8 @@ struct cr_plan {
     void (*destroy)(struct cr_plan *plan); /* what it owns beside its steps; or null */
     vk_step step[VK_STEPS];
     int nsteps;
+    uint32_t
+        reporter; /* whose report its kernels write, see vk_reporter; those that look at no index: any */
 };
 
 /* in[i] is null where an optional input is absent, out[i] where an output is not wanted; in_at and

@@ -6,6 +6,7 @@
  * a barrier first. Each command buffer begins with one. */
 #include "vulkan.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,10 +55,12 @@ cr_status vk_recorder_init(cr_device *d)
     uint32_t host = vk_memory_type(
         d, VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
         VK_MEMORY_PROPERTY_HOST_CACHED_BIT);
-    cr_status status = vk_block_new(d, 256, host, VK_BUFFER_USAGE_STORAGE_BUFFER_BIT, &r->report);
+    const size_t bytes = VK_REPORTS * sizeof(vk_report);
+    cr_status status =
+        vk_block_new(d, bytes, host, VK_BUFFER_USAGE_STORAGE_BUFFER_BIT, &r->reports);
     if (status != CR_OK)
         return status;
-    memset(r->report.mapped, 0, 256);
+    memset(r->reports.mapped, 0, bytes);
     return vk_timer_init(d);
 }
 
@@ -68,7 +71,7 @@ void vk_recorder_close(cr_device *d)
         vkDestroyCommandPool(d->handle, r->slots[i].pool, NULL);
         vk_block_free(d, &r->slots[i].staging);
     }
-    vk_block_free(d, &r->report);
+    vk_block_free(d, &r->reports);
     vkDestroySemaphore(d->handle, r->timeline, NULL);
 }
 
@@ -132,15 +135,34 @@ cr_status vk_wait_sent(cr_device *d, uint64_t value)
     return CR_OK;
 }
 
-cr_status vk_check_report(cr_device *d)
+uint32_t vk_reporter(cr_device *d, const char *operation)
 {
-    volatile vk_report *report = (volatile vk_report *)(void *)d->recorder.report.mapped;
-    if (!report->set)
-        return CR_OK;
-    report->set = 0;
-    return vk_host->fail(vk_host, CR_INVALID,
-                         "index %lld is out of bounds for dimension %u with size %lld",
-                         (long long)report->index, report->dim, (long long)report->size);
+    vk_recorder *r = &d->recorder;
+    for (int i = 0; i < r->nreporters; i++)
+        if (!strcmp(r->reporters[i], operation))
+            return (uint32_t)i;
+    if (r->nreporters == VK_REPORTS)
+        return VK_REPORTS - 1;
+    snprintf(r->reporters[r->nreporters], sizeof r->reporters[0], "%s", operation);
+    return (uint32_t)r->nreporters++;
+}
+
+cr_status vk_check_reports(cr_device *d)
+{
+    const vk_recorder *r = &d->recorder;
+    volatile vk_report *reports = (volatile vk_report *)(void *)r->reports.mapped;
+    cr_status status = CR_OK;
+    for (int i = 0; i < r->nreporters; i++) {
+        if (!reports[i].set)
+            continue;
+        reports[i].set = 0;
+        if (status == CR_OK) /* one of them; the others may be what came of it */
+            status = vk_host->fail(
+                vk_host, CR_INVALID,
+                "%s: index %lld is out of bounds for dimension %u with size %lld", r->reporters[i],
+                (long long)reports[i].index, reports[i].dim, (long long)reports[i].size);
+    }
+    return status;
 }
 
 /* ---- command buffers ---- */
@@ -297,7 +319,7 @@ cr_status vk_record(cr_device *d, vk_launch *launch)
         next_epoch(r);
     for (int i = 0; i < launch->nuses; i++)
         note_use(r, launch->use[i].buffer, launch->use[i].writes);
-    launch->args.status = r->report.address;
+    launch->args.status = r->reports.address + launch->reporter * sizeof(vk_report);
     if (d->checked)
         vk_values_push(d, slot->commands, launch);
     VkPipelineLayout layout = d->pipelines.layout;

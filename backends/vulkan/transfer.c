@@ -99,7 +99,7 @@ cr_status vk_copy_out(cr_device *d, void *to, cr_buffer *from, size_t offset, si
     } else {
         status = copy_out_staged(d, to, from, offset, bytes);
     }
-    return status == CR_OK ? vk_check_report(d) : status;
+    return status == CR_OK ? vk_check_reports(d) : status;
 }
 
 void *vk_host_pointer(cr_device *d, cr_buffer *buffer)
@@ -111,5 +111,5 @@ void *vk_host_pointer(cr_device *d, cr_buffer *buffer)
 cr_status vk_sync(cr_device *d)
 {
     cr_status status = vk_wait(d, d->recorder.open ? d->recorder.value : d->recorder.value - 1);
-    return status == CR_OK ? vk_check_report(d) : status;
+    return status == CR_OK ? vk_check_reports(d) : status;
 }

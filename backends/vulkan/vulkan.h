@@ -182,7 +182,7 @@ enum { VK_ARGS_AT = 9, VK_ARGS_NUMBERS = 3 };
 
 /* What every kernel gets as push constants; shaders/kernel.glsl has the same. */
 typedef struct vk_args {
-    uint64_t status;                  /* where kernels report a bad index */
+    uint64_t status;                  /* where this one reports a bad index */
     uint64_t at[VK_ARGS_AT];          /* addresses of values */
     uint64_t number[VK_ARGS_NUMBERS]; /* the run's numbers, as bits of the kernel's type */
     uint32_t word[6];
@@ -195,6 +195,7 @@ typedef struct vk_launch {
     const vk_constant *constant; /* or null */
     vk_args args;
     uint32_t groups[3];
+    uint32_t reporter; /* see vk_reporter */
     struct {
         cr_buffer *buffer;
         bool writes;
@@ -227,11 +228,15 @@ typedef struct vk_slot {
     uint32_t ntimed;
 } vk_slot;
 
-/* What kernels write about a bad index; shaders/kernel.glsl has the same. */
+/* What kernels write about a bad index; shaders/kernel.glsl has the same. There is one for each operation that looks at
+ * indices, so that the message can name it. */
 typedef struct vk_report {
     uint32_t set, dim;
     int64_t index, size;
+    uint64_t unused;
 } vk_report;
+
+enum { VK_REPORTS = 32 };
 
 typedef struct vk_recorder {
     vk_slot slots[VK_SLOTS];
@@ -242,7 +247,9 @@ typedef struct vk_recorder {
     uint64_t epoch;       /* counts barriers */
     uint32_t count, next; /* dispatches in the open slot; the next slot */
     bool first_runs;      /* some of them are a pipeline's first */
-    vk_block report;
+    vk_block reports;
+    char reporters[VK_REPORTS][48]; /* the operations' names, as they came */
+    int nreporters;
     const char *names[VK_NAMES]; /* of the last kernels, a ring */
     uint32_t named;
     uint64_t dispatches, barriers, submissions;
@@ -261,8 +268,10 @@ cr_status vk_wait_sent(cr_device *d, uint64_t value);
 bool vk_is_done(cr_device *d, uint64_t value);
 /* The open slot, opening one (and waiting for it, when all are under way). */
 cr_status vk_open_slot(cr_device *d, vk_slot **slot);
+/* The number of an operation's report, for vk_launch.reporter; operations that are one too many share the last. */
+uint32_t vk_reporter(cr_device *d, const char *operation);
 /* What kernels reported since the last call, as an error. */
-cr_status vk_check_report(cr_device *d);
+cr_status vk_check_reports(cr_device *d);
 
 /* ---- the end of the process: exit.c ---- */
 

@@ -1,4 +1,5 @@
 /* Losses said with simpler operations, so that their derivatives follow. reduction: 0 none, 1 mean, 2 sum. */
+#include <stdio.h>
 #include <math.h>
 
 #include "core/ops/compose.h"
@@ -187,6 +188,19 @@ COMPOSITE(soft_margin_loss)
     return cr_give(r, reduced(cr_log1p(cr_exp(cr_mul(cr_neg(T(1)), T(0)))), INT(2)));
 }
 
+/* Where a lookup by classes failed: the error says so of the loss. */
+static int class_error(const cr_op *op)
+{
+    const char *words = cr_error();
+    if (words && strstr(words, "out of bounds") && !strstr(words, op->name)) {
+        char said[200];
+        snprintf(said, sizeof said, "%s", words);
+        cr_clear_error();
+        cr_fail("%.*s: target out of range: %s", (int)strcspn(op->name, "."), op->name, said);
+    }
+    return -1;
+}
+
 /* Of [n, c] or [c] and the right class of each row. */
 COMPOSITE(multi_margin_loss)
 {
@@ -203,8 +217,10 @@ COMPOSITE(multi_margin_loss)
         x = cr_reshape(x, CR_INTS(1, -1));
         t = cr_reshape(t, CR_INTS(1));
     }
-    cr_tensor *at = cr_unsqueeze(t, 1);
-    cr_tensor *away = cr_clamp_min(cr_add_scalar(cr_sub(x, cr_gather(x, 1, at)), margin), 0);
+    cr_tensor *at = cr_unsqueeze(t, 1), *right = cr_gather(x, 1, at);
+    if (!right)
+        return class_error(op);
+    cr_tensor *away = cr_clamp_min(cr_add_scalar(cr_sub(x, right), margin), 0);
     away = p == 2 ? cr_square(away) : away;
     if (weight)
         away = cr_mul(away, cr_unsqueeze(cr_index_select(weight, 0, t), 1));
@@ -216,7 +232,6 @@ COMPOSITE(multi_margin_loss)
 /* The target's classes up to the first -1 are the right ones. */
 COMPOSITE(multilabel_margin_loss)
 {
-    (void)op;
     cr_tensor *x = T(0), *t = T(1);
     bool single = x->dim < 2;
     if (t->dim != x->dim || memcmp(t->size, x->size, (size_t)x->dim * sizeof *x->size))
@@ -232,6 +247,8 @@ COMPOSITE(multilabel_margin_loss)
               *at = cr_masked_fill_scalar(t, cr_eq_scalar(t, -1), 0); /* below -1: out of bounds */
     cr_tensor *zero = cr_zeros(CR_INTS(n, c), .dtype = CR_I64, .device = cr_tensor_device(x));
     cr_tensor *right = cr_gt_scalar(cr_scatter_add(zero, 1, at, cr_to_dtype(counts, CR_I64)), 0);
+    if (!right)
+        return class_error(op);
     cr_tensor *chosen = cr_unsqueeze(cr_gather(x, 1, at), 2);
     cr_tensor *away = cr_clamp_min(cr_add_scalar(cr_sub(cr_unsqueeze(x, 1), chosen), 1), 0);
     cr_tensor *pairs =
@@ -274,7 +291,6 @@ static cr_tensor *behind(cr_tensor *alpha, int64_t by)
 /* log_probs [t, n, c]; targets [n, s] or all of them in one row; lengths as integer tensors [n]. */
 COMPOSITE(ctc_loss)
 {
-    (void)op;
     cr_tensor *lp = T(0), *targets = T(1), *input_lengths = T(2), *target_lengths = T(3);
     int64_t blank = INT(4), reduction = INT(5);
     bool zero_infinity = INT(6), single = lp->dim == 2;
@@ -332,6 +348,8 @@ COMPOSITE(ctc_loss)
         cr_narrow(cr_constant_pad_nd(label, CR_INTS(2, 0), .value = CR_S(blank)), 1, 0, states);
     cr_tensor *skips = cr_logical_and(cr_ne(label, earlier), cr_ge_scalar(state, 2));
     cr_tensor *emit = cr_gather(lp, 2, cr_expand(cr_unsqueeze(label, 0), CR_INTS(time, n, states)));
+    if (!emit)
+        return class_error(op);
     cr_tensor *begins = cr_expand(cr_lt_scalar(state, 2), CR_INTS(n, states));
     cr_tensor *alpha = cr_where_scalar_other(begins, cr_select(emit, 0, 0), -INFINITY);
     for (int64_t t = 1; t < most_time && alpha; t++) {

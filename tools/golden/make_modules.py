@@ -17,11 +17,17 @@ import steady  # noqa: F401  (first: it starts Python anew)
 import torch
 from torch import nn
 
-from modules_cases import cases
+from modules_cases import cases as usual_cases
+from modules_corners import corners
 from safetensors_file import read, save
 
 HEAD = """/* Made by tools/golden/make_modules.py. A row: case, our constructor, whether it trains, what PyTorch prints. */
 """
+
+
+def cases():
+    yield from usual_cases()
+    yield from corners()
 
 
 def flat(y):

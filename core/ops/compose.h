@@ -51,6 +51,14 @@ static inline cr_tensor *number_like(cr_tensor *t, cr_scalar s, cr_dtype dtype)
 {
     return cr_full(CR_EMPTY, s, .dtype = dtype, .device = cr_tensor_device(t));
 }
+/* The same for promotion, where a number counts less than any tensor. */
+static inline cr_tensor *wrapped(cr_tensor *t, cr_scalar s)
+{
+    cr_tensor *number = number_like(t, s, CR_DTYPE_NONE);
+    if (number)
+        number->flags |= CR_FLAG_WRAPPED;
+    return number;
+}
 /* Half-width floats are computed with as float32, and brought back once. */
 static inline cr_tensor *fine(cr_tensor *x)
 {
@@ -83,6 +91,8 @@ static inline int cr_give_three(cr_results *r, cr_tensor *a, cr_tensor *b, cr_te
     r->t[2] = c;
     return all && !(a && b && c) ? -1 : 0;
 }
+/* The four weights of cubic interpolation for places that lie t behind the second neighbour: compose_resample.c. */
+void cr_cubic_weights(cr_tensor *t, cr_tensor *weight[4]);
 /* Makes r a list of n tensors, to be filled in: r->list. 0, or an error. */
 int cr_list_of(cr_results *r, int64_t n);
 /* The factory arguments dtype, layout, device, … that begin at place i. */

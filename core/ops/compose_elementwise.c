@@ -112,13 +112,6 @@ GIVE(cr_clone(T(0)))
 
 /* ---- where, clamp and their like ---- */
 
-static cr_tensor *wrapped(cr_tensor *like, cr_scalar s)
-{
-    cr_tensor *t = number_like(like, s, CR_DTYPE_NONE);
-    if (t)
-        t->flags |= CR_FLAG_WRAPPED;
-    return t;
-}
 COMPOSITE(where_scalar_other)
 GIVE(cr_where(T(0), T(1), wrapped(T(0), S(2))))
 COMPOSITE(where_scalar_self)

@@ -1,29 +1,58 @@
-/* Relatives of the gamma function, and Bessel's: series and recurrences over whole tensors, differentiable as they stand. */
+/* Relatives of the gamma function: series and recurrences over whole tensors, differentiable as they stand. */
 #include <math.h>
 
 #include "core/ops/compose.h"
 
-/* Hurwitz's zeta ζ(s, x) = Σ (x + k)^-s for s > 1 and x > 0, after Euler and Maclaurin (NIST DLMF 25.11.28). */
-static cr_tensor *zeta(double s, cr_tensor *x)
+/* Hurwitz's zeta ζ(s, x) = Σ (x + k)^-s for s > 1, after Euler and Maclaurin (NIST DLMF 25.11.28), which begins at x + terms:
+ * that has to be 10 or more. */
+static cr_tensor *hurwitz(cr_tensor *s, cr_tensor *x, int terms)
 {
-    enum { TERMS = 10 };
     static const double bernoulli[] = {1. / 6,  -1. / 30,     1. / 42, -1. / 30,
                                        5. / 66, -691. / 2730, 7. / 6,  -3617. / 510};
-    cr_tensor *sum = cr_pow_scalar(x, -s), *y = cr_add_scalar(x, TERMS);
-    for (int k = 1; k < TERMS; k++)
-        sum = cr_add(sum, cr_pow_scalar(cr_add_scalar(x, k), -s));
-    cr_tensor *power = cr_pow_scalar(y, -s), *square = cr_square(y);
-    sum = cr_add(sum, cr_add(cr_div_scalar(cr_mul(power, y), s - 1), cr_mul_scalar(power, 0.5)));
-    double factor = s;
+    cr_tensor *down = cr_neg(s), *sum = cr_pow(x, down), *y = cr_add_scalar(x, terms);
+    for (int k = 1; k < terms; k++)
+        sum = cr_add(sum, cr_pow(cr_add_scalar(x, k), down));
+    cr_tensor *power = cr_pow(y, down), *square = cr_square(y), *factor = s;
+    cr_tensor *rest = cr_div(cr_mul(power, y), cr_sub_scalar(s, 1));
+    sum = cr_add(sum, cr_add(rest, cr_mul_scalar(power, 0.5)));
     power = cr_div(power, y);
     for (int j = 0; j < (int)(sizeof bernoulli / sizeof *bernoulli);
          j++) { /* B₂ⱼ/(2j)! s(s+1)…(s+2j-2) y^-(s+2j-1) */
         double twice = 2.0 * (j + 1);
-        sum = cr_add(sum, cr_mul_scalar(power, bernoulli[j] * factor / tgamma(twice + 1)));
-        factor *= (s + twice - 1) * (s + twice);
+        sum = cr_add(sum, cr_mul_scalar(cr_mul(power, factor), bernoulli[j] / tgamma(twice + 1)));
+        factor = cr_mul(factor, cr_mul(cr_add_scalar(s, twice - 1), cr_add_scalar(s, twice)));
         power = cr_div(power, square);
     }
     return sum;
+}
+static cr_tensor *zeta(double s, cr_tensor *x)
+{
+    return hurwitz(number_like(x, cr_float_scalar(s), dtype_of(x)), x, 10);
+}
+
+/* ζ(self, other) for all arguments: ∞ at the poles, NaN where self < 1, for fractional powers of what is negative and, as in
+ * PyTorch, at infinity. */
+DECOMPOSE(special_zeta)
+{
+    (void)op;
+    enum { DEEPEST = 10000 }; /* other is at least -DEEPEST, or the result is NaN */
+    cr_tensor *s = cr_to_dtype(T(0), CR_F64), *x = cr_to_dtype(T(1), CR_F64);
+    if (!s || !x)
+        return -1;
+    cr_tensor *whole = cr_eq(cr_floor(x), x), *low = cr_le_scalar(x, 0),
+              *pole = cr_logical_or(cr_eq_scalar(s, 1), cr_logical_and(low, whole));
+    cr_tensor *none = cr_logical_or(cr_lt_scalar(s, 1), cr_lt_scalar(x, -DEEPEST));
+    none = cr_logical_or(none, cr_logical_or(cr_isnan(s), cr_isinf(x)));
+    none = cr_logical_or(none, cr_isnan(x));
+    none = cr_logical_or(none, cr_logical_and(low, cr_ne(cr_floor(s), s)));
+    cr_tensor *skip = cr_logical_or(pole, none);
+    cr_tensor *safe = cr_masked_fill_scalar(x, skip, 1);
+    double least = safe && safe->numel ? cr_item(cr_amin(safe)) : 1;
+    cr_tensor *y =
+        hurwitz(cr_masked_fill_scalar(s, skip, 2), safe, least < 0 ? 11 - (int)least : 10);
+    y = cr_masked_fill_scalar(y, cr_logical_and(pole, cr_ge_scalar(s, 1)), INFINITY);
+    return cr_give(
+        r, coarse(cr_masked_fill_scalar(y, cr_logical_and(none, cr_ne_scalar(s, 1)), NAN), T(0)));
 }
 
 /* ψ⁽ⁿ⁾(x): (-1)ⁿ⁺¹ n! ζ(n + 1, x); of the trigamma function also below 0, by reflection. */
@@ -62,40 +91,6 @@ COMPOSITE(mvlgamma)
     for (int64_t j = 1; j < p; j++)
         sum = cr_add(sum, cr_lgamma(cr_sub_scalar(x, (double)j / 2)));
     return cr_give(r, cr_add_scalar(sum, (double)(p * (p - 1)) / 4 * log(M_PI)));
-}
-
-/* Σ c[i] tⁱ, Horner's scheme. */
-static cr_tensor *polynomial(cr_tensor *t, const double *c, int count)
-{
-    cr_tensor *sum = cr_full_like(t, c[count - 1]);
-    for (int i = count - 2; i >= 0; i--)
-        sum = cr_add_scalar(cr_mul(sum, t), c[i]);
-    return sum;
-}
-
-/* The modified Bessel function of the first kind I₀: its series up to 12, the asymptotic expansion beyond (DLMF 10.25.2 and
- * 10.40.1). */
-COMPOSITE(i0)
-{
-    (void)op;
-    enum { TERMS = 40, ASYMPTOTIC = 24 };
-    cr_tensor *x = cr_abs(is_float(T(0)) ? fine(T(0)) : cr_to_dtype(T(0), CR_F32));
-    if (!x)
-        return -1;
-    double series[TERMS], far[ASYMPTOTIC];
-    series[0] = far[0] = 1;
-    for (int k = 1; k < TERMS; k++)
-        series[k] = series[k - 1] / ((double)k * k);
-    for (int k = 1; k < ASYMPTOTIC; k++)
-        far[k] = far[k - 1] * (2.0 * k - 1) * (2.0 * k - 1) / (8.0 * k);
-    cr_tensor *small = cr_le_scalar(x, 12), *near = cr_where_scalar_other(small, x, 0),
-              *big = cr_where_scalar_self(small, 16, x);
-    cr_tensor *low = polynomial(cr_div_scalar(cr_square(near), 4), series, TERMS);
-    cr_tensor *high = polynomial(cr_reciprocal(big), far, ASYMPTOTIC);
-    high = cr_mul(high, cr_div(cr_exp(big), cr_sqrt(cr_mul_scalar(big, 2 * M_PI))));
-    cr_tensor *y = cr_where(small, low, high);
-    y = cr_masked_fill_scalar(y, cr_isnan(x), NAN);
-    return cr_give(r, coarse(y, is_float(T(0)) ? T(0) : x));
 }
 
 /* ---- the incomplete gamma functions P(a, x) and Q = 1 - P ---- */

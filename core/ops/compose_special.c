@@ -29,14 +29,6 @@ COMPOSITE(logaddexp2)
 GIVE(log_add(T(0), T(1), true))
 COMPOSITE(hypot)
 GIVE(cr_sqrt(cr_add(cr_square(T(0)), cr_square(T(1)))))
-static cr_tensor *xlogy(cr_tensor *x, cr_tensor *y)
-{
-    cr_tensor *none = cr_logical_and(cr_eq_scalar(x, 0), cr_logical_not(cr_isnan(y)));
-    return cr_where_scalar_self(
-        none, 0, cr_mul(x, cr_log(cr_masked_fill_scalar(cr_expand_as(y, none), none, 1))));
-}
-COMPOSITE(xlogy)
-GIVE(xlogy(T(0), cr_expand_as(T(1), cr_add(T(0), T(1)))))
 COMPOSITE(fmax)
 GIVE(cr_where(cr_isnan(T(0)), T(1), cr_where(cr_isnan(T(1)), T(0), cr_maximum(T(0), T(1)))))
 COMPOSITE(fmin)
@@ -59,6 +51,14 @@ COMPOSITE(sinc)
     cr_tensor *x = cr_mul_scalar(T(0), M_PI), *zero = cr_eq_scalar(x, 0);
     return cr_give(
         r, cr_where_scalar_self(zero, 1, cr_div(cr_sin(x), cr_masked_fill_scalar(x, zero, 1))));
+}
+/* Of real numbers: π below 0. */
+DECOMPOSE(angle)
+{
+    (void)op;
+    cr_tensor *x = T(0);
+    cr_tensor *y = cr_masked_fill_scalar(cr_zeros_like(x), cr_lt_scalar(x, 0), M_PI);
+    return cr_give(r, cr_masked_fill_scalar(y, cr_isnan(x), NAN));
 }
 COMPOSITE(deg2rad)
 GIVE(cr_mul_scalar(T(0), M_PI / 180))

@@ -91,7 +91,8 @@ int print_page(void)
            "from these rows and not listed.\n\nDtypes are those that the cpu backend takes for the "
            "first tensor (and all of its "
            "dtype) in the conformance samples; none\nare given where there is no sample. Complex "
-           "numbers are left out.\n\n"
+           "numbers are left out, and with them torch.fft, stft and eigenvalues of what is not "
+           "symmetric.\n\n"
            "| schema | | dtypes | kind | derivative |\n|---|---|---|---|---|\n");
     for (size_t i = 0; i < cr_op_count(); i++) {
         const char *name = cr_op_name(i);

@@ -233,7 +233,7 @@ VARIANTS = (empty, strided_like, columns_first, in_float32, halved, with_nan, wi
 # What PyTorch 1.13 gets wrong: strides that it doesn't look at; a division by zero.
 DENSE = ("masked_select", "narrow_copy", "native_group_norm", "native_group_norm_backward", "native_layer_norm_backward", "fractional_max_pool2d", "fractional_max_pool3d",
          "max_pool3d_with_indices_backward")
-SPARED = {strided_like: DENSE[2:], columns_first: DENSE, empty: ("native_batch_norm", "native_batch_norm_backward", "_native_batch_norm_legit_no_training", "_native_batch_norm_legit", "pdist"),
+SPARED = {strided_like: DENSE[2:], columns_first: DENSE, empty: ("native_batch_norm", "native_batch_norm_backward", "_native_batch_norm_legit_no_training", "_native_batch_norm_legit", "pdist", "conv_tbc"),
           with_nan: ("fractional_max_pool2d", "fractional_max_pool3d"), with_infinity: ("fractional_max_pool2d", "fractional_max_pool3d")}
 
 

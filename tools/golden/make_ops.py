@@ -16,6 +16,7 @@ from ops_dtypes import other_dtypes
 from ops_linalg import factorisations, vectors
 from ops_rest import backwards, calculus, joins, order, plain, selecting_more
 from ops_sequences import attention, recurrent
+from ops_special import overloads, special
 
 EXTREME = [NAN, INF, -INF, 0.0, -0.0, 1e-310, 1e300, -1e300, 0.5, -2.5]
 
@@ -851,7 +852,7 @@ def loss():
 def main(folder):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for family in (unary, binary, reduction, shape, indexing, product, network, pooling, resampling, activation, distance, norms, products, selecting, statistics, aliases, transposed, loss, more_losses, factorisations, vectors, plain, backwards, order, joins, calculus, selecting_more, recurrent, attention, other_dtypes):
+    for family in (unary, binary, reduction, shape, indexing, product, network, pooling, resampling, activation, distance, norms, products, selecting, statistics, aliases, transposed, loss, more_losses, factorisations, vectors, plain, backwards, order, joins, calculus, selecting_more, recurrent, attention, special, overloads, other_dtypes):
         torch.manual_seed(0)
         family().save(folder / f"{family.__name__}.safetensors")
 

@@ -30,6 +30,7 @@ enum { FOR_0 = 1, FOR_1 = 2, FOR_2 = 4, FOR_3 = 8, FOR_ALL = 0xffff };
     }
 #define SAVES_SELF   .in_for = {FOR_ALL}
 #define SAVES_RESULT .out_for = {FOR_ALL}
+#define SAVES_BOTH   SAVES_SELF, SAVES_RESULT
 #define SAVES_NONE   .destroy = NULL
 #define self         cr_in(c, 0)
 #define result       cr_out(c, 0)

@@ -23,25 +23,12 @@ cr_tensor *cr_grid_sample_with(cr_tensor *input, cr_tensor *grid, const cr_grid_
     int padding = chosen("grid_sample", "padding_mode", CR_OPTION(o, padding_mode), paddings);
     return mode < 0 || padding < 0
                ? NULL
-               : cr_grid_sampler_2d(input, grid, mode, padding, CR_OPTION(o, align_corners));
+               : cr_grid_sampler(input, grid, mode, padding, CR_OPTION(o, align_corners));
 }
 
 cr_tensor *cr_affine_grid_with(cr_tensor *theta, cr_ints size, const cr_affine_grid_options *o)
 {
     return (cr_affine_grid_generator)(theta, size, CR_OPTION(o, align_corners));
-}
-
-cr_tensor *cr_conv_tbc(cr_tensor *input, cr_tensor *weight, cr_tensor *bias, int64_t pad)
-{
-    if (!input || !weight)
-        return NULL;
-    if (cr_tensor_dim(input) != 3 || cr_tensor_dim(weight) != 3)
-        return cr_fail("conv_tbc: input (T, N, C) and weight (k, C, O) must have 3 dims, got %s "
-                       "and %s",
-                       cr_shape_text(input), cr_shape_text(weight));
-    cr_tensor *x = cr_permute(input, CR_INTS(1, 2, 0)), *w = cr_permute(weight, CR_INTS(2, 1, 0));
-    cr_tensor *y = cr_f_conv1d(x, w, .bias = bias, .padding = CR_INTS(pad));
-    return cr_permute(y, CR_INTS(2, 0, 1));
 }
 
 cr_tensor *cr_logsigmoid(cr_tensor *input)

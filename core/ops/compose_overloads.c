@@ -271,9 +271,10 @@ COMPOSITE(conv_tbc)
     (void)op;
     cr_tensor *x = T(0), *weight = T(1);
     if (x->dim != 3 || weight->dim != 3)
-        return CR_FAIL_INT("conv_tbc: Input must have 3 dims: time, batch, in_channel; weight must "
-                           "have 3 dims: kernel_width, in_channels, out_channels; got %s and %s",
-                           cr_describe(x), cr_describe(weight));
+        return CR_FAIL_INT(
+            "conv_tbc: input (T, N, C) and weight (k, C, O) must have 3 dims, got %s "
+            "and %s",
+            cr_describe(x), cr_describe(weight));
     cr_tensor *y =
         cr_f_conv1d(cr_permute(x, CR_INTS(1, 2, 0)), cr_permute(weight, CR_INTS(2, 1, 0)),
                     .bias = T(2), .padding = CR_INTS(INT(3)));

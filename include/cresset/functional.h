@@ -25,8 +25,8 @@ CR_API cr_tensor *cr_upsample_nearest_with(cr_tensor *input, const cr_upsample_o
 CR_API cr_tensor *cr_upsample_bilinear_with(cr_tensor *input, const cr_upsample_options *options);
 
 /* grid_sample (Jaderberg et al., "Spatial Transformer Networks", 2015): input (N, C, H, W) at the places (x, y) of grid (N, H_out, W_out, 2), -1 to 1
- * from side to side: (N, C, H_out, W_out). With align_corners ±1 are the middles of the corner elements, else their outer corners. mode:
- * "bilinear" (the default), "nearest", "bicubic"; padding_mode, for places outside: "zeros" (the default), "border", "reflection". Errors:
+ * from side to side: (N, C, H_out, W_out); or volumes (N, C, D, H, W) and (x, y, z) of grid (N, D_out, H_out, W_out, 3). With align_corners ±1 are the middles of the corner elements, else their outer corners. mode:
+ * "bilinear" (the default), "nearest", "bicubic" (images alone); padding_mode, for places outside: "zeros" (the default), "border", "reflection". Errors:
  * other words, other ranks or batches. */
 typedef struct cr_grid_sample_options {
     const char *mode, *padding_mode;
@@ -35,7 +35,8 @@ typedef struct cr_grid_sample_options {
 } cr_grid_sample_options;
 CR_API cr_tensor *cr_grid_sample_with(cr_tensor *input, cr_tensor *grid,
                                       const cr_grid_sample_options *options);
-/* affine_grid: theta (N, 2, 3), a size (N, C, H, W): the grid (N, H, W, 2) of theta (x, y, 1)ᵀ for grid_sample. Errors: other shapes. */
+/* affine_grid: theta (N, 2, 3), a size (N, C, H, W): the grid (N, H, W, 2) of theta (x, y, 1)ᵀ for grid_sample; theta (N, 3, 4), a size
+ * (N, C, D, H, W): (N, D, H, W, 3). Errors: other shapes. */
 typedef struct cr_affine_grid_options {
     bool align_corners;
     int end_;
@@ -50,9 +51,6 @@ CR_API cr_tensor *cr_affine_grid_with(cr_tensor *theta, cr_ints size,
  * padding 0, stride 1. Errors: sizes below 1, columns that don't fit. (cr_unfold is the tensor's method.) */
 CR_API cr_tensor *cr_f_unfold_with(cr_tensor *input, const cr_unfold_layer_options *options);
 CR_API cr_tensor *cr_f_fold_with(cr_tensor *input, const cr_fold_options *options);
-
-/* conv_tbc: input (T, N, C), weight (k, C, O), bias (O): (T + 2 pad - k + 1, N, O), conv1d along time. */
-CR_API cr_tensor *cr_conv_tbc(cr_tensor *input, cr_tensor *weight, cr_tensor *bias, int64_t pad);
 
 /* Pools with where the greatest are, int64, in the flattened spatial dimensions: other names of cr_f_adaptive_max_pool1d … in ops.h. */
 #define cr_adaptive_max_pool1d_with_indices   cr_f_adaptive_max_pool1d

@@ -92,7 +92,7 @@ START_TEST(windows_agree_with_pytorch)
                                .stride_hw = {2, 1}));
     CASE("fold", cr_f_fold(x[0], .output_size_hw = {5, 6}, .kernel_size_hw = {2, 3}, .padding = 1,
                            .stride = 2));
-    CASE("conv_tbc", cr_conv_tbc(x[0], x[1], x[2], 1));
+    CASE("conv_tbc", cr_conv_tbc(x[0], x[1], x[2], .pad = 1));
 }
 END_TEST
 
@@ -154,7 +154,7 @@ START_TEST(what_makes_no_sense_is_refused)
     assert_error("embedding_bag: expected per_sample_weights of the input's shape [1, 2], got [2]");
     ck_assert_ptr_null(cr_multi_head_attention_forward(plane, plane, plane, 2));
     assert_error_has("multi_head_attention_forward: num_heads, out_proj_weight");
-    ck_assert_ptr_null(cr_conv_tbc(plane, plane, NULL, 0));
+    ck_assert_ptr_null(cr_conv_tbc(plane, plane, plane));
     assert_error_has("conv_tbc: input (T, N, C)");
     ck_assert_ptr_null(cr_interpolate(NULL, 3));
     assert_no_error();

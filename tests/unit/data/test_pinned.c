@@ -1,4 +1,5 @@
-/* Pinned memory: batches that lie in it, tensors put there, and devices that have none. */
+/* Pinned memory: batches that lie in it, tensors put there, and devices that have none. And what the plugin serves for besides: that
+ * memory which the host can't see isn't lent through DLPack. */
 #include <check.h>
 #include <dlfcn.h>
 #include <stdio.h>
@@ -179,6 +180,30 @@ START_TEST(cpu_needs_none)
 }
 END_TEST
 
+START_TEST(memory_that_the_host_cannot_see_is_not_lent)
+{
+    use_plugin("");
+    cr_tensor *x = cr_ones(CR_INTS(3));
+    ck_assert_str_eq(cr_tensor_device(x), "pinned");
+    ck_assert_ptr_null(cr_to_dlpack(x));
+    ck_assert_msg(strstr(cr_error(), "cpu"), "%s", cr_error());
+    cr_clear_error();
+    ck_assert_ptr_null(cr_to_dlpack_versioned(x));
+    cr_clear_error();
+    typedef struct managed { /* DLManagedTensor, up to the sizes */
+        void *data;
+        int32_t device_type, device_id, ndim;
+    } managed;
+    managed *lent = (managed *)(void *)cr_to_dlpack(cr_tensor_to(x, "cpu"));
+    ck_assert_msg(lent != NULL, "%s", cr_error());
+    ck_assert_int_eq(lent->device_type, 1);
+    ck_assert_int_eq(lent->ndim, 1);
+    cr_tensor *back = cr_from_dlpack((struct DLManagedTensor *)(void *)lent);
+    ck_assert(cr_equal(cr_tensor_to(back, "pinned"), x));
+    ck_assert_int_eq(cr_exit(), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("pinned");
@@ -191,6 +216,7 @@ int main(void)
     tcase_add_test(tests, a_pinned_tensor_may_change_after_its_copy);
     tcase_add_test(tests, batches_of_the_host_are_pinned_for_the_default_device);
     tcase_add_test(tests, cpu_needs_none);
+    tcase_add_test(tests, memory_that_the_host_cannot_see_is_not_lent);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -28,15 +28,18 @@ static cr_dataset *points(uint64_t seed, int64_t n)
     return cr_tensor_dataset(x, y);
 }
 
+/* Each time with another number of workers, which must not matter. */
 static setup make(void)
 {
+    static int made;
     setup s;
     cr_dataset *train = points(1, 96), *validation = points(2, 40);
     cr_manual_seed(3);
     s.net = cr_sequential(cr_linear(4, 16), cr_batch_norm1d(16), cr_relu_layer(), cr_dropout(0.3),
                           cr_linear(16, 2));
     s.loss = cr_cross_entropy_loss();
-    s.train = cr_data_loader(train, .batch_size = 10, .shuffle = true, .seed = 7);
+    s.train = cr_data_loader(train, .batch_size = 10, .shuffle = true, .seed = 7,
+                             .num_workers = 1 + made++ % 4);
     s.validation = cr_data_loader(validation, .batch_size = 16);
     s.optimizer = cr_adam(s.net, .lr = 0.02);
     s.scheduler = cr_step_lr(s.optimizer, 2, .gamma = 0.5);
@@ -303,9 +306,11 @@ START_TEST(mixed_precision_learns_too)
 }
 END_TEST
 
+/* In half precision, with a schedule of steps. */
 START_TEST(a_scaled_loss_goes_on_exactly)
 {
     cr_history *h[2] = {NULL};
+    cr_module *net[2];
     double scale[2];
     for (int stopped = 0; stopped < 2; stopped++) {
         remove(state_path);
@@ -314,14 +319,18 @@ START_TEST(a_scaled_loss_goes_on_exactly)
             cr_grad_scaler *scaler = cr_grad_scaler_new(.init_scale = 1e7, .growth_interval = 8);
             stopper stop = {.after = stopped && !part ? 14 : 0};
             cr_callback callback = {.context = &stop, .on_batch_end = stop_after};
-            h[stopped] = cr_fit(s.net, s.train, .optimizer = s.optimizer, .loss = s.loss,
-                                .epochs = 3, .state = state_path, .autocast = CR_F16,
-                                .scaler = scaler, .callbacks = CR_CALLBACKS(callback));
+            h[stopped] =
+                cr_fit(s.net, s.train, .optimizer = s.optimizer, .loss = s.loss, .epochs = 3,
+                       .state = state_path, .autocast = CR_F16, .scaler = scaler,
+                       .scheduler = cr_step_lr(s.optimizer, 7, .gamma = 0.9),
+                       .scheduler_per_step = true, .callbacks = CR_CALLBACKS(callback));
+            net[stopped] = s.net;
             ck_assert_msg(h[stopped] != NULL, "%s", cr_error());
             scale[stopped] = cr_scaler_get_scale(scaler);
         }
     }
     same_history(h[0], h[1]);
+    same_net(net[0], net[1]);
     ck_assert_double_eq(scale[0], scale[1]);
     ck_assert_double_lt(scale[0], 1e7); /* steps were skipped until it fitted */
     ck_assert_double_lt(cr_history_last(h[0], "loss"), cr_history_get(h[0], 0, "loss"));

@@ -278,6 +278,26 @@ int cr_storage_read(cr_storage *storage, size_t offset, void *to, size_t bytes)
     return status == CR_OK ? 0 : cr_dev_failed(dev, "copying to the host", status);
 }
 
+int cr_storage_edit(cr_storage *storage, size_t offset, size_t bytes,
+                    void (*edit)(void *memory, void *context), void *context)
+{
+    cr_dev *dev = storage->dev;
+    void *memory = malloc(bytes ? bytes : 1);
+    if (!memory)
+        return cr_fail_memory("a copy on the host", bytes), -1;
+    if (CR_UNLIKELY(cr_this_thread.trace != NULL))
+        cr_the_tracer.host_wrote(storage);
+    cr_biased_lock_acquire(&dev->lock); /* what lies between is nobody else's meanwhile */
+    cr_status status = dev->backend->copy_out(dev->handle, memory, storage->buffer, offset, bytes);
+    if (status == CR_OK) {
+        edit(memory, context);
+        status = dev->backend->copy_in(dev->handle, storage->buffer, offset, memory, bytes);
+    }
+    cr_biased_lock_release(&dev->lock);
+    free(memory);
+    return status == CR_OK ? 0 : cr_dev_failed(dev, "changing memory on the host", status);
+}
+
 int cr_storage_write(cr_storage *storage, size_t offset, const void *from, size_t bytes)
 {
     cr_dev *dev = storage->dev;

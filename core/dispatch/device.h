@@ -131,6 +131,10 @@ void cr_allocator_empty(cr_dev *dev);
 void *cr_storage_host(cr_storage *storage);
 int cr_storage_read(cr_storage *storage, size_t offset, void *to, size_t bytes);
 int cr_storage_write(cr_storage *storage, size_t offset, const void *from, size_t bytes);
+/* Reads, lets `edit` change and writes back bytes of a device without host memory, while nothing
+ * else runs on it. */
+int cr_storage_edit(cr_storage *storage, size_t offset, size_t bytes,
+                    void (*edit)(void *memory, void *context), void *context);
 
 /* ---- plans; the device's lock is held ---- */
 

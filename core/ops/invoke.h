@@ -47,6 +47,9 @@ bool cr_measures(void);
 int cr_run_recast(cr_op_run *run, const uint8_t *casts, cr_results *results);
 int cr_run_decomposed(cr_op_run *run, cr_results *results);
 int cr_run_fallback(cr_op_run *run, cr_results *results);
+/* Writes the values of `from`, of the same sizes and dtype, to a tensor of a device that plans no copy. Returns 0, or -1
+ * with the error set. */
+int cr_copy_through_host(cr_tensor *to, cr_tensor *from);
 int cr_run_indirect(cr_op_run *run, cr_results *results);
 int cr_run_on_one_device(cr_op_run *run, cr_results *results);
 /* Tensors of several devices that all live in host memory need not move: says where the operation runs on them as they

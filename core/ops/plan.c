@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/ops/invoke.h"
+#include "op_index.h"
 
 /* ---- switches ---- */
 
@@ -358,9 +359,11 @@ done:
 static cr_plan_entry *unplanned(cr_op_run *run, bool never)
 {
     const cr_op *op = run->op->functional;
-    if (op->function && (never || op->how != CR_HOW_PRIMITIVE))
-        return remember(run, CR_PLAN_DECOMPOSE);
     cr_dev *host = cr_dev_fallback();
+    bool copies =
+        op->index == CR_OP_to_copy && host && host != run->dev; /* nothing is below a copy */
+    if (op->function && (never || (op->how != CR_HOW_PRIMITIVE && !copies)))
+        return remember(run, CR_PLAN_DECOMPOSE);
     if (host && host != run->dev) {
         if (cr_env_is("CRESSET_FALLBACK", "error"))
             return cr_fail(

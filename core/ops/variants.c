@@ -6,6 +6,7 @@
 #include <cresset/ops.h>
 
 #include "core/ops/invoke.h"
+#include "op_index.h"
 
 /* ---- scopes around what makes temporaries ---- */
 
@@ -86,7 +87,10 @@ int cr_run_indirect(cr_op_run *run, cr_results *results)
     unsigned version = atomic_load(&to->storage->version);
     cr_scope_begin();
     int failed = cr_invoke(run->op->functional, run->args, results);
-    if (!failed)
+    /* A copy that comes here has no plan, or reads what it writes; the second time it has none. */
+    if (!failed && run->op->functional->index == CR_OP_copy && run->in[1]->storage != to->storage)
+        failed = cr_copy_through_host(to, results->t[0]) || cr_give(results, to);
+    else if (!failed)
         failed = copy_over(run->op, to, results->t[0], results);
     atomic_store(&to->storage->version, version); /* the caller counts the change, once */
     cr_scope_end();
@@ -279,53 +283,6 @@ int cr_run_on_one_device(cr_op_run *run, cr_results *results)
     int failed = again(run, results, to_device, dev);
     cr_end_keeping(results, failed);
     return failed;
-}
-
-static cr_tensor *to_host(cr_tensor *t, uint32_t i, void *dev)
-{
-    (void)i;
-    return cr_tensor_to(t, ((cr_dev *)dev)->name);
-}
-
-/* Through host memory and back; what an operation writes in place is copied back too. */
-int cr_run_fallback(cr_op_run *run, cr_results *results)
-{
-    cr_dev *dev = run->dev, *host = cr_dev_fallback();
-    const cr_op *op = run->op;
-    cr_value args[CR_MAX_ARGS];
-    cr_tensor **moved = calloc(run->nin ? run->nin : 1, sizeof *moved);
-    if (!moved)
-        return cr_fail_memory("an operation's arguments", run->nin * sizeof *moved), -1;
-    bool was = set_grad_disabled(true);
-    cr_scope_begin();
-    memcpy(args, run->args, op->schema->nargs * sizeof *args);
-    int failed = 0;
-    for (uint32_t i = 0; i < run->nin && !failed; i++)
-        failed = run->in[i] && !(moved[i] = to_host(run->in[i], i, host)) ? -1 : 0;
-    for (int a = 0; a < op->nargs; a++) {
-        if (op->schema->args[a].type == CR_ARG_TENSORS)
-            args[a].as.tensors = moved + run->first_input[a];
-        else if (op->schema->args[a].type == CR_ARG_TENSOR && args[a].tag == CR_TENSOR)
-            args[a].as.tensor = moved[run->first_input[a]];
-        else if (op->schema->args[a].type == CR_ARG_DEVICE) {
-            args[a].tag = CR_DEVICE;
-            args[a].as.s = host->name;
-        }
-    }
-    failed = failed || cr_invoke(op, args, results);
-    for (int a = 0; a < op->nargs && !failed; a++) {
-        bool written =
-            op->schema->args[a].written || !strncmp(op->schema->args[a].name, "running_", 8);
-        for (int i = run->first_input[a]; written && i < run->first_input[a + 1] && !failed; i++)
-            failed = run->in[i] && moved[i] != run->in[i] && !cr_copy_(run->in[i], moved[i]);
-    }
-    for (int i = 0; i < results->count && !failed; i++)
-        failed =
-            results->t[i] && !(results->t[i] = cr_tensor_to(results->t[i], dev->name)) ? -1 : 0;
-    cr_end_keeping(results, failed);
-    set_grad_disabled(was);
-    free(moved);
-    return failed ? -1 : 0;
 }
 
 /* ---- views ---- */

@@ -144,6 +144,12 @@ const char *cr_env(const char *name)
     return value && *value ? value : NULL;
 }
 
+const char *cr_env_refused(const char *name)
+{
+    const char *value = getenv(name);
+    return value && *value && !cr_env(name) ? value : NULL;
+}
+
 bool cr_env_is(const char *name, const char *value)
 {
     const char *have = cr_env(name);

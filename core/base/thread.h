@@ -71,6 +71,8 @@ void cr_at_exit(void (*function)(void));
 const char *cr_env(const char *name);
 /* Whether the variable, so read, has that value. */
 bool cr_env_is(const char *name, const char *value);
+/* The variable's value where it is set and not read, since the program runs set-uid; else null. */
+const char *cr_env_refused(const char *name);
 
 void cr_log_message(cr_log_level level, const char *format, ...) CR_PRINTF_(2, 3);
 

@@ -243,6 +243,25 @@ static cr_candidate *candidate_new(const char *path, const char *name)
     return c;
 }
 
+/* What the environment of a set-uid program asks for is listed, and not looked at. */
+static void add_refused(void)
+{
+    static const char *const names[] = {"CRESSET_BACKEND", "CRESSET_BACKEND_PATH"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *value = cr_env_refused(names[i]);
+        char *path;
+        if (!value || asprintf(&path, "%s=%s", names[i], value) < 0)
+            continue;
+        cr_candidate *c = candidate_new(path, names[i]);
+        free(path);
+        if (!c)
+            return;
+        refuse(c, "the environment says nothing to a program that runs set-uid or set-gid");
+        cr_log_message(CR_LOG_WARNING, "%s refused: %s", c->path, c->reason);
+        candidates[ncandidates++] = c;
+    }
+}
+
 /* The backends that are part of the library come first. */
 static void add_static(void)
 {
@@ -357,8 +376,10 @@ static bool scan_folder(const char *folder, void *unused)
 void cr_loader_scan(void)
 {
     add_static();
-    if (!scanned)
+    if (!scanned) {
+        add_refused();
         each_folder(scan_folder, NULL);
+    }
     scanned = true;
 }
 

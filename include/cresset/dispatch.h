@@ -10,7 +10,8 @@
 extern "C" {
 #endif
 
-/* Environment (ignored in set-uid programs):
+/* Environment (not read in set-uid and set-gid programs; the backends that it asks for there are
+ * listed as refused):
  *   CRESSET_BACKEND       a list of preferences, "vulkan:1,onednn,cpu", an absolute path of a
  *                         shared object, or "auto" (the default): the device of the highest rank.
  *                         "trace:vulkan:1" is a backend seen through a wrapper (backend.h, wrap)

@@ -157,9 +157,25 @@ static int conv_repr(const cr_module *module, char *to, size_t bytes)
     return cr_repr_finish(&text, to, bytes);
 }
 
+/* A lazy one's channels are those of the saved weight. */
+static bool lazy_loading(cr_module *module, const cr_state_dict *dict, const char *prefix)
+{
+    const conv *self = (const conv *)(const void *)module;
+    const cr_tensor *weight = cr_layer_saved(dict, prefix, "weight");
+    if (!weight || cr_tensor_dim(weight) != self->dims + 2)
+        return true;
+    const int64_t *sizes = cr_tensor_sizes(weight);
+    return materialise(module, self->transposed ? sizes[0] : sizes[1] * self->groups);
+}
+
 #define TYPE(words)                                                                           \
     {                                                                                         \
         .name = words, .size = sizeof(conv), .forward = forward_conv, .extra_repr = conv_repr \
+    }
+#define LAZY_TYPE(words)                                                                       \
+    {                                                                                          \
+        .name = words, .size = sizeof(conv), .forward = forward_conv, .extra_repr = conv_repr, \
+        .loading = lazy_loading                                                                \
     }
 /* By laziness, direction and dimensions. */
 static const cr_module_type types[] = {
@@ -169,14 +185,15 @@ static const cr_module_type types[] = {
     TYPE("ConvTranspose1d"),
     TYPE("ConvTranspose2d"),
     TYPE("ConvTranspose3d"),
-    TYPE("LazyConv1d"),
-    TYPE("LazyConv2d"),
-    TYPE("LazyConv3d"),
-    TYPE("LazyConvTranspose1d"),
-    TYPE("LazyConvTranspose2d"),
-    TYPE("LazyConvTranspose3d"),
+    LAZY_TYPE("LazyConv1d"),
+    LAZY_TYPE("LazyConv2d"),
+    LAZY_TYPE("LazyConv3d"),
+    LAZY_TYPE("LazyConvTranspose1d"),
+    LAZY_TYPE("LazyConvTranspose2d"),
+    LAZY_TYPE("LazyConvTranspose3d"),
 };
 #undef TYPE
+#undef LAZY_TYPE
 
 /* Writes the option for each dimension: the list's numbers if any is set, else one number for all. False, with the error
  * set, if one is below `least`. */

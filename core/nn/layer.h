@@ -60,6 +60,17 @@ static inline const char *cr_layer_device(const cr_layer_place *place)
     return *place->device ? place->device : NULL;
 }
 
+/* The tensor that a state dict has for a module's own `name`; null, and no error, where there is none. */
+static inline cr_tensor *cr_layer_saved(const cr_state_dict *dict, const char *prefix,
+                                        const char *name)
+{
+    cr_text full = {0};
+    cr_text_add(&full, "%s%s", prefix, name);
+    cr_tensor *found = full.failed ? NULL : cr_state_dict_get(dict, full.data);
+    cr_text_free(&full);
+    return found;
+}
+
 /* Linear and convolution layers' initial values: kaiming_uniform with a = √5, which is uniform in ±1/√fan_in, and the bias (or
  * null) in the same. Returns whether it worked. */
 bool cr_layer_reset(cr_tensor *weight, cr_tensor *bias);

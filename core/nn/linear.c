@@ -23,13 +23,13 @@ typedef struct linear {
     cr_layer_place place;
 } linear;
 
-static bool materialise(cr_module *module, const cr_tensor *x);
+static bool see(cr_module *module, const cr_tensor *x);
 
 static size_t forward_linear(cr_module *module, cr_tensor *const *inputs, size_t n,
                              cr_tensor **outputs)
 {
     const linear *self = (const linear *)(const void *)module;
-    if (!cr_module_check_inputs(module, 1, n) || (self->lazy && !materialise(module, inputs[0])))
+    if (!cr_module_check_inputs(module, 1, n) || (self->lazy && !see(module, inputs[0])))
         return 0;
     outputs[0] = cr_f_linear(inputs[0], self->weight, .bias = self->bias);
     return outputs[0] != NULL;
@@ -63,20 +63,31 @@ static bool make_parameters(linear *self)
     return good;
 }
 
-static bool materialise(cr_module *module, const cr_tensor *x)
+static bool materialise(cr_module *module, int64_t in_features)
 {
     linear *self = (linear *)(void *)module;
-    int rank = cr_tensor_dim(x);
-    if (rank < 1) {
-        cr_fail("LazyLinear: the first input must have a last dimension, got %s", cr_shape_text(x));
-        return false;
-    }
-    self->in_features = cr_tensor_sizes(x)[rank - 1];
+    self->in_features = in_features;
     if (!make_parameters(self))
         return false;
     module->type = &linear_type;
     self->lazy = false;
     return true;
+}
+
+static bool see(cr_module *module, const cr_tensor *x)
+{
+    int rank = cr_tensor_dim(x);
+    if (rank < 1)
+        return cr_fail("LazyLinear: the first input must have a last dimension, got %s",
+                       cr_shape_text(x)),
+               false;
+    return materialise(module, cr_tensor_sizes(x)[rank - 1]);
+}
+
+static bool lazy_loading(cr_module *module, const cr_state_dict *dict, const char *prefix)
+{
+    const cr_tensor *weight = cr_layer_saved(dict, prefix, "weight");
+    return !weight || cr_tensor_dim(weight) != 2 || materialise(module, cr_tensor_sizes(weight)[1]);
 }
 
 static cr_module *new_linear(const cr_module_type *type, const cr_linear_options *o, bool lazy)
@@ -99,7 +110,8 @@ cr_module *cr_lazy_linear_with(const cr_lazy_linear_options *o)
     static const cr_module_type type = {.name = "LazyLinear",
                                         .size = sizeof(linear),
                                         .forward = forward_linear,
-                                        .extra_repr = linear_repr};
+                                        .extra_repr = linear_repr,
+                                        .loading = lazy_loading};
     return new_linear(&type,
                       o ? &(const cr_linear_options){.out_features = o->out_features,
                                                      .no_bias = o->no_bias,

@@ -126,6 +126,36 @@ static int load_entry(visit *v, const char *name, cr_tensor *tensor)
     return failed;
 }
 
+/* Lets every module make the tensors that it lacks. */
+static bool prepare(cr_module *module, const cr_state_dict *dict, cr_text *name)
+{
+    if (module->type->loading &&
+        !module->type->loading(module, dict, name->length ? name->data : ""))
+        return false;
+    const cr_slots *children = &module->state_->children;
+    const size_t length = name->length;
+    for (size_t i = 0; i < children->count; i++) {
+        cr_text_add(name, "%s.", children->data[i].name);
+        bool good = !name->failed && prepare(children->data[i].as.module, dict, name);
+        name->length = length;
+        if (name->data)
+            name->data[length] = 0;
+        if (!good)
+            return false;
+    }
+    return true;
+}
+
+static bool prepare_all(cr_module *module, const cr_state_dict *dict)
+{
+    cr_text name = {0};
+    bool good = prepare(module, dict, &name);
+    if (name.failed)
+        cr_fail_memory("a name", name.length);
+    cr_text_free(&name);
+    return good;
+}
+
 /* All problems in one message, in PyTorch's words and order; null if there are none. */
 static char *problems(visit *v, const char *type, bool strict)
 {
@@ -155,7 +185,7 @@ int cr_module_load_state_dict_with(cr_module *module, const cr_state_dict *dict,
     if (!dict)
         return CR_FAIL_INT("cr_module_load_state_dict: the state dict is null");
     visit v = {.entry = load_entry, .from = dict};
-    int failed = visit_all(&v, module);
+    int failed = prepare_all(module, dict) ? visit_all(&v, module) : -1;
     char *words =
         failed ? NULL : problems(&v, module->type->name, !(options && options->no_strict));
     if (words) {

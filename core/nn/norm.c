@@ -22,6 +22,23 @@ typedef struct batch_norm {
 
 static bool make_tensors(batch_norm *self);
 
+static bool materialise(batch_norm *self, int64_t channels)
+{
+    self->num_features = channels;
+    if (!make_tensors(self))
+        return false;
+    self->module.type = self->lazy_for;
+    self->lazy_for = NULL;
+    return true;
+}
+
+static bool lazy_loading(cr_module *module, const cr_state_dict *dict, const char *prefix)
+{
+    batch_norm *self = (batch_norm *)(void *)module;
+    const cr_tensor *saved = cr_layer_saved(dict, prefix, self->affine ? "weight" : "running_mean");
+    return !saved || cr_tensor_dim(saved) != 1 || materialise(self, cr_tensor_sizes(saved)[0]);
+}
+
 /* Lazy ones take their number of channels from x. */
 static bool check_input(batch_norm *self, const cr_tensor *x)
 {
@@ -37,13 +54,8 @@ static bool check_input(batch_norm *self, const cr_tensor *x)
         return false;
     }
     int64_t channels = cr_tensor_sizes(x)[1];
-    if (self->lazy_for) {
-        self->num_features = channels;
-        if (!make_tensors(self))
-            return false;
-        self->module.type = self->lazy_for;
-        self->lazy_for = NULL;
-    }
+    if (self->lazy_for && !materialise(self, channels))
+        return false;
     if (channels != self->num_features) {
         cr_fail("%s: expected input with %lld channels, got %s", type,
                 (long long)self->num_features, cr_shape_text(x));
@@ -92,15 +104,17 @@ static int batch_norm_repr(const cr_module *module, char *to, size_t bytes)
     return cr_repr_finish(&text, to, bytes);
 }
 
-#define TYPE(words)                                                               \
+#define TYPE(words, before_loading)                                               \
     {                                                                             \
         .name = words, .size = sizeof(batch_norm), .forward = forward_batch_norm, \
-        .extra_repr = batch_norm_repr                                             \
+        .extra_repr = batch_norm_repr, .loading = before_loading                  \
     }
-static const cr_module_type batch_norm_types[] = {TYPE("SyncBatchNorm"), TYPE("BatchNorm1d"),
-                                                  TYPE("BatchNorm2d"), TYPE("BatchNorm3d")};
-static const cr_module_type lazy_types[] = {TYPE("LazyBatchNorm1d"), TYPE("LazyBatchNorm2d"),
-                                            TYPE("LazyBatchNorm3d")};
+static const cr_module_type batch_norm_types[] = {
+    TYPE("SyncBatchNorm", NULL), TYPE("BatchNorm1d", NULL), TYPE("BatchNorm2d", NULL),
+    TYPE("BatchNorm3d", NULL)};
+static const cr_module_type lazy_types[] = {TYPE("LazyBatchNorm1d", lazy_loading),
+                                            TYPE("LazyBatchNorm2d", lazy_loading),
+                                            TYPE("LazyBatchNorm3d", lazy_loading)};
 #undef TYPE
 
 /* A vector of ones or zeros, as a parameter or buffer. */

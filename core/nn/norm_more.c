@@ -25,6 +25,23 @@ typedef struct instance_norm {
 
 static bool make_tensors(instance_norm *self);
 
+static bool materialise(instance_norm *self, int64_t channels)
+{
+    self->num_features = channels;
+    if (!make_tensors(self))
+        return false;
+    self->module.type = self->lazy_for;
+    self->lazy_for = NULL;
+    return true;
+}
+
+static bool lazy_loading(cr_module *module, const cr_state_dict *dict, const char *prefix)
+{
+    instance_norm *self = (instance_norm *)(void *)module;
+    const cr_tensor *saved = cr_layer_saved(dict, prefix, self->affine ? "weight" : "running_mean");
+    return !saved || cr_tensor_dim(saved) != 1 || materialise(self, cr_tensor_sizes(saved)[0]);
+}
+
 static size_t forward_instance(cr_module *module, cr_tensor *const *inputs, size_t n,
                                cr_tensor **outputs)
 {
@@ -38,13 +55,8 @@ static size_t forward_instance(cr_module *module, cr_tensor *const *inputs, size
         return cr_fail("%s: expected %dD or %dD input (got %dD input)", module->type->name,
                        self->dims + 1, self->dims + 2, rank),
                0;
-    if (self->lazy_for) {
-        self->num_features = cr_tensor_sizes(x)[!single];
-        if (!make_tensors(self))
-            return 0;
-        module->type = self->lazy_for;
-        self->lazy_for = NULL;
-    }
+    if (self->lazy_for && !materialise(self, cr_tensor_sizes(x)[!single]))
+        return 0;
     if ((self->weight || self->running_mean) && cr_tensor_sizes(x)[!single] != self->num_features)
         return cr_fail("%s: expected input with %lld channels, got %s", module->type->name,
                        (long long)self->num_features, cr_shape_text(x)),
@@ -126,30 +138,31 @@ static cr_module *new_instance(const cr_module_type *type, int dims,
     return lazy_for || make_tensors(self) ? &self->module : NULL;
 }
 
-#define TYPE(words)                                                                \
+#define TYPE(words, before_loading)                                                \
     {                                                                              \
         .name = words, .size = sizeof(instance_norm), .forward = forward_instance, \
-        .extra_repr = instance_repr,                                               \
+        .extra_repr = instance_repr, .loading = before_loading                     \
     }
-#define INSTANCE(dims)                                                                      \
-    static const cr_module_type instance##dims##_type = TYPE("InstanceNorm" #dims "d"),     \
-                                lazy##dims##_type = TYPE("LazyInstanceNorm" #dims "d");     \
-    cr_module *cr_instance_norm##dims##d_with(const cr_instance_norm_options *o)            \
-    {                                                                                       \
-        return new_instance(&instance##dims##_type, dims, o, NULL);                         \
-    }                                                                                       \
-    cr_module *cr_lazy_instance_norm##dims##d_with(const cr_lazy_instance_norm_options *o)  \
-    {                                                                                       \
-        cr_instance_norm_options all = {.num_features = 0};                                 \
-        if (o)                                                                              \
-            all = (cr_instance_norm_options){.eps = o->eps,                                 \
-                                             .momentum = o->momentum,                       \
-                                             .affine = o->affine,                           \
-                                             .track_running_stats = o->track_running_stats, \
-                                             .no_momentum = o->no_momentum,                 \
-                                             .device = o->device,                           \
-                                             .dtype = o->dtype};                            \
-        return new_instance(&lazy##dims##_type, dims, &all, &instance##dims##_type);        \
+#define INSTANCE(dims)                                                                        \
+    static const cr_module_type instance##dims##_type = TYPE("InstanceNorm" #dims "d", NULL), \
+                                lazy##dims##_type =                                           \
+                                    TYPE("LazyInstanceNorm" #dims "d", lazy_loading);         \
+    cr_module *cr_instance_norm##dims##d_with(const cr_instance_norm_options *o)              \
+    {                                                                                         \
+        return new_instance(&instance##dims##_type, dims, o, NULL);                           \
+    }                                                                                         \
+    cr_module *cr_lazy_instance_norm##dims##d_with(const cr_lazy_instance_norm_options *o)    \
+    {                                                                                         \
+        cr_instance_norm_options all = {.num_features = 0};                                   \
+        if (o)                                                                                \
+            all = (cr_instance_norm_options){.eps = o->eps,                                   \
+                                             .momentum = o->momentum,                         \
+                                             .affine = o->affine,                             \
+                                             .track_running_stats = o->track_running_stats,   \
+                                             .no_momentum = o->no_momentum,                   \
+                                             .device = o->device,                             \
+                                             .dtype = o->dtype};                              \
+        return new_instance(&lazy##dims##_type, dims, &all, &instance##dims##_type);          \
     }
 INSTANCE(1)
 INSTANCE(2)

@@ -70,9 +70,8 @@ static int average(const cr_averaged_model *a, cr_tensor *ours, cr_tensor *their
     } else if (a->options.ema_decay != 0) {
         return cr_lerp_scalar_(ours, theirs, 1 - a->options.ema_decay) ? 0 : -1;
     } else {
-        return cr_add_(ours, cr_sub(theirs, ours), .alpha = CR_S(1 / (double)(a->n_averaged + 1)))
-                   ? 0
-                   : -1;
+        return cr_add_(ours, cr_div_scalar(cr_sub(theirs, ours), (double)(a->n_averaged + 1))) ? 0
+                                                                                               : -1;
     }
     return next && cr_copy_(ours, next) ? 0 : -1;
 }

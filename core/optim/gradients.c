@@ -95,10 +95,10 @@ cr_tensor *cr_clip_grad_norm_with_(cr_params params, double max_norm,
         total = cr_fail("The total norm of order %g for gradients from `parameters` is non-finite, "
                         "so it cannot be clipped.",
                         p);
-    cr_tensor *scale =
-        total ? cr_clamp_max(cr_reciprocal(cr_mul_scalar(cr_add_scalar(total, 1e-6), 1 / max_norm)),
-                             1.0)
-              : NULL;
+    cr_tensor *scale = /* in PyTorch's order, which decides on the last bit */
+        total
+            ? cr_clamp_max(cr_mul_scalar(cr_reciprocal(cr_add_scalar(total, 1e-6)), max_norm), 1.0)
+            : NULL;
     for (size_t i = 0; scale && i < g.count && total; i++)
         if (!cr_mul_(g.list[i], scale))
             total = NULL;

@@ -39,7 +39,8 @@ typedef struct cr_linear_options {
     int end_;
 } cr_linear_options;
 CR_API cr_module *cr_linear_with(const cr_linear_options *options);
-/* LazyLinear: the same with in_features taken from the first input: without parameters until then, and an ordinary Linear from then on. */
+/* LazyLinear: the same with in_features taken from the first input, or from a state dict that is loaded: without parameters until then,
+ * and an ordinary Linear from then on. */
 typedef struct cr_lazy_linear_options {
     int64_t out_features;
     bool no_bias;

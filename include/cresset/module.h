@@ -52,6 +52,9 @@ typedef struct cr_module_type {
     /* Called on a deep copy, whose members are the original's byte for byte: gives it memory of its own where destroy frees it.
      * False, after cr_fail and with nothing kept, if it can't. Null with a destroy: can't be copied. */
     bool (*copied)(cr_module *self);
+    /* Called before a state dict's values are copied into the module's own tensors, whose entries begin with prefix ("fc."): makes
+     * tensors that are not there yet, as lazy layers do. False, after cr_fail, if it can't. Null: nothing. */
+    bool (*loading)(cr_module *self, const cr_state_dict *dict, const char *prefix);
 } cr_module_type;
 
 /* The first member of every module's struct. */
@@ -104,11 +107,11 @@ CR_API bool cr_module_check_inputs(const cr_module *module, size_t expected, siz
  *     } */
 #define CR_MODULE_TYPE(Name) CR_MODULE_TYPE_(Name, 0, "")
 
-#define CR_MODULE_TYPE_(Name, at, names)                                                    \
-    static size_t Name##_call_(cr_module *module, cr_tensor *const *inputs, size_t ninputs, \
-                               cr_tensor **outputs);                                        \
-    static const cr_module_type Name##_type_ = {#Name, sizeof(Name), Name##_call_, NULL,    \
-                                                NULL,  names,        at,           NULL}
+#define CR_MODULE_TYPE_(Name, at, names)                                                       \
+    static size_t Name##_call_(cr_module *module, cr_tensor *const *inputs, size_t ninputs,    \
+                               cr_tensor **outputs);                                           \
+    static const cr_module_type Name##_type_ = {#Name, sizeof(Name), Name##_call_, NULL, NULL, \
+                                                names, at,           NULL,         NULL}
 
 /* CR_FORWARD(Net, x, y) { … return z; }: what a call with these tensors (1 to 8) does, with the
  * module as `self`. */

@@ -69,7 +69,7 @@ def packed(name, module, x, lengths, *states, batch_first=False):
     def call(x, *states):
         p = rnn.pack_padded_sequence(x, lengths, batch_first=batch_first, enforce_sorted=False)
         y, s = module(p, (states if isinstance(module, nn.LSTM) else states[0]) if states else None)
-        padded, _ = rnn.pad_packed_sequence(y, batch_first=batch_first, padding_value=0.5, total_length=x.shape[0] + 1)
+        padded, _ = rnn.pad_packed_sequence(y, batch_first=batch_first, padding_value=0.5, total_length=x.shape[batch_first] + 1)
         return y.data, padded, s
 
     record(name, module, [x, *states], call, lengths=lengths)
@@ -139,6 +139,23 @@ def causal_cases():
                    torch.ones(5, 5, dtype=torch.bool).triu(1))
 
 
+def corner_cases():
+    randn = torch.randn
+    packed("packed_all", nn.LSTM(3, 5, 2, proj_size=2, bidirectional=True, batch_first=True), randn(3, 4, 3), [2, 4, 1],
+           randn(4, 3, 2), randn(4, 3, 5), batch_first=True)
+    packed("packed_relu", nn.RNN(3, 4, 3, nonlinearity="relu", bias=False, bidirectional=True), randn(4, 4, 3), [2, 1, 4, 2], randn(6, 4, 4))
+    packed("packed_gru_first", nn.GRU(3, 4, 2, batch_first=True), randn(2, 5, 3), [5, 3], batch_first=True)
+    attention("attention_all", nn.MultiheadAttention(8, 2, kdim=3, vdim=5, add_bias_kv=True, add_zero_attn=True, batch_first=True),
+              randn(2, 3, 8), randn(2, 5, 3), randn(2, 5, 5), masked(2, 5), randn(4, 3, 5), weights=False)
+    attention("attention_each", nn.MultiheadAttention(8, 2), randn(3, 2, 8), randn(5, 2, 8), randn(5, 2, 8), masked(2, 5), masked(4, 3, 5))
+    attention("attention_padding", nn.MultiheadAttention(8, 4, bias=False), randn(3, 2, 8), randn(5, 2, 8), randn(5, 2, 8), randn(2, 5))
+    square = nn.Transformer.generate_square_subsequent_mask
+    record("decoder_all", nn.TransformerDecoderLayer(8, 2, 12, 0.0, "gelu", batch_first=True, norm_first=True),
+           [randn(2, 3, 8), randn(2, 4, 8), square(3), randn(3, 4), masked(2, 3), masked(2, 4)])
+    record("transformer_all", nn.Transformer(8, 2, 2, 2, 12, 0.0, "gelu", batch_first=True, norm_first=True),
+           [randn(2, 4, 8), randn(2, 3, 8), masked(4, 4), square(3), masked(3, 4), masked(2, 4), masked(2, 3), masked(2, 4)])
+
+
 def transformer_cases():
     randn = torch.randn
     square = nn.Transformer.generate_square_subsequent_mask
@@ -161,6 +178,7 @@ def main(folder):
     attention_cases()
     transformer_cases()
     causal_cases()
+    corner_cases()
     save(folder / "nn" / "sequences.safetensors", OUT)
 
 

@@ -172,6 +172,37 @@ START_TEST(lazy_layers_take_their_sizes_from_the_first_input)
 }
 END_TEST
 
+static cr_module *lazy_or_not(bool lazy)
+{
+    return lazy ? cr_sequential(cr_lazy_conv2d(4, 3, .groups = 2), cr_lazy_batch_norm2d(),
+                                cr_lazy_conv_transpose2d(6, 2, .groups = 2),
+                                cr_lazy_instance_norm2d(.track_running_stats = true),
+                                cr_sequential("flat", cr_flatten_layer(), "fc", cr_lazy_linear(3)))
+                : cr_sequential(cr_conv2d(2, 4, 3, .groups = 2), cr_batch_norm2d(4),
+                                cr_conv_transpose2d(4, 6, 2, .groups = 2),
+                                cr_instance_norm2d(6, .track_running_stats = true),
+                                cr_sequential("flat", cr_flatten_layer(), "fc", cr_linear(54, 3)));
+}
+
+START_TEST(lazy_layers_take_their_sizes_from_a_state_dict_too)
+{
+    cr_module *net = lazy_or_not(false), *lazy = lazy_or_not(true);
+    cr_tensor *x = cr_randn(CR_INTS(3, 2, 4, 4));
+    ck_assert_msg(!cr_module_load_state_dict(lazy, cr_module_state_dict(net)), "%s", cr_error());
+    char *a = cr_module_to_string(lazy), *b = cr_module_to_string(net);
+    ck_assert_str_eq(a, b);
+    cr_free(a);
+    cr_free(b);
+    assert_close("loaded", cr_forward(cr_eval(lazy), x), cr_forward(cr_eval(net), x), 0);
+    ck_assert_int_eq(cr_module_load_state_dict(lazy_or_not(true), cr_state_dict_new()), 0);
+    cr_state_dict *odd = cr_state_dict_new();
+    cr_state_dict_set(odd, "weight", cr_zeros(CR_INTS(4, 3, 3, 3)));
+    ck_assert_int_eq(cr_module_load_state_dict(cr_lazy_conv2d(5, 3, .no_bias = true), odd), -1);
+    assert_error_has("size mismatch for weight");
+    assert_no_error();
+}
+END_TEST
+
 START_TEST(wrong_inputs_are_refused)
 {
     ck_assert_ptr_null(cr_forward(cr_avg_pool2d(2), cr_rand(CR_INTS(2, 3))));
@@ -214,8 +245,7 @@ START_TEST(classes_out_of_range_are_errors_on_every_device)
                       "cross_entropy");
         check_refused(cr_forward(cr_nll_loss_layer(.reduction = "none"), x, wrong[i]), "nll_loss",
                       "nll_loss");
-        check_refused(cr_forward(cr_multi_margin_loss_layer(), x, wrong[i]), "gather",
-                      "scatter");
+        check_refused(cr_forward(cr_multi_margin_loss_layer(), x, wrong[i]), "gather", "scatter");
         check_refused(cr_forward(cr_embedding(4, 2), wrong[i]), "embedding", "embedding");
         check_refused(cr_gather(x, 1, cr_unsqueeze(wrong[i], 1)), "gather", "gather");
         check_refused(cr_index_select(x, 1, wrong[i]), "index_select", "index_select");
@@ -260,6 +290,7 @@ int main(void)
 #include "tests/golden/nn/modules.def"
 #undef MODULE
     tcase_add_test(tests, lazy_layers_take_their_sizes_from_the_first_input);
+    tcase_add_test(tests, lazy_layers_take_their_sizes_from_a_state_dict_too);
     tcase_add_test(tests, classes_out_of_range_are_errors_on_every_device);
     tcase_add_test(tests, adaptive_softmax_knows_all_classes);
     tcase_add_test(tests, wrong_inputs_are_refused);

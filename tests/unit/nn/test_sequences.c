@@ -29,25 +29,45 @@ START_TEST(cells_agree_with_pytorch)
 END_TEST
 
 /* Packs, runs and pads: the outputs are the packed data, the padded output and the states. */
-static size_t through_packing(cr_module *module, cr_tensor *const *in, size_t n, cr_tensor **out)
+static size_t pack_and_run(cr_module *module, cr_tensor *const *in, size_t n, cr_tensor **out,
+                           bool batch_first)
 {
     cr_packed_sequence p =
-        cr_pack_padded_sequence(in[0], value(current_case, "lengths"), .no_enforce_sorted = true);
+        cr_pack_padded_sequence(in[0], value(current_case, "lengths"), .batch_first = batch_first,
+                                .no_enforce_sorted = true);
     cr_tensor *h, *c = NULL, *lengths;
     bool lstm = !strcmp(module->type->name, "LSTM");
     cr_packed_sequence y = cr_forward_packed(module, p, n > 1 ? in[1] : NULL, n > 2 ? in[2] : NULL,
                                              &h, lstm ? &c : NULL);
     out[0] = y.data;
     out[1] = cr_pad_packed_sequence(y, &lengths, .padding_value = 0.5,
-                                    .total_length = cr_tensor_size(in[0], 0) + 1);
+                                    .total_length = cr_tensor_size(in[0], batch_first) + 1,
+                                    .batch_first = batch_first);
     assert_close("lengths", lengths, value(current_case, "lengths"), 0);
     out[2] = h;
     out[3] = c;
     return c ? 4 : 3;
 }
 
+static size_t through_packing(cr_module *module, cr_tensor *const *in, size_t n, cr_tensor **out)
+{
+    return pack_and_run(module, in, n, out, false);
+}
+
+static size_t packed_first(cr_module *module, cr_tensor *const *in, size_t n, cr_tensor **out)
+{
+    return pack_and_run(module, in, n, out, true);
+}
+
 START_TEST(packed_sequences_agree_with_pytorch)
 {
+    CHECK_BY(packed_all,
+             cr_lstm(3, 5, 2, .proj_size = 2, .bidirectional = true, .batch_first = true), 3,
+             packed_first);
+    CHECK_BY(packed_relu,
+             cr_rnn(3, 4, 3, .nonlinearity = "relu", .no_bias = true, .bidirectional = true), 2,
+             through_packing);
+    CHECK_BY(packed_gru_first, cr_gru(3, 4, 2, .batch_first = true), 1, packed_first);
     CHECK_BY(packed_lstm, cr_lstm(3, 5, 2, .bidirectional = true), 3, through_packing);
     CHECK_BY(packed_gru, cr_gru(3, 5, .bidirectional = true), 2, through_packing);
     CHECK_BY(packed_rnn, cr_rnn(3, 5), 1, through_packing);
@@ -198,6 +218,12 @@ START_TEST(attention_agrees_with_pytorch)
           cr_multihead_attention(8, 2, .kdim = 3, .vdim = 5, .add_bias_kv = true,
                                  .add_zero_attn = true),
           5);
+    CHECK(attention_all,
+          cr_multihead_attention(8, 2, .kdim = 3, .vdim = 5, .add_bias_kv = true,
+                                 .add_zero_attn = true, .batch_first = true),
+          5);
+    CHECK(attention_each, cr_multihead_attention(8, 2), 5);
+    CHECK(attention_padding, cr_multihead_attention(8, 4, .no_bias = true), 4);
     CHECK(attention_unbatched, cr_multihead_attention(8, 2), 4);
     CHECK_BY(attention_self, cr_multihead_attention(8, 2, .batch_first = true), 3, to_itself);
     CHECK_BY(attention_causal, cr_multihead_attention(8, 2), 3, to_itself);
@@ -223,6 +249,13 @@ START_TEST(transformers_agree_with_pytorch)
                                  .norm = cr_layer_norm(8)),
           2);
     CHECK(transformer, cr_transformer(8, 2, 1, 1, 12, CR_ZERO), 8);
+    CHECK(decoder_all,
+          cr_transformer_decoder_layer(8, 2, 12, CR_ZERO, "gelu", .batch_first = true,
+                                       .norm_first = true),
+          6);
+    CHECK(transformer_all,
+          cr_transformer(8, 2, 2, 2, 12, CR_ZERO, "gelu", .batch_first = true, .norm_first = true),
+          8);
 }
 END_TEST
 

@@ -94,6 +94,8 @@ int onnx_axis(const onnx_run *run, int64_t axis, int rank);
 cr_tensor *onnx_place(const onnx_run *run, cr_tensor *tensor);
 /* The dtype with ONNX's number, or none. */
 cr_dtype onnx_dtype(int64_t number);
+/* The convolution that the node's attributes say; bias may be null. */
+cr_tensor *onnx_convolve(const onnx_run *run, cr_tensor *x, cr_tensor *weight, cr_tensor *bias);
 
 typedef struct onnx_entry {
     const char *name;
@@ -101,7 +103,8 @@ typedef struct onnx_entry {
 } onnx_entry;
 /* The operators of each file, ended by a null name. */
 extern const onnx_entry onnx_math_operators[], onnx_shape_operators[], onnx_nn_operators[],
-    onnx_index_operators[], onnx_rnn_operators[], onnx_quantized_operators[];
+    onnx_index_operators[], onnx_rnn_operators[], onnx_quantized_operators[],
+    onnx_detect_operators[], onnx_signal_operators[], onnx_text_operators[];
 onnx_operator onnx_find_operator(const char *name);
 
 #endif

@@ -118,7 +118,7 @@ static bool op_clip(onnx_run *run)
 
 static bool op_dropout(onnx_run *run)
 {
-    if (Z && cr_item(Z) != 0)
+    if (Z && cr_item(Z) != 0 && onnx_number(run, 1, NULL, 0.5) != 0)
         return onnx_fail(run, "training mode is not supported");
     cr_tensor *x = X;
     onnx_out(run, 1, cr_to_dtype(cr_ones_like(x), CR_B8));

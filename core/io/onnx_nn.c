@@ -88,17 +88,21 @@ static cr_tensor *pad_input(window *w, cr_tensor *x, double value)
 
 /* ---- convolution ---- */
 
-static bool op_conv(onnx_run *run)
+cr_tensor *onnx_convolve(const onnx_run *run, cr_tensor *x, cr_tensor *weight, cr_tensor *bias)
 {
-    cr_tensor *x = X, *weight = Y;
     window w;
     if (!x || !weight || !read_window(run, x, weight, &w))
-        return false;
+        return NULL;
     if (!w.symmetric)
         x = pad_input(&w, x, 0);
     const int64_t none[SPACE] = {0};
-    OUT(cr_convolution(x, weight, Z, ints(&w, w.stride), ints(&w, w.pads), ints(&w, w.dilation),
-                       false, ints(&w, none), onnx_int(run, "group", 1)));
+    return cr_convolution(x, weight, bias, ints(&w, w.stride), ints(&w, w.pads),
+                          ints(&w, w.dilation), false, ints(&w, none), onnx_int(run, "group", 1));
+}
+
+static bool op_conv(onnx_run *run)
+{
+    OUT(onnx_convolve(run, X, Y, Z));
 }
 
 static bool op_conv_transpose(onnx_run *run)
@@ -195,7 +199,8 @@ static bool op_max_pool(onnx_run *run)
     if (!x || !read_window(run, x, NULL, &w))
         return false;
     bool padded = !fits(&w), wanted = run->node->noutputs > 1;
-    if (wanted && (padded || onnx_int(run, "storage_order", 0)))
+    bool by_columns = onnx_int(run, "storage_order", 0);
+    if (wanted && (padded || (by_columns && w.n != 2)))
         return onnx_fail(run, "indices of such a window are not supported");
     cr_dtype dtype = cr_tensor_dtype(x);
     if (!cr_is_floating_point(x))
@@ -209,11 +214,51 @@ static bool op_max_pool(onnx_run *run)
         int64_t sizes[CR_MAX_RANK] = {cr_tensor_size(x, 0), cr_tensor_size(x, 1), 1, 1, 1};
         for (int i = 2; i < cr_tensor_dim(x); i++)
             plane *= cr_tensor_size(x, i);
+        if (by_columns) {
+            int64_t width = cr_tensor_size(x, 3);
+            cr_tensor *row = cr_div_scalar_mode(at, width, "floor");
+            at = cr_add(cr_mul_scalar(cr_remainder_scalar(at, width), cr_tensor_size(x, 2)), row);
+        }
         cr_tensor *base =
             cr_mul_scalar(cr_arange(planes, .dtype = CR_I64, .device = cr_tensor_device(x)), plane);
         onnx_out(run, 1, cr_add(at, cr_reshape(base, cr_make_ints(sizes, w.n + 2))));
     }
     OUT(cr_to_dtype(y, dtype));
+}
+
+/* Puts each element where its index says, in a tensor of zeros that is as large as pooling would have had it. */
+static bool op_max_unpool(onnx_run *run)
+{
+    cr_tensor *x = X, *at = Y;
+    window w;
+    int64_t sizes[CR_MAX_RANK], asked[ONNX_INTS], behind[2 * SPACE] = {0}, total = 1;
+    if (!x || !at || !read_window(run, x, NULL, &w))
+        return false;
+    int count = onnx_ints(run, 2, NULL, asked), rank = cr_tensor_dim(x);
+    if (count < -1 || (count >= 0 && count != rank))
+        return count < -1 ? false : onnx_fail(run, "output_shape has %d numbers", count);
+    bool larger = false;
+    for (int i = 0; i < rank; i++) {
+        int64_t size = cr_tensor_size(x, i), k = i - 2;
+        if (k >= 0)
+            size = (size - 1) * w.stride[k] + w.kernel[k] - w.pads[k] - w.pads[(int64_t)w.n + k];
+        sizes[i] = size;
+        if (size < 0 || (size && total > ((int64_t)1 << 40) / size) ||
+            (count >= 0 && (asked[i] < size || asked[i] > (int64_t)1 << 40)) ||
+            (count >= 0 && k < 0 && asked[i] != size))
+            return onnx_fail(run, "dimension %d of its output is out of range", i);
+        total *= size;
+        if (count >= 0 && k >= 0) {
+            behind[2 * ((int64_t)w.n - 1 - k) + 1] = asked[i] - size;
+            larger |= asked[i] > size;
+        }
+    }
+    cr_tensor *y =
+        cr_zeros(CR_INTS(total), .dtype = cr_tensor_dtype(x), .device = cr_tensor_device(x));
+    y = cr_scatter(y, 0, cr_reshape(cr_tensor_to(at, cr_tensor_device(x)), CR_INTS(-1)),
+                   cr_reshape(x, CR_INTS(-1)));
+    y = cr_reshape(y, cr_make_ints(sizes, (size_t)rank));
+    OUT(larger ? cr_constant_pad_nd(y, cr_make_ints(behind, 2 * w.n)) : y);
 }
 
 static bool op_average_pool(onnx_run *run)
@@ -257,10 +302,31 @@ static bool op_global_max_pool(onnx_run *run)
 
 /* ---- normalisation ---- */
 
+/* By the batch's own mean and variance, which go into the running ones. */
+static bool batch_norm_training(onnx_run *run)
+{
+    cr_tensor *x = X, *mean, *variance, *old[2] = {onnx_in(run, 3), onnx_in(run, 4)};
+    int64_t dims[CR_MAX_RANK] = {0};
+    double momentum = onnx_float(run, "momentum", 0.9);
+    int rank = x ? cr_tensor_dim(x) : 0;
+    if (rank < 2 || !old[0] || !old[1])
+        return x && old[0] && old[1] ? onnx_fail(run, "needs two dimensions at least") : false;
+    for (int i = 2; i < rank; i++)
+        dims[i - 1] = i;
+    mean = cr_mean_dim(x, cr_make_ints(dims, (size_t)rank - 1));
+    variance = cr_var_dim(x, cr_make_ints(dims, (size_t)rank - 1), .no_unbiased = true);
+    cr_tensor *now[] = {mean, variance};
+    for (size_t i = 0; i < 2; i++)
+        if (!onnx_out(run, i + 1,
+                      cr_add(cr_mul_scalar(old[i], momentum), cr_mul_scalar(now[i], 1 - momentum))))
+            return false;
+    OUT(cr_f_batch_norm(x, Y, Z, mean, variance, false, 0, onnx_float(run, "epsilon", 1e-5), true));
+}
+
 static bool op_batch_norm(onnx_run *run)
 {
     if (onnx_int(run, "training_mode", 0))
-        return onnx_fail(run, "training mode is not supported");
+        return batch_norm_training(run);
     OUT(cr_f_batch_norm(X, Y, Z, onnx_in(run, 3), onnx_in(run, 4), false, 0,
                         onnx_float(run, "epsilon", 1e-5), true));
 }
@@ -444,6 +510,7 @@ const onnx_entry onnx_nn_operators[] = {{"AveragePool", op_average_pool},
                                         {"LogSoftmax", op_log_softmax},
                                         {"MatMul", op_matmul},
                                         {"MaxPool", op_max_pool},
+                                        {"MaxUnpool", op_max_unpool},
                                         {"MeanVarianceNormalization", op_mvn},
                                         {"NegativeLogLikelihoodLoss", op_nll_loss},
                                         {"Resize", onnx_resize},

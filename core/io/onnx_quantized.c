@@ -89,7 +89,43 @@ static bool op_qlinear_matmul(onnx_run *run)
     return onnx_out(run, 0, saturate(y, IN(7), cr_tensor_dtype(IN(7))));
 }
 
+/* A zero point or scale of each output channel, for a weight or (with `out`) for the output. */
+static cr_tensor *of_channels(cr_tensor *t, const cr_tensor *like, bool out)
+{
+    int64_t sizes[CR_MAX_RANK];
+    if (!t || cr_tensor_numel(t) == 1)
+        return t ? cr_reshape(t, CR_EMPTY) : NULL;
+    for (int i = 0; i < cr_tensor_dim(like); i++)
+        sizes[i] = i == out ? -1 : 1;
+    return cr_reshape(t, cr_make_ints(sizes, (size_t)cr_tensor_dim(like)));
+}
+
+static bool op_conv_integer(onnx_run *run)
+{
+    cr_tensor *x = IN(0), *w = IN(1);
+    if (!x || !w)
+        return false;
+    cr_tensor *y =
+        onnx_convolve(run, centred(x, IN(2)), centred(w, of_channels(IN(3), w, false)), NULL);
+    return onnx_out(run, 0, y ? cr_to_dtype(y, CR_I32) : NULL);
+}
+
+static bool op_qlinear_conv(onnx_run *run)
+{
+    cr_tensor *x = IN(0), *w = IN(3), *scale = IN(4);
+    if (!x || !w || !scale || !IN(1) || !IN(6) || !IN(7))
+        return false;
+    cr_tensor *y = onnx_convolve(run, centred(x, IN(2)), centred(w, of_channels(IN(5), w, false)),
+                                 wide(IN(8)));
+    if (!y)
+        return false;
+    scale = cr_mul(wide(of_channels(scale, y, true)), wide(cr_reshape(IN(1), CR_EMPTY)));
+    y = cr_div(cr_mul(y, scale), wide(cr_reshape(IN(6), CR_EMPTY)));
+    return onnx_out(run, 0, saturate(y, cr_reshape(IN(7), CR_EMPTY), cr_tensor_dtype(IN(7))));
+}
+
 const onnx_entry onnx_quantized_operators[] = {
-    {"DequantizeLinear", op_dequantize},  {"DynamicQuantizeLinear", op_dynamic_quantize},
+    {"ConvInteger", op_conv_integer},     {"DequantizeLinear", op_dequantize},
+    {"QLinearConv", op_qlinear_conv},     {"DynamicQuantizeLinear", op_dynamic_quantize},
     {"MatMulInteger", op_matmul_integer}, {"QLinearMatMul", op_qlinear_matmul},
     {"QuantizeLinear", op_quantize},      {NULL, NULL}};

@@ -20,7 +20,7 @@ static double coordinate(const resize *r, int64_t i)
     if (!strcmp(r->coordinates, "asymmetric"))
         return x / r->scale;
     if (!strcmp(r->coordinates, "align_corners"))
-        return r->out == 1 ? 0 : x * (in - 1) / (out - 1);
+        return r->out == 1 ? 0 : x * (in - 1) / (in * r->scale - 1); /* by the size not rounded */
     if (!strcmp(r->coordinates, "pytorch_half_pixel"))
         return r->out > 1 ? (x + 0.5) / r->scale - 0.5 : 0;
     if (!strcmp(r->coordinates, "tf_half_pixel_for_nn"))

@@ -14,6 +14,12 @@ cr_dtype onnx_dtype(int64_t number)
                                                                             : CR_DTYPE_NONE;
 }
 
+/* Unsigned integers that the library hasn't are read as the next wider dtype that holds them: their bytes in a file; 0 for others. */
+static size_t unsigned_bytes(int64_t number)
+{
+    return number == 4 ? 2 : number == 12 ? 4 : number == 13 ? 8 : 0;
+}
+
 /* What a TensorProto says. */
 typedef struct proto_tensor {
     int64_t type;
@@ -24,7 +30,7 @@ typedef struct proto_tensor {
     bool external;
 } proto_tensor;
 
-enum { DIMS = 1, TYPE, FLOATS = 4, INT32S, INT64S = 7, RAW = 9, DOUBLES, EXTERNAL = 13 };
+enum { DIMS = 1, TYPE, FLOATS = 4, INT32S, INT64S = 7, RAW = 9, DOUBLES, UINT64S, EXTERNAL = 13 };
 
 static bool add_dim(const char *what, proto_tensor *t, uint64_t size)
 {
@@ -78,9 +84,13 @@ static int width_of(uint32_t number)
 }
 
 /* The list that holds elements of a dtype. */
-static uint32_t list_of(cr_dtype dtype)
+static uint32_t list_of(cr_dtype dtype, int64_t number)
 {
-    return dtype == CR_F32 ? FLOATS : dtype == CR_F64 ? DOUBLES : dtype == CR_I64 ? INT64S : INT32S;
+    return unsigned_bytes(number) > 2 ? UINT64S
+           : dtype == CR_F32          ? FLOATS
+           : dtype == CR_F64          ? DOUBLES
+           : dtype == CR_I64          ? INT64S
+                                      : INT32S;
 }
 
 static bool scan(const char *what, cr_wire m, proto_tensor *t)
@@ -110,15 +120,46 @@ static bool scan(const char *what, cr_wire m, proto_tensor *t)
 }
 
 /* Fills memory with all lists of the message. */
-static bool fill(cr_wire m, cr_dtype dtype, unsigned char *to, size_t room)
+static bool fill(cr_wire m, cr_dtype dtype, int64_t number, unsigned char *to, size_t room)
 {
     cr_wire_field f;
     size_t count = 0;
     bool good = true;
     while (good && cr_wire_next(&m, &f))
-        if (f.number == list_of(dtype))
+        if (f.number == list_of(dtype, number))
             good = read_list(&f, width_of(f.number), to, room, &count, cr_dtype_size(dtype));
     return good && count == room;
+}
+
+/* Raw unsigned integers of some bytes each, least first, as wider ones. */
+static void widen(const unsigned char *from, size_t bytes, cr_dtype dtype, unsigned char *to,
+                  size_t count)
+{
+    for (size_t i = 0; i < count; i++, from += bytes) {
+        uint64_t value = 0;
+        for (size_t k = 0; k < bytes; k++)
+            value |= (uint64_t)from[k] << 8 * k;
+        uint32_t low = (uint32_t)value;
+        if (dtype == CR_I32)
+            memcpy(to + 4 * i, &low, sizeof low);
+        else
+            memcpy(to + 8 * i, &value, sizeof value);
+    }
+}
+
+/* Whether what was read as unsigned integers of some bytes each is in their range, and in that of the dtype. */
+static bool in_range(const unsigned char *memory, size_t bytes, cr_dtype dtype, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        int64_t value = 0;
+        int32_t low;
+        memcpy(dtype == CR_I32 ? (void *)&low : (void *)&value, memory + i * cr_dtype_size(dtype),
+               cr_dtype_size(dtype));
+        value = dtype == CR_I32 ? low : value;
+        if (value < 0 || (bytes < 8 && value >> 8 * bytes))
+            return false;
+    }
+    return true;
 }
 
 cr_tensor *onnx_read_tensor(const char *what, cr_file_map *map, const unsigned char *bytes,
@@ -128,8 +169,8 @@ cr_tensor *onnx_read_tensor(const char *what, cr_file_map *map, const unsigned c
     cr_wire m = cr_wire_of(bytes, size);
     if (!scan(what, m, &t))
         return NULL;
-    cr_dtype dtype = onnx_dtype(t.type);
-    size_t needed;
+    size_t small = unsigned_bytes(t.type), needed;
+    cr_dtype dtype = small ? small == 2 ? CR_I32 : CR_I64 : onnx_dtype(t.type);
     if (!dtype)
         return cr_fail("%s: a tensor of ONNX's type %lld is not supported", what,
                        (long long)t.type);
@@ -139,11 +180,12 @@ cr_tensor *onnx_read_tensor(const char *what, cr_file_map *map, const unsigned c
         return cr_fail("%s: its sizes are negative or overflow", what);
     size_t room = needed / cr_dtype_size(dtype);
     if (t.raw) {
-        if (t.raw_size != needed)
-            return cr_fail("%s: it needs %zu bytes, here are %zu", what, needed, t.raw_size);
+        size_t raw = small ? room * small : needed;
+        if (t.raw_size != raw)
+            return cr_fail("%s: it needs %zu bytes, here are %zu", what, raw, t.raw_size);
         if (dtype == CR_B8 && !cr_io_are_bools(t.raw, t.raw_size))
             return cr_fail("%s: bools have bytes other than 0 and 1", what);
-        if (map && cr_io_is_little_endian())
+        if (map && !small && cr_io_is_little_endian())
             return cr_io_map_tensor(map, t.raw, dtype, t.dim, t.sizes, NULL);
     } else if (room > size) {
         /* each number of a list takes a byte at least */
@@ -152,15 +194,22 @@ cr_tensor *onnx_read_tensor(const char *what, cr_file_map *map, const unsigned c
     unsigned char *memory = cr_io_allocate(what, needed);
     if (!memory)
         return NULL;
-    if (t.raw) {
+    if (t.raw && small) {
+        widen(t.raw, small, dtype, memory, room);
+    } else if (t.raw) {
         memcpy(memory, t.raw, needed);
         if (!cr_io_is_little_endian())
             cr_io_swap_bytes(memory, room, cr_dtype_size(dtype));
-    } else if (!fill(m, dtype, memory, room) ||
+    } else if (!fill(m, dtype, t.type, memory, room) ||
                (dtype == CR_B8 && !cr_io_are_bools(memory, needed))) {
         free(memory);
         return cr_fail("%s: its numbers are damaged, or not the %zu that its sizes ask for", what,
                        room);
+    }
+    if (small && !in_range(memory, small, dtype, room)) {
+        free(memory);
+        return cr_fail(
+            "%s: unsigned integers are out of range; above 2^63 - 1 they are not supported", what);
     }
     return cr_io_adopt(memory, dtype, t.dim, t.sizes, NULL);
 }

@@ -12,8 +12,8 @@ extern "C" {
  * order, those without an initialiser, and returns its outputs (at most CR_MODULE_OUTPUTS of each). Initialisers are the module's
  * buffers, named as in the graph with dots as underscores, mapped from the file where aligned; cr_module_to takes them to a device.
  * Everything is differentiable that the operations are. Opsets 7 to 17 of the standard domain. Errors: what is no ONNX file, is cut
- * short, or lies; an operator that isn't known; control flow (If, Loop, Scan), sequences, strings and unsigned integers above 8
- * bits; weights in other files. An error in a call names the node. */
+ * short, or lies; an operator that isn't known; control flow (If, Loop, Scan), sequences and strings; weights in other files. Unsigned
+ * integers of 16 bits are read as int32, wider ones as int64 (above 2^63 - 1 an error), and don't wrap around as theirs would. An error in a call names the node. */
 CR_API cr_module *cr_load_onnx(const char *path);
 
 /* The names of the inputs (of the outputs) of such a module: how many, and the i-th, null past the end. */

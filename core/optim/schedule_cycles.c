@@ -90,7 +90,7 @@ static double by_function(const cr_scheduler *s, double x)
 static double cyclic_rule(const cr_scheduler *s, size_t g, double now)
 {
     (void)now;
-    double t = (double)s->t, ratio = s->n.size_up / s->n.size_total;
+    double t = (double)s->t, ratio = s->n.step_ratio;
     double cycle = floor(1 + t / s->n.size_total), x = 1 + t / s->n.size_total - cycle;
     double height = x <= ratio ? x / ratio : (x - 1) / (ratio - 1);
     double scale = s->n.scale(s, s->n.by_iteration ? t : cycle);
@@ -138,8 +138,8 @@ cr_scheduler *cr_cyclic_lr_with(cr_optimizer *optimizer, double base_lr, double 
         !cr_scheduler_fill(s, &s->high, max_lr, o->max_lrs) || !choose_mode(s, o))
         return cr_scheduler_refuse(s);
     s->n.gamma = cr_given(o->gamma, 1);
-    s->n.size_up = (double)up;
     s->n.size_total = (double)up + (double)down;
+    s->n.step_ratio = (double)up / s->n.size_total;
     s->n.cycle_momentum = !o->no_cycle_momentum;
     s->momentum_low = cr_given(o->base_momentum, 0.8);
     s->momentum_high = cr_given(o->max_momentum, 0.9);

@@ -17,7 +17,7 @@ typedef struct cr_schedule_numbers {
     int64_t every, total, t_mult;
     double gamma, factor, from, to, power, eta_min;
     bool linear, cycle_momentum, three_phase, by_iteration;
-    double pct_start, div_factor, final_div_factor, size_up, size_total;
+    double pct_start, div_factor, final_div_factor, step_ratio, size_total;
     double (*scale)(const cr_scheduler *s, double x);
     cr_lr_function scale_function;
     void *scale_context;

@@ -214,10 +214,10 @@ CR_API cr_scheduler *cr_scheduler_retain(cr_scheduler *scheduler);
 CR_API void cr_scheduler_release(cr_scheduler *scheduler);
 
 /* "last_epoch", "_step_count", "base_lrs", "_last_lr", and what else tells where the rule stands
- * ("T_cur", "best" …); schedulers of a scheduler as "_schedulers.<number>.last_epoch" …. Options
- * (functions among them) are not saved: make the scheduler anew and load. Loading leaves the
- * optimiser's rates alone: they come back with the optimiser's own state, to be loaded after making
- * the scheduler. Returns 0, or an error. */
+ * ("T_cur", "best" …), and the options that are numbers ("gamma", "T_max" …) or lists of them, as PyTorch saves
+ * them; schedulers of a scheduler as "_schedulers.<number>.last_epoch" …. Functions and the shape of a OneCycleLR are
+ * not saved: make the scheduler anew and load. Loading leaves the optimiser's rates alone: they come back with the
+ * optimiser's own state, to be loaded after making the scheduler. Returns 0, or an error. */
 CR_API cr_state_dict *cr_scheduler_state_dict(const cr_scheduler *scheduler);
 CR_API int cr_scheduler_load_state_dict(cr_scheduler *scheduler, const cr_state_dict *dict);
 

@@ -57,6 +57,10 @@ def resampling():
     case("grid", lambda x, g: F.grid_sample(x, g, align_corners=False), plane, grid)
     case("grid_nearest", lambda x, g: F.grid_sample(x, g.detach(), "nearest", "border", align_corners=False), plane, grid)
     case("grid_bicubic", lambda x, g: F.grid_sample(x, g, "bicubic", "reflection", align_corners=True), plane, grid)
+    places = torch.rand(1, 2, 3, 2, 3) * 2.6 - 1.3
+    case("grid_space", lambda x, g: F.grid_sample(x, g, align_corners=False), space, places)
+    case("grid_space_reflection", lambda x, g: F.grid_sample(x, g, "bilinear", "reflection", align_corners=True), space, places)
+    case("affine_space", lambda t: F.affine_grid(t, (2, 1, 2, 4, 3), align_corners=False), randn(2, 3, 4))
     case("affine", lambda t: F.affine_grid(t, (2, 1, 4, 3), align_corners=False), randn(2, 2, 3))
     case("affine_aligned", lambda t: F.affine_grid(t, (2, 1, 1, 3), align_corners=True), randn(2, 2, 3))
 

@@ -81,6 +81,10 @@ START_TEST(grids_agree_with_pytorch)
     CASE("grid_nearest", cr_grid_sample(x[0], x[1], "nearest", "border"));
     CASE("grid_bicubic",
          cr_grid_sample(x[0], x[1], "bicubic", "reflection", .align_corners = true));
+    CASE("grid_space", cr_grid_sample(x[0], x[1]));
+    CASE("grid_space_reflection",
+         cr_grid_sample(x[0], x[1], .padding_mode = "reflection", .align_corners = true));
+    CASE("affine_space", cr_affine_grid(x[0], CR_INTS(2, 1, 2, 4, 3)));
     CASE("affine", cr_affine_grid(x[0], CR_INTS(2, 1, 4, 3)));
     CASE("affine_aligned", cr_affine_grid(x[0], CR_INTS(2, 1, 1, 3), .align_corners = true));
 }

@@ -113,8 +113,8 @@ START_TEST(cycles_and_schedules_of_schedules_follow_pytorch)
 }
 END_TEST
 
-/* Takes a scheduler apart after 13 steps, saves both to a file, and goes on with new ones. */
-static void resume(const char *name, cr_scheduler *(*make)(void))
+/* Takes a scheduler apart after 13 steps, saves both to a file, and goes on with new ones, made by `again`. */
+static void resume_with(const char *name, cr_scheduler *(*make)(void), cr_scheduler *(*again)(void))
 {
     double rates[STEPS];
     char key[64], path[] = "/tmp/cresset-schedule-XXXXXX";
@@ -128,7 +128,7 @@ static void resume(const char *name, cr_scheduler *(*make)(void))
         if (t == 13) {
             ck_assert_msg(!cr_save(path, cr_scheduler_state_dict(s)), "%s", cr_error());
             cr_state_dict *of_sgd = cr_optimizer_state_dict(sgd);
-            s = make();
+            s = again();
             ck_assert_int_eq(cr_optimizer_load_state_dict(sgd, of_sgd), 0);
             ck_assert_msg(!cr_scheduler_load_state_dict(s, cr_load(path)), "%s", cr_error());
         }
@@ -139,6 +139,11 @@ static void resume(const char *name, cr_scheduler *(*make)(void))
     }
     unlink(path);
     assert_no_error();
+}
+
+static void resume(const char *name, cr_scheduler *(*make)(void))
+{
+    resume_with(name, make, make);
 }
 
 static cr_scheduler *make_plateau(void)
@@ -174,6 +179,48 @@ START_TEST(every_schedule_resumes_from_a_file)
     resume("restarts_growing", make_restarts);
     resume("sequential_more", make_sequence);
     resume("swa_linear", make_swa);
+}
+END_TEST
+
+#define MAKER(name, ...)                   \
+    static cr_scheduler *make_##name(void) \
+    {                                      \
+        return (__VA_ARGS__);              \
+    }
+MAKER(step, cr_step_lr(fresh(), 7, .gamma = 0.5))
+MAKER(other_step, cr_step_lr(fresh(), 3))
+MAKER(multi_step, cr_multi_step_lr(fresh(), CR_INTS(3, 8, 8, 20)))
+MAKER(other_multi_step, cr_multi_step_lr(fresh(), CR_INTS(1, 30), .gamma = 0.5))
+MAKER(exponential, cr_exponential_lr(fresh(), 0.9))
+MAKER(other_exponential, cr_exponential_lr(fresh(), 0.5))
+MAKER(linear_options,
+      cr_linear_lr(fresh(), .start_factor = 1, .end_factor = 0.1, .total_iters = 12))
+MAKER(other_linear, cr_linear_lr(fresh()))
+MAKER(polynomial, cr_polynomial_lr(fresh(), .total_iters = 10, .power = 2))
+MAKER(other_polynomial, cr_polynomial_lr(fresh()))
+MAKER(cosine, cr_cosine_annealing_lr(fresh(), 8, 0.01))
+MAKER(other_cosine, cr_cosine_annealing_lr(fresh(), 5, 0))
+MAKER(other_restarts, cr_cosine_annealing_warm_restarts(fresh(), 7))
+MAKER(other_plateau, cr_reduce_lr_on_plateau(fresh()))
+MAKER(cyclic, cr_cyclic_lr(fresh(), 0.01, 0.2, .step_size_up = 6))
+MAKER(other_cyclic, cr_cyclic_lr(fresh(), 0.01, 0.7, .step_size_up = 2, .step_size_down = 3))
+
+/* Options come with the state, as in PyTorch. */
+START_TEST(a_schedule_of_other_options_becomes_the_saved_one)
+{
+    resume_with("step", make_step, make_other_step);
+    resume_with("multi_step", make_multi_step, make_other_multi_step);
+    resume_with("exponential", make_exponential, make_other_exponential);
+    resume_with("linear_options", make_linear_options, make_other_linear);
+    resume_with("polynomial", make_polynomial, make_other_polynomial);
+    resume_with("cosine", make_cosine, make_other_cosine);
+    resume_with("restarts_growing", make_restarts, make_other_restarts);
+    resume_with("plateau_options", make_plateau, make_other_plateau);
+    resume_with("cyclic", make_cyclic, make_other_cyclic);
+    cr_state_dict *bad = cr_scheduler_state_dict(make_step());
+    cr_state_dict_set_value(bad, "step_size", (cr_value){.tag = CR_INT});
+    ck_assert_int_eq(cr_scheduler_load_state_dict(make_step(), bad), -1);
+    assert_error("cr_scheduler_load_state_dict: step_size can't be 0");
 }
 END_TEST
 
@@ -257,6 +304,7 @@ int main(void)
     tcase_add_test(all, rates_follow_pytorch);
     tcase_add_test(all, cycles_and_schedules_of_schedules_follow_pytorch);
     tcase_add_test(all, every_schedule_resumes_from_a_file);
+    tcase_add_test(all, a_schedule_of_other_options_becomes_the_saved_one);
     tcase_add_test(all, warm_restarts_go_to_any_epoch);
     tcase_add_test(all, a_schedule_resumes_where_it_was_saved);
     tcase_add_test(all, schedules_that_make_no_sense_are_refused);

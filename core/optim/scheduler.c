@@ -229,7 +229,7 @@ int cr_scheduler_step(cr_scheduler *s)
     s->t_cur += 1;
     if (s->t_i && s->t_cur >= (double)s->t_i) {
         s->t_cur -= (double)s->t_i;
-        s->t_i *= s->n.t_mult;
+        s->t_i = s->t_i > INT64_MAX / s->n.t_mult ? s->t_i : s->t_i * s->n.t_mult;
     }
     cr_scheduler_apply(s);
     return 0;

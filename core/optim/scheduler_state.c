@@ -174,10 +174,13 @@ static bool get_number(const cr_state_dict *dict, const char *prefix, const char
     return true;
 }
 
+/* What no count of a training reaches, and doubles still hold. */
+#define MOST 9e15
+
 static void get_int(const cr_state_dict *dict, const char *prefix, const char *key, int64_t *to)
 {
     double f;
-    if (get_number(dict, prefix, key, &f))
+    if (get_number(dict, prefix, key, &f) && fabs(f) <= MOST)
         *to = (int64_t)f;
 }
 
@@ -243,7 +246,7 @@ static int load_options(cr_scheduler *s, const cr_state_dict *dict, const char *
             *(double *)at = number;
         else if (o->form == SWITCH)
             *(bool *)at = number != 0;
-        else if (number >= (o->plateau || !strcmp(s->name, "SWALR") ? 0 : 1))
+        else if (number >= (o->plateau || !strcmp(s->name, "SWALR") ? 0 : 1) && number <= MOST)
             *(int64_t *)at = (int64_t)number;
         else
             return CR_FAIL_INT("cr_scheduler_load_state_dict: %s can't be %g", o->name, number);
@@ -263,7 +266,7 @@ static int load_options(cr_scheduler *s, const cr_state_dict *dict, const char *
 static int load(cr_scheduler *s, const cr_state_dict *dict, const char *prefix)
 {
     double t;
-    if (!get_number(dict, prefix, "last_epoch", &t))
+    if (!get_number(dict, prefix, "last_epoch", &t) || !(fabs(t) <= MOST))
         return CR_FAIL_INT("cr_scheduler_load_state_dict: there is no number %slast_epoch", prefix);
     if (get_floats(dict, prefix, "base_lrs", s->base, s->groups) ||
         get_floats(dict, prefix, "_last_lr", s->last, s->groups))
@@ -276,6 +279,9 @@ static int load(cr_scheduler *s, const cr_state_dict *dict, const char *prefix)
     if (s->t_i) {
         get_number(dict, prefix, "T_cur", &s->t_cur);
         get_int(dict, prefix, "T_i", &s->t_i);
+        if (s->t_i < 1)
+            return CR_FAIL_INT("cr_scheduler_load_state_dict: %sT_i can't be %lld", prefix,
+                               (long long)s->t_i);
     }
     if (s->plateau) {
         get_number(dict, prefix, "best", &s->plateau->best);

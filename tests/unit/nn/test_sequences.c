@@ -278,6 +278,9 @@ START_TEST(attention_refuses_what_does_not_fit)
 {
     cr_tensor *x = cr_zeros(CR_INTS(3, 2, 8));
     cr_module *net = cr_multihead_attention(8, 2);
+    ck_assert_ptr_null(cr_scaled_dot_product_attention(
+        x, x, x, .attn_mask = cr_ones(CR_INTS(2, 2), .dtype = CR_B8), .is_causal = true));
+    assert_error_has("Explicit attn_mask should not be set when is_causal=True");
     ck_assert_ptr_null(cr_multihead_attention(8, 3));
     assert_error("MultiheadAttention: embed_dim must be divisible by num_heads, got 8 and 3");
     ck_assert_ptr_null(cr_multihead_attention(8));

@@ -37,13 +37,13 @@ if [ -z "$sanitized" ]; then
 fi
 # What is left when a device is closed names the one that left it, in front of whatever it is. (The sanitizers would say so, too.)
 for stack in sloppy:cpu trace:sloppy:cpu sloppy:trace:cpu; do
-    expect 1 env CRESSET_TRACE=none CRESSET_TRACE_TABLE=none ASAN_OPTIONS=detect_leaks=0 CRESSET_SLOPPY=loses:exp "$cresset" conform --backend $stack --op exp
+    expect 1 env CRESSET_TRACE=none CRESSET_TRACE_TABLE=none "ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0" CRESSET_SLOPPY=loses:exp "$cresset" conform --backend $stack --op exp
     says err "CRESSET_VALIDATE: sloppy closes a device of cpu of which it has 0 buffers, "
     says out "exp "
 done
-expect 1 env ASAN_OPTIONS=detect_leaks=0 CRESSET_SLOPPY=holds:none "$cresset" conform --backend sloppy:cpu --level memory
+expect 1 env "ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0" CRESSET_SLOPPY=holds:none "$cresset" conform --backend sloppy:cpu --level memory
 says err "CRESSET_VALIDATE: sloppy closes a device of cpu of which it has 1 buffer, 0 plans and 0 pieces of host memory"
-expect 1 env ASAN_OPTIONS=detect_leaks=0 CRESSET_SLOPPY=opens:none "$cresset" conform --backend sloppy:cpu --level memory
+expect 1 env "ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0" CRESSET_SLOPPY=opens:none "$cresset" conform --backend sloppy:cpu --level memory
 says err "CRESSET_VALIDATE: sloppy has left 1 device of cpu open"
 expect 1 env CRESSET_SLOPPY=copies:none "$cresset" conform --backend sloppy:cpu --level memory
 says out "wrote past an allocation"

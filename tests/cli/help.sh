@@ -31,6 +31,9 @@ expect 0 "$cresset" ops
 says out "add.Tensor(Tensor self, Tensor other"
 expect 0 "$cresset" summary lenet
 says out "Total params: 61,706"
+expect 0 "$cresset" bench --threads 1 --only einops/turn_by
+says out "einops/turn_by_operations"
+[ "$(grep -c . out)" -eq 1 ] || complain "bench timed more than it was asked for"
 expect 1 env CRESSET_BACKEND=nowhere "$cresset" summary lenet
 says err "no compute backend could be loaded"
 one_sentence

@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <dlfcn.h>
+#include <elf.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -114,6 +115,32 @@ void cr_loader_check(cr_candidate *c, const cr_backend *b)
         refuse(c, "its name \"auto\" means something else");
 }
 
+/* Whether the file is for this processor, as far as its first bytes tell: the linker itself says of
+ * one that isn't that there is no such file. */
+static bool is_for_this_processor(cr_candidate *c)
+{
+    Elf32_Half theirs, ours;
+    Dl_info info;
+    unsigned char header[20] = {0};
+    FILE *file = fopen(c->path, "rb");
+    size_t n = file ? fread(header, 1, sizeof header, file) : 0;
+    if (file)
+        fclose(file);
+    if (n < sizeof header || memcmp(header, ELFMAG, SELFMAG) != 0 || !dladdr(&candidates, &info) ||
+        !info.dli_fbase)
+        return true; /* the linker has words for that */
+    const unsigned char *own =
+        info.dli_fbase; /* both have the class, byte order and machine here */
+    memcpy(&theirs, header + offsetof(Elf32_Ehdr, e_machine), sizeof theirs);
+    memcpy(&ours, own + offsetof(Elf32_Ehdr, e_machine), sizeof ours);
+    if (header[EI_CLASS] == own[EI_CLASS] && header[EI_DATA] == own[EI_DATA] && theirs == ours)
+        return true;
+    refuse(c, "it was built for another processor (%s bits, ELF machine %d; this library: %s, %d)",
+           header[EI_CLASS] == ELFCLASS32 ? "32" : "64", theirs,
+           own[EI_CLASS] == ELFCLASS32 ? "32" : "64", ours);
+    return false;
+}
+
 static void enter(cr_candidate *c, cr_backend_entry entry);
 
 static void load(cr_candidate *c)
@@ -142,6 +169,8 @@ static void load(cr_candidate *c)
         refuse(c, "out of memory");
         return;
     }
+    if (!is_for_this_processor(c))
+        return;
     c->handle = dlopen(c->path, RTLD_NOW | RTLD_LOCAL);
     if (!c->handle) {
         const char *words = dlerror();

@@ -155,7 +155,11 @@ START_TEST(files_that_are_no_plugins_are_refused)
     header[20] = 1;
     header[52] = 64;
     write_text("libcresset_riscv.so", header, sizeof header);
-    refused(at("libcresset_riscv.so"), "libcresset_riscv.so");
+    refused(at("libcresset_riscv.so"),
+            "it was built for another processor (64 bits, ELF machine 243;");
+    header[4] = 1;
+    write_text("libcresset_narrow.so", header, sizeof header);
+    refused(at("libcresset_narrow.so"), "it was built for another processor (32 bits, ");
 }
 END_TEST
 

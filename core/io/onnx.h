@@ -104,7 +104,7 @@ typedef struct onnx_entry {
 /* The operators of each file, ended by a null name. */
 extern const onnx_entry onnx_math_operators[], onnx_shape_operators[], onnx_nn_operators[],
     onnx_index_operators[], onnx_rnn_operators[], onnx_quantized_operators[],
-    onnx_detect_operators[], onnx_signal_operators[], onnx_text_operators[];
+    onnx_detect_operators[], onnx_signal_operators[], onnx_text_operators[], onnx_pool_operators[];
 onnx_operator onnx_find_operator(const char *name);
 
 #endif

@@ -149,9 +149,9 @@ cr_module *cr_load_onnx(const char *path)
 onnx_operator onnx_find_operator(const char *name)
 {
     static const onnx_entry *const tables[] = {
-        onnx_math_operators,   onnx_shape_operators,  onnx_index_operators,
-        onnx_nn_operators,     onnx_rnn_operators,    onnx_quantized_operators,
-        onnx_detect_operators, onnx_signal_operators, onnx_text_operators};
+        onnx_math_operators, onnx_shape_operators,     onnx_index_operators,  onnx_nn_operators,
+        onnx_rnn_operators,  onnx_quantized_operators, onnx_detect_operators, onnx_signal_operators,
+        onnx_text_operators, onnx_pool_operators};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (const onnx_entry *e = tables[i]; e->name; e++)
             if (!strcmp(e->name, name))

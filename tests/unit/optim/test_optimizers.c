@@ -410,6 +410,25 @@ START_TEST(groups_have_options_of_their_own)
 }
 END_TEST
 
+START_TEST(groups_are_saved_as_pytorch_has_them)
+{
+    fresh();
+    cr_optimizer *adam = cr_adam(cr_make_tensors(params, 1), .lr = 0.05, .amsgrad = true);
+    ck_assert_int_eq(cr_add_param_group(adam, cr_make_tensors(params + 1, 1), .lr = 0.01,
+                                        .weight_decay = 0.1, .betas = {0.8, 0.9}),
+                     0);
+    for (int n = 0; n < 10; n++)
+        step(adam, 2);
+    save_optimizer("adam_groups", adam, params, 2);
+    cr_state_dict *dict = cr_optimizer_state_dict(adam);
+    ck_assert_int_eq(cr_state_dict_value(dict, "param_groups.1.params")->as.ints[0], 1);
+    ck_assert_double_eq(cr_state_dict_value(dict, "param_groups.1.betas")->as.floats[1], 0.9);
+    ck_assert_double_eq(cr_state_dict_value(dict, "param_groups.0.lr")->as.f, 0.05);
+    ck_assert_ptr_nonnull(cr_state_dict_get(dict, "state.1.max_exp_avg_sq"));
+    assert_no_error();
+}
+END_TEST
+
 START_TEST(an_optimiser_of_a_module_takes_each_parameter_once)
 {
     cr_module *fc = cr_linear(2, 2);
@@ -563,6 +582,7 @@ int main(void)
     tcase_add_test(all, adagrad_and_asgd_have_pytorchs_state);
     tcase_add_test(all, a_state_dict_has_pytorchs_names);
     tcase_add_test(all, groups_have_options_of_their_own);
+    tcase_add_test(all, groups_are_saved_as_pytorch_has_them);
     tcase_add_test(all, an_optimiser_of_a_module_takes_each_parameter_once);
     tcase_add_test(all, a_training_loop_lowers_the_loss_and_keeps_memory);
     tcase_add_test(all, many_parameters_step_in_one_operation);

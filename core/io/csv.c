@@ -198,6 +198,10 @@ static bool make_room(reader *r)
         return true;
     /* a row has at least as many bytes as columns, so memory is in proportion to the file */
     size_t more = r->room ? (size_t)r->room * 2 : 256;
+    if (r->room == 256) { /* as many as the file has, if the rest is like these */
+        double rest = (double)(r->end - r->at) / (double)(r->at - r->data + 1);
+        more = (size_t)(256 * (1.02 * rest + 1.1));
+    }
     size_t most = (size_t)(r->end - r->data) / (size_t)r->table->ncolumns + 2;
     more = more < most ? more : most;
     for (int i = 0; i < r->table->ncolumns; i++) {

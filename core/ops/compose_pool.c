@@ -224,18 +224,29 @@ DECOMPOSE(adaptive_max_pool2d)
 
 /* ---- average ---- */
 
+/* What sums are computed in. */
+static cr_tensor *summable(cr_tensor *x)
+{
+    return dtype_of(x) == CR_F64 || dtype_of(x) == CR_I64 ? x : cr_to_dtype(x, CR_F32);
+}
+/* Integers are cut off, as in C. */
+static cr_tensor *shared_by(cr_tensor *sum, int64_t count)
+{
+    return dtype_of(sum) == CR_I64 ? cr_div_scalar_mode(sum, count, "trunc")
+                                   : cr_div_scalar(sum, count);
+}
 /* What each window's sum is divided by: a number where all are alike, else a tensor [1, out…]. */
 static cr_tensor *divided(const pool *p, cr_tensor *sum, cr_tensor *x, bool count_include_pad,
                           const cr_value *divisor)
 {
     if (divisor->tag != CR_NONE)
-        return cr_div_scalar(sum, divisor->as.i);
+        return shared_by(sum, divisor->as.i);
     bool alike = true;
     for (int i = 0; i < p->n; i++)
         alike = alike && p->wide[i] <= p->in[i] + 2 * p->padding[i] &&
                 (count_include_pad || !p->padding[i]);
     if (alike)
-        return cr_div_scalar(sum, p->window);
+        return shared_by(sum, p->window);
     pool counted = *p;
     int64_t sizes[1 + MOST_DIMS] = {1};
     for (int i = 0; i < p->n; i++) {
@@ -248,12 +259,13 @@ static cr_tensor *divided(const pool *p, cr_tensor *sum, cr_tensor *x, bool coun
     }
     cr_tensor *ones = cr_ones(cr_make_ints(sizes, 1 + (size_t)p->n), .dtype = dtype_of(sum),
                               .device = cr_tensor_device(x));
-    return cr_div(sum, cr_sum_dim(windows(&counted, ones, CR_S(0)), -1));
+    cr_tensor *count = cr_sum_dim(windows(&counted, ones, CR_S(0)), -1);
+    return dtype_of(sum) == CR_I64 ? cr_div_mode(sum, count, "trunc") : cr_div(sum, count);
 }
 
 static int avg_pool(cr_results *r, const cr_value *args, int n)
 {
-    cr_tensor *x = T(0), *fine = dtype_of(x) == CR_F64 ? x : cr_to_dtype(x, CR_F32);
+    cr_tensor *x = T(0), *fine = summable(x);
     pool p = pool_of(x, n, &args[1], NULL, INT(4));
     int64_t sizes[CR_MAX_RANK];
     cr_tensor *sum = cr_sum_dim(windows(&p, planes_of(&p, fine), CR_S(0)), -1);
@@ -273,7 +285,7 @@ static int avg_pool_backward(cr_results *r, const cr_value *args, int n)
         count *= sizes[1 + i] = p.out[i];
     }
     sizes[1 + n] = 1;
-    cr_tensor *each = dtype_of(g) == CR_F64 ? g : cr_to_dtype(g, CR_F32);
+    cr_tensor *each = summable(g);
     each = divided(&p, cr_reshape(each, cr_make_ints(sizes, 1 + (size_t)n)), x, INT(6), &args[7]);
     each = cr_reshape(each, cr_make_ints(sizes, 2 + (size_t)n));
     sizes[1 + n] = p.window;

@@ -104,7 +104,7 @@ bool cr_infer_avg_pool(cr_frame *f)
 {
     const cr_tensor *x = f->in[0];
     int64_t sizes[CR_MAX_RANK];
-    if (!cr_dtype_is_floating((cr_dtype)x->dtype))
+    if (!cr_dtype_is_floating((cr_dtype)x->dtype) && x->dtype != CR_I64)
         return cr_frame_fail(f, "not implemented for '%s'", cr_dtype_name((cr_dtype)x->dtype));
     if (f->args[6].tag != CR_NONE && !f->args[6].as.i)
         return cr_frame_fail(f, "divisor must be not zero");

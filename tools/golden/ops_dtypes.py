@@ -32,4 +32,13 @@ def other_dtypes():
     for dtype in (torch.float16, torch.bfloat16):
         g.add("ldexp.Tensor", [r(3).to(dtype), ints(-2, 4, 3)])
         g.add("ldexp.Tensor", [r(3).to(dtype), r(3).to(dtype)])
+    for x in (ints(-9, 9, 2, 3, 7, 6), ints(-9, 9, 2, 6, 7).transpose(1, 2)):
+        g.add("avg_pool2d", [x, [3, 2]], tries=True)
+        g.add("avg_pool2d", [x, [3, 2], [2, 1], [1, 1], False, False], tries=True)
+        g.add("avg_pool2d", [x, [3, 3], [2, 2], [1, 1], True, True], tries=True)
+        g.add("avg_pool2d", [x, [2, 2], [2, 2], [0, 0], False, True, 3], tries=True)
+    g.add("avg_pool3d", [ints(-9, 9, 1, 2, 4, 5, 3), [2, 3, 2], [1, 2, 1], [1, 1, 0], True, False])
+    g.add("avg_pool1d", [ints(-9, 9, 2, 3, 7), [3], [2], [1]])
+    g.add("avg_pool2d_backward", [ints(-9, 9, 1, 2, 3, 3), ints(0, 9, 1, 2, 6, 6), [2, 2], [2, 2], [0, 0], False, True, None])
+    g.add("avg_pool2d_backward", [ints(-9, 9, 1, 2, 3, 3), ints(0, 9, 1, 2, 5, 6), [3, 3], [2, 2], [1, 1], False, False, None], tries=True)
     return g

@@ -95,6 +95,9 @@ static cr_tensor *order_of(cr_tensor *pivots, int64_t m)
 {
     int64_t sizes[CR_MAX_RANK];
     int d = pivots->dim - 1;
+    if (d < 0 || pivots->size[d] > m)
+        return cr_fail("pivots %s don't belong to matrices of %lld rows", cr_describe(pivots),
+                       (long long)m);
     memcpy(sizes, pivots->size, sizeof sizes);
     sizes[d] = m;
     cr_tensor *order =
@@ -113,6 +116,8 @@ static cr_tensor *order_of(cr_tensor *pivots, int64_t m)
 /* The permutation matrix of it. */
 static cr_tensor *permutation(cr_tensor *order, cr_dtype dtype)
 {
+    if (!order)
+        return NULL;
     int64_t m = order->size[order->dim - 1];
     cr_tensor *row =
         cr_unsqueeze(cr_arange(m, .dtype = CR_I64, .device = cr_tensor_device(order)), 1);

@@ -300,7 +300,8 @@ COMPOSITE(ctc_loss)
         input_lengths = cr_reshape(input_lengths, CR_INTS(1));
         target_lengths = cr_reshape(target_lengths, CR_INTS(1));
     }
-    if (!lp || lp->dim != 3 || input_lengths->dim != 1 || target_lengths->dim != 1 ||
+    if (!lp || !targets || !input_lengths || !target_lengths || lp->dim != 3 ||
+        input_lengths->dim != 1 || target_lengths->dim != 1 ||
         input_lengths->numel != lp->size[1] || target_lengths->numel != lp->size[1])
         return cr_error() ? -1
                           : CR_FAIL_INT("ctc_loss: log_probs must be (T, N, C), and lengths one "

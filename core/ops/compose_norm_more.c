@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "core/ops/compose.h"
+#include "core/ops/schema.h"
 
 /* ---- group norm: Wu and He, 2018. Groups are normalised as rows, then each channel has its scale. ---- */
 
@@ -99,7 +100,6 @@ COMPOSITE(native_group_norm_backward)
 
 COMPOSITE(instance_norm)
 {
-    (void)op;
     cr_tensor *x = T(0), *mean = T(3), *var = T(4);
     bool by_input = INT(5);
     if (x->dim < 2)
@@ -109,6 +109,12 @@ COMPOSITE(instance_norm)
         return CR_FAIL_INT(
             "Expected running_mean and running_var to be defined when use_input_stats is false");
     int64_t n = x->size[0], c = x->size[1], sizes[CR_MAX_RANK], repeats[1] = {n};
+    for (int i = 1; i <= 4; i++)
+        if (T(i) && (T(i)->dim != 1 || T(i)->size[0] != c))
+            return CR_FAIL_INT(
+                "instance_norm: expected %s of %lld elements, one for each channel of "
+                "the input, got %s",
+                op->schema->args[i].name, (long long)c, cr_describe(T(i)));
     memcpy(sizes, x->size, sizeof x->size);
     sizes[0] = 1;
     sizes[1] = n * c;

@@ -153,7 +153,8 @@ COMPOSITE(normal_tensor_tensor)
 {
     (void)op;
     cr_tensor *mean = cr_detach(T(0)), *std = cr_detach(T(1));
-    return cr_give(r, normal_of(cr_add(mean, cr_zeros_like(std)), mean, 0, std, 0));
+    cr_tensor *like = cr_add(mean, cr_zeros_like(std));
+    return like ? cr_give(r, normal_of(like, mean, 0, std, 0)) : -1;
 }
 COMPOSITE(normal_float_float)
 {

@@ -153,8 +153,10 @@ static cr_tensor *variance(cr_tensor *x, cr_ints dims, double correction, bool k
                        cr_dtype_name(dtype_of(x)));
     if (!dims.count)
         dims = all_dims(x, at);
-    double n = reduced(x, dims) - correction;
     cr_tensor *centred = cr_sub(x, cr_mean_dim(x, dims, .keepdim = true));
+    if (!centred)
+        return NULL;
+    double n = reduced(x, dims) - correction;
     return cr_div_scalar(cr_sum_dim(cr_mul(centred, centred), dims, .keepdim = keepdim),
                          n > 0 ? n : 0.0);
 }

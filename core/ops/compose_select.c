@@ -259,7 +259,7 @@ COMPOSITE(diff)
     if (times < 0)
         return CR_FAIL_INT("order must be non-negative but got %lld", (long long)times);
     x = times ? x : cr_clone(x);
-    for (int64_t i = 0; i < times && x; i++) {
+    for (int64_t i = 0; i < times && x && (!i || x->size[dim]); i++) { /* nothing stays nothing */
         int64_t n = x->size[dim] ? x->size[dim] - 1 : 0;
         cr_tensor *later = cr_narrow(x, dim, x->size[dim] - n, n),
                   *earlier = cr_narrow(x, dim, 0, n);

@@ -48,6 +48,8 @@ static cr_tensor *search(cr_tensor *sequence, cr_tensor *values, bool right, boo
             return cr_fail("torch.searchsorted(): sorter must be a tensor of long dtype but got %s",
                            cr_dtype_name(dtype_of(sorter)));
         sequence = cr_gather(sequence, -1, sorter);
+        if (!sequence)
+            return NULL;
     }
     sequence = cr_detach(sequence);
     values = cr_detach(values);

@@ -17,7 +17,7 @@
     X(scan_float) X(scan_index) X(sort) X(gather) X(scatter) X(scatter_reduce) \
     X(index_select) X(embedding) X(embedding_dense_backward) X(bmm) X(mm) X(addmm) \
     X(baddbmm) X(mv) X(dot) X(convolution) X(convolution_backward) X(max_pool) X(avg_pool) X(adaptive_avg_pool) \
-    X(like_second) X(adaptive_max_pool) X(softmax) X(softmax_backward) \
+    X(nll_loss_backward) X(max_pool_backward) X(avg_pool_backward) X(adaptive_pool_backward) X(adaptive_max_pool) X(softmax) X(softmax_backward) \
     X(native_batch_norm) X(norm_backward) X(native_layer_norm) X(nll_loss) X(loss) \
     X(loss_backward) X(fused) X(rnn_scan) X(rnn_scan_backward) X(blocked_attention) X(blocked_attention_backward) X(median) \
     X(linalg_cholesky) X(linalg_lu) X(linalg_triangular) X(geqrf) X(linalg_qr) X(linalg_svd) X(linalg_eigh) \

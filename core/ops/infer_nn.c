@@ -212,12 +212,6 @@ bool cr_infer_convolution_backward(cr_frame *f)
     return true;
 }
 
-/* Backward of something: the gradient of the second tensor. */
-bool cr_infer_like_second(cr_frame *f)
-{
-    return cr_frame_out_like(f, 0, f->in[1], (cr_dtype)f->in[1]->dtype);
-}
-
 /* ---- softmax ---- */
 
 bool cr_infer_softmax(cr_frame *f)
@@ -286,6 +280,41 @@ bool cr_infer_native_batch_norm(cr_frame *f)
 }
 
 /* grad_input, grad_weight, grad_bias, as the mask (the last argument) wants them. */
+static bool has_sizes(cr_frame *f, int i, int rank, const int64_t *sizes)
+{
+    const cr_tensor *t = f->in[i];
+    if (t && t->dim == rank && (!rank || !memcmp(t->size, sizes, (size_t)rank * sizeof *sizes)))
+        return true;
+    return cr_frame_fail(f, "expected tensor %d of the arguments to have the sizes %s, got %s", i,
+                         cr_sizes_text(rank, sizes), t ? cr_describe(t) : "none");
+}
+/* grad_out, input, weight, running_mean, running_var, save_mean, save_invstd: of which training wants the last two. */
+static bool batch_norm_saved(cr_frame *f)
+{
+    const cr_tensor *x = f->in[1];
+    int first = f->args[7].as.i ? 5 : 3;
+    if (x->dim < 2)
+        return cr_frame_fail(f, "expected an input of at least 2 dimensions, got %s",
+                             cr_describe(x));
+    return has_sizes(f, 0, x->dim, x->size) && (!f->in[2] || has_sizes(f, 2, 1, &x->size[1])) &&
+           has_sizes(f, first, 1, &x->size[1]) && has_sizes(f, first + 1, 1, &x->size[1]);
+}
+/* grad_out, input, mean, rstd, weight, bias. */
+static bool layer_norm_saved(cr_frame *f)
+{
+    const cr_tensor *x = f->in[1];
+    const cr_value *shape = &f->args[2];
+    int n = (int)shape->count, outer = x->dim - n;
+    if (n < 1 || outer < 0 || memcmp(&x->size[outer], shape->as.ints, (size_t)n * sizeof(int64_t)))
+        return cr_frame_fail(f, "normalized_shape %s does not end the input's sizes %s",
+                             cr_sizes_text(n, shape->as.ints), cr_sizes_text(x->dim, x->size));
+    int64_t sizes[CR_MAX_RANK];
+    for (int d = 0; d < x->dim; d++)
+        sizes[d] = d < outer ? x->size[d] : 1;
+    return has_sizes(f, 0, x->dim, x->size) && has_sizes(f, 2, x->dim, sizes) &&
+           has_sizes(f, 3, x->dim, sizes) && (!f->in[4] || has_sizes(f, 4, n, shape->as.ints));
+}
+
 bool cr_infer_norm_backward(cr_frame *f)
 {
     const cr_schema *s = f->op->schema;
@@ -294,6 +323,8 @@ bool cr_infer_norm_backward(cr_frame *f)
     bool layer = !strncmp(f->op->name, "native_layer_norm", 17);
     const cr_tensor *weight = f->in[layer ? 4 : 2];
     cr_dtype dtype = (cr_dtype)x->dtype;
+    if (!(layer ? layer_norm_saved(f) : batch_norm_saved(f)))
+        return false;
     int64_t c = x->size[1];
     int rank = layer ? (int)f->args[2].count : 1;
     const int64_t *sizes = layer ? f->args[2].as.ints : &c;
@@ -339,10 +370,10 @@ bool cr_infer_native_layer_norm(cr_frame *f)
 
 /* ---- nll ---- */
 
-bool cr_infer_nll_loss(cr_frame *f)
+/* self, target and weight begin at tensor `first`. */
+static bool nll_fits(cr_frame *f, int first, int64_t reduction)
 {
-    const cr_tensor *x = f->in[0], *target = f->in[1], *weight = f->in[2];
-    int64_t reduction = f->args[3].as.i;
+    const cr_tensor *x = f->in[first], *target = f->in[first + 1], *weight = f->in[first + 2];
     if (x->dim < 1 || x->dim > 2 || target->dim != x->dim - 1)
         return cr_frame_fail(f, "expected input [N, C] or [C] and target [N] or [], got %s and %s",
                              cr_describe(x), cr_describe(target));
@@ -365,8 +396,22 @@ bool cr_infer_nll_loss(cr_frame *f)
     if (reduction < 0 || reduction > 2)
         return cr_frame_fail(f, "reduction %lld is not 0 (none), 1 (mean) or 2 (sum)",
                              (long long)reduction);
-    return cr_frame_out(f, 0, (cr_dtype)x->dtype, reduction ? 0 : target->dim, target->size) &&
+    return true;
+}
+bool cr_infer_nll_loss(cr_frame *f)
+{
+    const cr_tensor *x = f->in[0], *target = f->in[1];
+    int64_t reduction = f->args[3].as.i;
+    return nll_fits(f, 0, reduction) &&
+           cr_frame_out(f, 0, (cr_dtype)x->dtype, reduction ? 0 : target->dim, target->size) &&
            cr_frame_out(f, 1, (cr_dtype)x->dtype, 0, NULL);
+}
+bool cr_infer_nll_loss_backward(cr_frame *f)
+{
+    const cr_tensor *x = f->in[1], *target = f->in[2];
+    return nll_fits(f, 1, f->args[4].as.i) &&
+           has_sizes(f, 0, f->args[4].as.i ? 0 : target->dim, target->size) &&
+           has_sizes(f, 4, 0, NULL) && cr_frame_out_like(f, 0, x, (cr_dtype)x->dtype);
 }
 
 /* ---- optimiser steps ---- */

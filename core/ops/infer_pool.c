@@ -52,21 +52,21 @@ static int64_t windows(int64_t in, int64_t kernel, int64_t stride, int64_t paddi
     return out;
 }
 
-/* kernel_size, stride and padding are arguments 1 to 3; dilation the fourth of maximum pools. */
-static bool pooled_sizes(cr_frame *f, int n, bool dilated, bool ceil_mode, int64_t *sizes)
+/* From x. kernel_size, stride and padding are arguments `at` and on; dilation the fourth of maximum pools. */
+static bool pooled_sizes(cr_frame *f, const cr_tensor *x, int at, int n, bool dilated,
+                         bool ceil_mode, int64_t *sizes)
 {
-    const cr_tensor *x = f->in[0];
     int64_t kernel[6], stride[6], padding[6], dilation[6] = {1, 1, 1};
-    if (!is_pooled(f, x, n, x->dim - n - 1) || !cr_frame_spread(f, 1, n, 1, kernel))
+    if (!is_pooled(f, x, n, x->dim - n - 1) || !cr_frame_spread(f, at, n, 1, kernel))
         return false;
-    if (!f->args[2].count) { /* stride defaults to the kernel */
+    if (!f->args[at + 1].count) { /* stride defaults to the kernel */
         memcpy(stride, kernel, sizeof kernel);
         cr_frame_attr_ints(f, "stride", kernel, n);
-    } else if (!cr_frame_spread(f, 2, n, 1, stride)) {
+    } else if (!cr_frame_spread(f, at + 1, n, 1, stride)) {
         return false;
     }
-    if (!cr_frame_spread(f, 3, n, 0, padding) ||
-        (dilated && !cr_frame_spread(f, 4, n, 1, dilation)))
+    if (!cr_frame_spread(f, at + 2, n, 0, padding) ||
+        (dilated && !cr_frame_spread(f, at + 3, n, 1, dilation)))
         return false;
     memcpy(sizes, x->size, sizeof x->size);
     for (int i = 0; i < n; i++) {
@@ -95,7 +95,7 @@ bool cr_infer_max_pool(cr_frame *f)
 {
     const cr_tensor *x = f->in[0];
     int64_t sizes[CR_MAX_RANK];
-    return pooled_sizes(f, dims_of(f), true, f->args[5].as.i, sizes) &&
+    return pooled_sizes(f, x, 1, dims_of(f), true, f->args[5].as.i, sizes) &&
            cr_frame_out(f, 0, (cr_dtype)x->dtype, x->dim, sizes) &&
            cr_frame_out(f, 1, CR_I64, x->dim, sizes);
 }
@@ -108,7 +108,7 @@ bool cr_infer_avg_pool(cr_frame *f)
         return cr_frame_fail(f, "not implemented for '%s'", cr_dtype_name((cr_dtype)x->dtype));
     if (f->args[6].tag != CR_NONE && !f->args[6].as.i)
         return cr_frame_fail(f, "divisor must be not zero");
-    return pooled_sizes(f, dims_of(f), false, f->args[4].as.i, sizes) &&
+    return pooled_sizes(f, x, 1, dims_of(f), false, f->args[4].as.i, sizes) &&
            cr_frame_out(f, 0, (cr_dtype)x->dtype, x->dim, sizes);
 }
 
@@ -141,4 +141,51 @@ bool cr_infer_adaptive_avg_pool(cr_frame *f)
         return cr_frame_fail(f, "not implemented for '%s'", cr_dtype_name((cr_dtype)x->dtype));
     return adaptive_sizes(f, n, x->dim - n, sizes) &&
            cr_frame_out(f, 0, (cr_dtype)x->dtype, x->dim, sizes);
+}
+
+/* ---- backwards: grad_output and self, then as forward; maximum pools end with the indices ---- */
+
+static bool is_of_output(cr_frame *f, int i, int rank, const int64_t *sizes)
+{
+    const cr_tensor *t = f->in[i];
+    if (t->dim != rank || memcmp(t->size, sizes, (size_t)rank * sizeof *sizes))
+        return cr_frame_fail(f, "expected %s of the output's sizes %s, but got %s",
+                             i ? "indices" : "grad_output", cr_sizes_text(rank, sizes),
+                             cr_describe(t));
+    if (i && t->dtype != CR_I64)
+        return cr_frame_fail(f, "expected indices of dtype int64, but got %s", cr_describe(t));
+    return true;
+}
+static bool pool_backward(cr_frame *f, bool maximum, const int64_t *sizes)
+{
+    const cr_tensor *x = f->in[1];
+    return is_of_output(f, 0, x->dim, sizes) && (!maximum || is_of_output(f, 2, x->dim, sizes)) &&
+           cr_frame_out_like(f, 0, x, (cr_dtype)x->dtype);
+}
+bool cr_infer_max_pool_backward(cr_frame *f)
+{
+    int64_t sizes[CR_MAX_RANK];
+    return pooled_sizes(f, f->in[1], 2, dims_of(f), true, f->args[6].as.i, sizes) &&
+           pool_backward(f, true, sizes);
+}
+bool cr_infer_avg_pool_backward(cr_frame *f)
+{
+    int64_t sizes[CR_MAX_RANK];
+    if (f->args[7].tag != CR_NONE && !f->args[7].as.i)
+        return cr_frame_fail(f, "divisor must be not zero");
+    return pooled_sizes(f, f->in[1], 2, dims_of(f), false, f->args[5].as.i, sizes) &&
+           pool_backward(f, false, sizes);
+}
+/* The output's sizes are the gradient's own. */
+bool cr_infer_adaptive_pool_backward(cr_frame *f)
+{
+    const cr_tensor *g = f->in[0], *x = f->in[1];
+    int n = dims_of(f);
+    bool maximum = f->op->schema->nargs > 2;
+    if (!is_pooled(f, x, n, x->dim - n))
+        return false;
+    if (g->dim != x->dim || memcmp(g->size, x->size, (size_t)(x->dim - n) * sizeof *g->size))
+        return cr_frame_fail(f, "grad_output %s does not belong to the input %s", cr_describe(g),
+                             cr_describe(x));
+    return pool_backward(f, maximum, g->size);
 }

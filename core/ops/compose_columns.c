@@ -98,15 +98,29 @@ COMPOSITE(col2im)
 
 /* ---- rearranging channels: Shi et al., 2016 ---- */
 
+/* Tensors without elements have sizes for any factor: those that can be counted are taken. */
+static bool factor_fits(const cr_tensor *x, int64_t f)
+{
+    int64_t end;
+    for (int d = x->dim - 3; d < x->dim; d++)
+        if (__builtin_mul_overflow(x->size[d], f, &end) || __builtin_mul_overflow(end, f, &end))
+            return cr_fail("a factor of %lld makes more of %s than a tensor can hold", (long long)f,
+                           cr_sizes_text(x->dim, x->size)),
+                   false;
+    return true;
+}
+
 COMPOSITE(pixel_shuffle)
 {
     (void)op;
     cr_tensor *x = T(0);
     int64_t f = INT(1), n = 1;
-    if (x->dim < 3 || f < 1 || x->size[x->dim - 3] % (f * f))
+    if (x->dim < 3 || f < 1 || x->size[x->dim - 3] % f || x->size[x->dim - 3] / f % f)
         return CR_FAIL_INT("pixel_shuffle expects at least 3 dimensions and channels divisible by "
                            "%lld squared, but got %s",
                            (long long)f, cr_sizes_text(x->dim, x->size));
+    if (!factor_fits(x, f))
+        return -1;
     int64_t c = x->size[x->dim - 3] / (f * f), h = x->size[x->dim - 2], w = x->size[x->dim - 1],
             sizes[CR_MAX_RANK];
     for (int d = 0; d < x->dim - 3; d++)
@@ -128,6 +142,8 @@ COMPOSITE(pixel_unshuffle)
         return CR_FAIL_INT("pixel_unshuffle expects at least 3 dimensions and height and width "
                            "divisible by %lld, but got %s",
                            (long long)f, cr_sizes_text(x->dim, x->size));
+    if (!factor_fits(x, f))
+        return -1;
     int64_t c = x->size[x->dim - 3], h = x->size[x->dim - 2] / f, w = x->size[x->dim - 1] / f,
             sizes[CR_MAX_RANK];
     for (int d = 0; d < x->dim - 3; d++)

@@ -67,11 +67,11 @@ COMPOSITE(native_group_norm_backward)
 {
     (void)op;
     cr_tensor *g = T(0), *x = T(1), *weight = T(4), *dx = NULL, *dw = NULL, *db = NULL;
-    int64_t groups = INT(8), n = x->size[0], width = n && groups ? x->numel / (n * groups) : 0,
-            dims[CR_MAX_RANK];
+    int64_t groups = INT(8), dims[CR_MAX_RANK];
     const uint8_t *mask = args[9].as.bools;
     if (!check_groups(x, groups, weight, NULL))
         return -1;
+    int64_t n = x->size[0], width = n ? x->numel / (n * groups) : 0;
     size_t count = 0;
     for (int d = 0; d < x->dim; d++)
         if (d != 1)

@@ -429,9 +429,10 @@ COMPOSITE(linalg_tensorinv)
         return CR_FAIL_INT("Expected self to satisfy the requirement prod(self.shape[ind:]) == "
                            "prod(self.shape[:ind]), got %s",
                            cr_sizes_text(a->dim, a->size));
+    split = split < a->dim ? split : a->dim;
     for (int d = (int)split; d < a->dim; d++)
         sizes[n++] = a->size[d];
-    for (int d = 0; d < a->dim && d < split; d++)
+    for (int d = 0; d < split; d++)
         sizes[n++] = a->size[d];
     cr_tensor *inverse = cr_linalg_inv(cr_reshape(a, CR_INTS(before, before)));
     return cr_give(r, cr_reshape(inverse, cr_make_ints(sizes, (size_t)n)));

@@ -110,9 +110,10 @@ static int run_layers(const rnn_call *call, cr_results *r, cr_tensor **last_h, c
 static int run_call(const rnn_call *call, cr_results *r)
 {
     const cr_tensor *states[2] = {call->hx, call->cx};
-    int64_t n = call->layers * (call->bidirectional ? 2 : 1);
-    if (call->layers < 1)
-        return CR_FAIL_INT("%s: num_layers must be greater than zero", call->name);
+    int64_t n = call->layers;
+    if (call->layers < 1 || __builtin_mul_overflow(n, call->bidirectional ? 2 : 1, &n))
+        return CR_FAIL_INT("%s: num_layers must be greater than zero, and not %lld", call->name,
+                           (long long)call->layers);
     for (int i = 0; i < (call->mode == CR_RNN_LSTM ? 2 : 1); i++)
         if (!states[i] || states[i]->dim != 3 || states[i]->size[0] != n ||
             states[i]->size[1] != call->batch)

@@ -206,7 +206,7 @@ COMPOSITE(diag_embed)
 {
     (void)op;
     cr_tensor *x = T(0);
-    int64_t offset = INT(1), away = offset < 0 ? -offset : offset;
+    int64_t offset = INT(1), away = offset < -INT64_MAX ? -1 : offset < 0 ? -offset : offset;
     if (!x->dim || x->dim + 1 > CR_MAX_RANK)
         return CR_FAIL_INT("diag_embed: the input must have 1 to %d dimensions, got %s",
                            CR_MAX_RANK - 1, cr_describe(x));
@@ -215,7 +215,9 @@ COMPOSITE(diag_embed)
     if (a < 0 || b < 0 || a == b)
         return cr_error() ? -1
                           : CR_FAIL_INT("diagonal dimensions cannot be identical %d, %d", a, b);
-    int64_t sizes[CR_MAX_RANK], n = x->size[x->dim - 1] + away;
+    int64_t sizes[CR_MAX_RANK], n;
+    if (away < 0 || __builtin_add_overflow(x->size[x->dim - 1], away, &n))
+        return CR_FAIL_INT("diag_embed: offset %lld is out of bounds", (long long)offset);
     int at = 0;
     for (int d = 0; d <= x->dim; d++)
         sizes[d] = d == a || d == b ? n : x->size[at++];

@@ -375,8 +375,10 @@ COMPOSITE(unflatten)
         parts[i] = into.data[i];
         if (parts[i] == -1)
             unknown = (int)i;
-        else
-            known *= parts[i];
+        else if (parts[i] < 0 || __builtin_mul_overflow(known, parts[i], &known))
+            return CR_FAIL_INT("unflatten: Provided sizes %s don't multiply up to the size of dim "
+                               "%d (%lld) in the input tensor",
+                               cr_sizes_text((int)into.count, into.data), d, (long long)t->size[d]);
     }
     if (unknown >= 0 && known)
         parts[unknown] = t->size[d] / known;
@@ -486,7 +488,8 @@ COMPOSITE(split_with_sizes)
             return CR_FAIL_INT(
                 "split_with_sizes expects split_sizes have only non-negative entries, but got %s",
                 cr_sizes_text((int)sizes.count, sizes.data));
-        sum += sizes.data[i];
+        if (__builtin_add_overflow(sum, sizes.data[i], &sum))
+            sum = INT64_MAX;
     }
     if (d < 0)
         return -1;
@@ -638,7 +641,9 @@ COMPOSITE(repeat)
             continue;
         int64_t sizes[CR_MAX_RANK];
         memcpy(sizes, x->size, sizeof sizes);
-        sizes[d] *= times.data[d];
+        if (__builtin_mul_overflow(sizes[d], times.data[d], &sizes[d]))
+            return CR_FAIL_INT("repeat: %s times %s is more than a tensor can hold",
+                               cr_sizes_text(t->dim, t->size), cr_sizes_text(n, times.data));
         if (x->size[d] == 1) {
             x = cr_expand(x, cr_make_ints(sizes, (size_t)n));
         } else if (n < CR_MAX_RANK) {

@@ -261,11 +261,13 @@ static CR_NOINLINE int check_written(cr_op_run *run, cr_tensor *self)
                            "single memory location. Please "
                            "clone() the tensor before performing the operation.",
                            op->schema->bare, op->name);
+    bool aside = false;
     for (uint32_t i = 0; i < run->nin; i++) { /* partial overlap; exactly the same memory is fine */
         const cr_tensor *t = run->in[i];
         int64_t a0, a1, b0, b1;
         if (!t || t == self || t->storage != self->storage)
             continue;
+        aside = true;
         bool same = t->offset == self->offset && t->dim == self->dim && t->dtype == self->dtype &&
                     !memcmp(t->size, self->size, (size_t)t->dim * sizeof *t->size) &&
                     !memcmp(t->stride, self->stride, (size_t)t->dim * sizeof *t->stride);
@@ -279,6 +281,10 @@ static CR_NOINLINE int check_written(cr_op_run *run, cr_tensor *self)
                            "refer to a single memory "
                            "location. Please clone() the tensor before performing the operation.",
                            op->schema->bare, op->name);
+    }
+    if (CR_UNLIKELY(aside)) { /* other tensors of the same sizes may share nothing: another plan */
+        run->key[0] |= 1ull << 63;
+        run->hash = hash_words(run->key, run->nkey);
     }
     return 0;
 }

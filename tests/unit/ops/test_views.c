@@ -114,6 +114,27 @@ START_TEST(a_copy_lies_as_it_was_asked_to)
 }
 END_TEST
 
+/* A tensor written from a view of itself, then from others of the same sizes, which need another plan; and the other way round. */
+START_TEST(views_of_what_is_written)
+{
+    for (int k = 0; k < 2; k++) {
+        cr_tensor *x = cr_reshape(cr_arange(6), CR_INTS(2, 3)), *was = cr_clone(x);
+        for (int i = 0; i < 2; i++) {
+            cr_tensor *other = cr_full(CR_INTS(2, 3), 7, .dtype = CR_I64);
+            bool own = i == k;
+            ck_assert_ptr_nonnull(cr_copy_(x, own ? cr_view(x, CR_INTS(2, 3)) : other));
+            ck_assert(cr_equal(x, own && !k ? was : other));
+        }
+        cr_tensor *y = cr_reshape(cr_arange(9), CR_INTS(3, 3)), *z = cr_clone(y);
+        for (int i = 0; i < 2; i++)
+            if (i == k)
+                ck_assert(cr_equal(cr_sub_(y, cr_t(y)), cr_sub(z, cr_t(z))));
+            else
+                ck_assert(cr_equal(cr_sub_(cr_clone(z), cr_t(z)), cr_sub(z, cr_t(z))));
+    }
+}
+END_TEST
+
 START_TEST(resizing_keeps_what_was_there)
 {
     cr_tensor *x = cr_arange(6), *view = cr_view(x, CR_INTS(2, 3));
@@ -159,6 +180,7 @@ int main(void)
     tcase_add_test(tests, shared_memory_is_the_callers);
     tcase_add_test(tests, what_does_not_fit_is_refused);
     tcase_add_test(tests, a_copy_lies_as_it_was_asked_to);
+    tcase_add_test(tests, views_of_what_is_written);
     tcase_add_test(tests, resizing_keeps_what_was_there);
     tcase_add_test(tests, equality_and_closeness);
     suite_add_tcase(suite, tests);

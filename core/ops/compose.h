@@ -93,6 +93,8 @@ static inline int cr_give_three(cr_results *r, cr_tensor *a, cr_tensor *b, cr_te
 }
 /* The four weights of cubic interpolation for places that lie t behind the second neighbour: compose_resample.c. */
 void cr_cubic_weights(cr_tensor *t, cr_tensor *weight[4]);
+/* Values and places of the greatest in adaptive windows over the last n dimensions: compose_pool.c. */
+int cr_adaptive_maximum(cr_tensor *x, int n, const int64_t *out, cr_results *r);
 /* Makes r a list of n tensors, to be filled in: r->list. 0, or an error. */
 int cr_list_of(cr_results *r, int64_t n);
 /* The factory arguments dtype, layout, device, … that begin at place i. */

@@ -186,40 +186,81 @@ COMPOSITE(adaptive_max_pool1d)
     return cr_give_two(r, cr_squeeze_dim(m.output0, -2), cr_squeeze_dim(m.output1, -2));
 }
 
-/* Window i of n over size: from floor(i·size/n) to ceil((i+1)·size/n). */
+/* ---- adaptive windows ---- */
+
+/* Window i of `out` over size: from floor(i size / out) to ceil((i + 1) size / out). Where its elements lie, [out, longest]; those
+ * at its end *to, [out, 1], and later are none of its. */
+static cr_tensor *adaptive_places(cr_tensor *x, int64_t size, int64_t out, cr_tensor **to)
+{
+    int64_t longest =
+        size / out + 2 * (size % out != 0); /* the most that lie from a floor to a ceiling */
+    const char *device = cr_tensor_device(x);
+    cr_tensor *i = cr_unsqueeze(cr_arange(out, .dtype = CR_I64, .device = device), 1);
+    cr_tensor *from = cr_div_scalar_mode(cr_mul_scalar(i, size), out, "floor");
+    *to = cr_div_scalar_mode(cr_add_scalar(cr_mul_scalar(cr_add_scalar(i, 1), size), out - 1), out,
+                             "floor");
+    return cr_add(from, cr_arange(longest, .dtype = CR_I64, .device = device));
+}
+
+/* Values and places of the greatest in windows over the last n dimensions. A window that is shorter than the longest one has its last
+ * element several times. */
+int cr_adaptive_maximum(cr_tensor *x, int n, const int64_t *out, cr_results *r)
+{
+    enum { MOST = 3 };
+    int64_t planes = count_of(x, 0, x->dim - n), sizes[CR_MAX_RANK], wide[1 + 2 * MOST] = {planes},
+            order[1 + 2 * MOST] = {0}, ends[1 + MOST], window = 1;
+    for (int i = 0; i < n; i++)
+        sizes[1 + i] = x->size[x->dim - n + i];
+    sizes[0] = planes;
+    cr_tensor *seen = cr_reshape(x, cr_make_ints(sizes, (size_t)n + 1));
+    sizes[0] = 1;
+    cr_tensor *place =
+        cr_arange(count_of(x, x->dim - n, x->dim), .dtype = CR_I64, .device = cr_tensor_device(x));
+    place = cr_reshape(place, cr_make_ints(sizes, (size_t)n + 1));
+    for (int i = 0; i < n; i++) {
+        cr_tensor *to, *at = adaptive_places(x, sizes[1 + i], out[i], &to);
+        at = cr_minimum(at, cr_sub_scalar(to, 1));
+        if (!at)
+            return -1;
+        cr_tensor *index = cr_reshape(at, CR_INTS(-1));
+        seen = cr_index_select(seen, 1 + i, index);
+        place = cr_index_select(place, 1 + i, index);
+        wide[1 + 2 * i] = ends[1 + i] = out[i];
+        window *= wide[2 + 2 * i] = at->size[1];
+        order[1 + i] = 1 + 2 * i;
+        order[1 + n + i] = 2 + 2 * i;
+    }
+    cr_ints parts = cr_make_ints(wide, 1 + 2 * (size_t)n),
+            together = cr_make_ints(order, parts.count);
+    ends[0] = planes;
+    ends[1 + n] = window;
+    cr_ints windows_of = cr_make_ints(ends, 2 + (size_t)n);
+    seen = cr_reshape(cr_permute(cr_reshape(seen, parts), together), windows_of);
+    wide[0] = ends[0] = 1;
+    place = cr_reshape(cr_permute(cr_reshape(place, cr_make_ints(wide, parts.count)), together),
+                       cr_make_ints(ends, windows_of.count));
+    cr_max_dim_result best = cr_max_dim(seen, -1, .keepdim = true);
+    if (!best.indices || !place)
+        return -1;
+    cr_tensor *at = cr_gather(cr_expand_as(place, seen), -1, best.indices);
+    memcpy(sizes, x->size, sizeof sizes);
+    memcpy(&sizes[x->dim - n], out, (size_t)n * sizeof *out);
+    cr_ints to = cr_make_ints(sizes, x->dim);
+    return cr_give_two(r, cr_reshape(best.values, to), cr_reshape(at, to));
+}
 DECOMPOSE(adaptive_max_pool2d)
 {
     (void)op;
     cr_tensor *x = T(0);
-    int at = x->dim - 2;
-    int64_t oh = pick(&args[1], 0), ow = pick(&args[1], 1), h = x->size[at], w = x->size[at + 1],
-            sizes[CR_MAX_RANK];
-    cr_tensor *planes = cr_reshape(x, CR_INTS(-1, h, w));
-    if (!planes)
-        return -1;
-    int64_t n = planes->size[0];
-    const char *device = cr_tensor_device(x);
-    cr_tensor *values = cr_empty(CR_INTS(n, oh, ow), .dtype = dtype_of(x), .device = device);
-    cr_tensor *indices = cr_empty(CR_INTS(n, oh, ow), .dtype = CR_I64, .device = device);
-    for (int64_t i = 0; i < oh && n; i++) {
-        int64_t y0 = i * h / oh, y1 = ((i + 1) * h + oh - 1) / oh;
-        for (int64_t j = 0; j < ow; j++) {
-            int64_t x0 = j * w / ow, x1 = ((j + 1) * w + ow - 1) / ow, width = x1 - x0;
-            cr_tensor *window = cr_narrow(cr_narrow(planes, 1, y0, y1 - y0), 2, x0, width);
-            cr_max_dim_result best = cr_max_dim(cr_reshape(window, CR_INTS(n, -1)), 1);
-            cr_tensor *row = cr_add_scalar(cr_div_scalar_mode(best.indices, width, "floor"), y0);
-            cr_tensor *column = cr_add_scalar(cr_remainder_scalar(best.indices, width), x0);
-            if (!cr_copy_(cr_select(cr_select(values, 2, j), 1, i), best.values) ||
-                !cr_copy_(cr_select(cr_select(indices, 2, j), 1, i),
-                          cr_add(cr_mul_scalar(row, w), column)))
-                return -1;
-        }
-    }
-    memcpy(sizes, x->size, sizeof sizes);
-    sizes[at] = oh;
-    sizes[at + 1] = ow;
-    cr_ints to = cr_make_ints(sizes, x->dim);
-    return cr_give_two(r, cr_reshape(values, to), cr_reshape(indices, to));
+    const int64_t out[2] = {pick(&args[1], 0), pick(&args[1], 1)};
+    if (out[0] && out[1])
+        return cr_adaptive_maximum(x, 2, out, r);
+    int64_t sizes[CR_MAX_RANK] = {0};
+    for (int d = 0; d < x->dim; d++)
+        sizes[d] = d < x->dim - 2 ? x->size[d] : out[d - (x->dim - 2)];
+    cr_tensor *none =
+        cr_empty(cr_make_ints(sizes, x->dim), .dtype = dtype_of(x), .device = cr_tensor_device(x));
+    return cr_give_two(r, none, none ? cr_to_dtype(none, CR_I64) : NULL);
 }
 
 /* ---- average ---- */
@@ -332,24 +373,16 @@ COMPOSITE(avg_pool1d)
 
 /* ---- adaptive average: along one dimension after the other ---- */
 
-/* Window i of `out` over size: from floor(i size / out) to ceil((i + 1) size / out). Gives where their elements lie,
- * [out · longest], and the weight of each, 1 / length or 0, [out, longest]. */
+/* Where the elements of all windows lie, [out · longest], and the weight of each, 1 / length or 0, [out, longest]. */
 static int64_t adaptive_windows(cr_tensor *x, int dim, int64_t out, cr_tensor **index,
                                 cr_tensor **weight)
 {
-    int64_t size = x->size[dim], longest = (size + out - 1) / out + (size % out != 0);
-    const char *device = cr_tensor_device(x);
-    cr_tensor *i = cr_arange(out, .dtype = CR_I64, .device = device);
-    cr_tensor *from = cr_div_scalar_mode(cr_mul_scalar(i, size), out, "floor");
-    cr_tensor *to = cr_div_scalar_mode(
-        cr_add_scalar(cr_mul_scalar(cr_add_scalar(i, 1), size), out - 1), out, "floor");
-    cr_tensor *at =
-        cr_add(cr_unsqueeze(from, 1), cr_arange(longest, .dtype = CR_I64, .device = device));
-    cr_tensor *length = cr_to_dtype(cr_sub(to, from), dtype_of(x));
-    *weight =
-        cr_div(cr_to_dtype(cr_lt(at, cr_unsqueeze(to, 1)), dtype_of(x)), cr_unsqueeze(length, 1));
+    int64_t size = x->size[dim];
+    cr_tensor *to, *at = adaptive_places(x, size, out, &to);
+    cr_tensor *inside = cr_to_dtype(cr_lt(at, to), dtype_of(x));
+    *weight = cr_div(inside, cr_sum_dim(inside, -1, .keepdim = true));
     *index = cr_reshape(cr_clamp_max(at, size - 1), CR_INTS(-1));
-    return longest;
+    return at ? at->size[1] : 0;
 }
 
 /* weight [out, longest] beside the dimensions behind dim. */
@@ -455,15 +488,15 @@ COMPOSITE(adaptive_avg_pool1d)
 }
 
 /* (Σ xᵖ)^(1/p) over each window, without absolute values, as PyTorch has it for even p; averages times the window's size. */
-static cr_tensor *lp_pool(cr_tensor *mean, double p, int64_t window)
+static cr_tensor *lp_pool(cr_tensor *mean, double p, double window)
 {
     cr_tensor *positive = cr_mul(cr_sign(mean), cr_relu(cr_abs(mean)));
-    return cr_pow_scalar(cr_mul_scalar(positive, (double)window), 1 / p);
+    return cr_pow_scalar(cr_mul_scalar(positive, window), 1 / p);
 }
 COMPOSITE(lp_pool2d)
 {
     (void)op;
-    int64_t window = args[2].count ? pick(&args[2], 0) * pick(&args[2], 1) : 1;
+    double window = args[2].count ? (double)pick(&args[2], 0) * (double)pick(&args[2], 1) : 1;
     cr_tensor *mean =
         cr_f_avg_pool2d(cr_pow_scalar(T(0), F(1)), L(2), .stride = L(3), .ceil_mode = INT(4));
     return cr_give(r, lp_pool(mean, F(1), window));

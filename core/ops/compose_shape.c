@@ -513,7 +513,7 @@ COMPOSITE(chunk)
                            (long long)chunks);
     if (d < 0)
         return -1;
-    int64_t size = (t->size[d] + chunks - 1) / chunks;
+    int64_t size = t->size[d] / chunks + (t->size[d] % chunks != 0);
     if (!t->size[d]) { /* as many empty pieces */
         if (cr_list_of(r, chunks))
             return -1;
@@ -738,7 +738,11 @@ COMPOSITE(constant_pad_nd)
     memcpy(sizes, x->size, sizeof sizes);
     for (int64_t i = 0; i < pad.count / 2; i++) {
         int64_t d = x->dim - 1 - i, before = pad.data[2 * i], after = pad.data[2 * i + 1];
-        sizes[d] += before + after;
+        int64_t more;
+        if (__builtin_add_overflow(before, after, &more) ||
+            __builtin_add_overflow(sizes[d], more, &sizes[d]))
+            return CR_FAIL_INT("padding %lld and %lld is more than a tensor can hold",
+                               (long long)before, (long long)after);
         if (sizes[d] < 0)
             return CR_FAIL_INT("The input size %lld, plus negative padding %lld and %lld, resulted "
                                "in a negative output size",

@@ -35,45 +35,21 @@ GIVE(unpooled(T(0), T(1), L(2), 3))
 COMPOSITE(max_unpool1d)
 GIVE(unpooled(T(0), T(1), L(2), 1))
 
-/* Window i of n over size: from floor(i·size/n) to ceil((i+1)·size/n), in three dimensions. */
 COMPOSITE(adaptive_max_pool3d)
 {
     (void)op;
     cr_tensor *x = T(0);
-    int64_t in[3], out[3], sizes[CR_MAX_RANK], count = 1;
+    int64_t out[3];
     if (x->dim != 4 && x->dim != 5)
         return CR_FAIL_INT("adaptive_max_pool3d: Expected 4D or 5D tensor, but got %s",
                            cr_describe(x));
-    memcpy(sizes, x->size, sizeof x->size);
     for (int i = 0; i < 3; i++) {
-        in[i] = x->size[x->dim - 3 + i];
         out[i] = args[1].as.ints[args[1].count == 1 ? 0 : i];
-        if (out[i] < 1 || in[i] < 1)
+        if (out[i] < 1 || x->size[x->dim - 3 + i] < 1)
             return CR_FAIL_INT("adaptive_max_pool3d: sizes must be at least 1, got input %s",
                                cr_sizes_text(x->dim, x->size));
-        count *= sizes[x->dim - 3 + i] = out[i];
     }
-    cr_tensor *planes = cr_reshape(x, CR_INTS(-1, in[0], in[1], in[2]));
-    cr_tensor *plain =
-        cr_reshape(cr_arange(in[0] * in[1] * in[2], .dtype = CR_I64, .device = cr_tensor_device(x)),
-                   CR_INTS(in[0], in[1], in[2]));
-    cr_tensor *best = NULL, *where = NULL;
-    for (int64_t k = 0; k < count && planes; k++) {
-        const int64_t o[3] = {k / (out[1] * out[2]), k / out[2] % out[1], k % out[2]};
-        cr_tensor *window = planes, *place = plain;
-        for (int i = 0; i < 3; i++) {
-            int64_t from = o[i] * in[i] / out[i], to = ((o[i] + 1) * in[i] + out[i] - 1) / out[i];
-            window = cr_narrow(window, 1 + i, from, to - from);
-            place = cr_narrow(place, i, from, to - from);
-        }
-        cr_max_dim_result m = cr_max_dim(cr_flatten(window, .start_dim = 1), 1, .keepdim = true);
-        cr_tensor *at = cr_index_select(cr_flatten(place), 0, cr_reshape(m.indices, CR_INTS(-1)));
-        at = m.indices ? cr_view_as(at, m.indices) : NULL;
-        best = best ? cr_cat(CR_TENSORS(best, m.values), .dim = 1) : m.values;
-        where = where ? cr_cat(CR_TENSORS(where, at), .dim = 1) : at;
-    }
-    cr_ints to = cr_make_ints(sizes, x->dim);
-    return cr_give_two(r, cr_reshape(best, to), cr_reshape(where, to));
+    return cr_adaptive_maximum(x, 3, out, r);
 }
 
 /* ---- fractional pools: Graham, 2014. Windows of one size begin at places that random_samples spread. ---- */

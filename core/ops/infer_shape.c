@@ -338,6 +338,11 @@ bool cr_infer_embedding_dense_backward(cr_frame *f)
 {
     const cr_tensor *grad = f->in[0], *indices = f->in[1];
     int64_t sizes[2] = {f->args[2].as.i, grad->dim ? grad->size[grad->dim - 1] : 1};
+    if (grad->dim != indices->dim + 1 ||
+        memcmp(grad->size, indices->size, (size_t)indices->dim * sizeof *indices->size))
+        return cr_frame_fail(f,
+                             "expected grad_output to have a row for each index, but got %s for %s",
+                             cr_describe(grad), cr_describe(indices));
     f->cast[1] = indices->dtype == CR_I64 ? 0 : CR_I64;
     return cr_frame_out(f, 0, (cr_dtype)grad->dtype, 2, sizes);
 }

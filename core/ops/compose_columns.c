@@ -23,10 +23,12 @@ static bool column_places(cr_tensor *x, const cr_value *at, int64_t h, int64_t w
     int64_t v[4][2], oh, ow;
     for (int i = 0; i < 4; i++)
         for (int d = 0; d < 2; d++) {
-            v[i][d] = at[i].as.ints[at[i].count == 1 ? 0 : d];
-            if (v[i][d] < (i == 2 ? 0 : 1))
-                return cr_fail("kernel size, dilation and stride should be greater than zero, and "
-                               "padding not negative"),
+            bool one = at[i].count == 1, given = one || at[i].count == 2;
+            v[i][d] = given ? at[i].as.ints[one ? 0 : d] : -1;
+            if (v[i][d] < (i == 2 ? 0 : 1) || v[i][d] > INT32_MAX)
+                return cr_fail(
+                           "kernel size, dilation and stride should be one or two numbers greater "
+                           "than zero, and padding not negative"),
                        false;
         }
     cr_tensor *rows = window_places(x, h, v[0][0], v[1][0], v[2][0], v[3][0], &oh);
@@ -73,7 +75,8 @@ COMPOSITE(col2im)
     bool batched = x->dim == 3;
     int64_t kernel, count;
     cr_ints size = L(1);
-    if ((!batched && x->dim != 2) || size.count != 2)
+    if ((!batched && x->dim != 2) || size.count != 2 || size.data[0] > INT32_MAX ||
+        size.data[1] > INT32_MAX)
         return CR_FAIL_INT(
             "col2im: Expected 2D or 3D (batch mode) columns and an output size of two, but got %s",
             cr_describe(x));

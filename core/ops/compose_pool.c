@@ -208,7 +208,7 @@ int cr_adaptive_maximum(cr_tensor *x, int n, const int64_t *out, cr_results *r)
 {
     enum { MOST = 3 };
     int64_t planes = count_of(x, 0, x->dim - n), sizes[CR_MAX_RANK], wide[1 + 2 * MOST] = {planes},
-            order[1 + 2 * MOST] = {0}, ends[1 + MOST], window = 1;
+            order[1 + 2 * MOST] = {0}, ends[2 + MOST], window = 1;
     for (int i = 0; i < n; i++)
         sizes[1 + i] = x->size[x->dim - n + i];
     sizes[0] = planes;

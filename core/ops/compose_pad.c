@@ -14,11 +14,12 @@ static cr_tensor *pad_dim(cr_tensor *x, int dim, int64_t before, int64_t after, 
     const int64_t most = INT64_MAX / 4; /* sums of three don't overflow */
     int64_t size = x->size[dim];
     bool far = before > most || before < -most || after > most || after < -most || size > most;
-    if (far || size + before + after < 1 || size < 1)
-        return cr_fail(
-            "%s padding %lld and %lld leaves nothing, or more than a tensor can hold, of size "
-            "%lld",
-            names[how], (long long)before, (long long)after, (long long)size);
+    if (far)
+        return cr_fail("%s padding %lld and %lld of size %lld is more than a tensor can hold",
+                       names[how], (long long)before, (long long)after, (long long)size);
+    if (size + before + after < 1 || size < 1)
+        return cr_fail("%s padding %lld and %lld leaves nothing of size %lld", names[how],
+                       (long long)before, (long long)after, (long long)size);
     if (how == REFLECT && (before >= size || after >= size))
         return cr_fail("Padding size should be less than the corresponding input dimension, but "
                        "got: padding (%lld, %lld) at dimension "

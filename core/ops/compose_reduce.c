@@ -456,8 +456,10 @@ DECOMPOSE(embedding_dense_backward)
     (void)op;
     cr_tensor *g = T(0), *index = cr_reshape(T(1), CR_INTS(-1));
     int64_t rows = INT(2), width = g->dim ? g->size[g->dim - 1] : 1;
-    g = cr_reshape(g, CR_INTS(-1, width));
-    if (!width || !index)
+    g = index ? cr_reshape(g, CR_INTS(index->numel, width)) : NULL;
+    if (!g)
+        return -1;
+    if (!width)
         return cr_give(
             r, cr_zeros(CR_INTS(rows, width), .dtype = dtype_of(g), .device = cr_tensor_device(g)));
     if (INT(3) >= 0)

@@ -113,7 +113,7 @@ static cr_tensor *resample(cr_tensor *x, int n, cr_ints size, const cr_value *fa
     cr_dtype dtype = dtype_of(x);
     cr_tensor *y =
         how == NEAREST || how == NEAREST_EXACT || dtype == CR_F64 ? x : cr_to_dtype(x, CR_F32);
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n && y; i++) {
         if (how == NEAREST || how == NEAREST_EXACT)
             y = nearest(y, 2 + i, out[i], how == NEAREST_EXACT, scale[i]);
         else if (how == LINEAR)

@@ -459,7 +459,7 @@ static int split_by(cr_tensor *t, int64_t dim, int64_t size, cr_results *r)
     if (size < 0 || (!size && t->size[d]))
         return CR_FAIL_INT("split expects split_size be non-negative, but got split_size=%lld",
                            (long long)size);
-    int64_t n = size ? (t->size[d] + size - 1) / size : 1;
+    int64_t n = size ? t->size[d] / size + (t->size[d] % size != 0) : 1;
     if (!n)
         n = 1;
     if (cr_list_of(r, n))
@@ -738,8 +738,8 @@ COMPOSITE(constant_pad_nd)
     memcpy(sizes, x->size, sizeof sizes);
     for (int64_t i = 0; i < pad.count / 2; i++) {
         int64_t d = x->dim - 1 - i, before = pad.data[2 * i], after = pad.data[2 * i + 1];
-        int64_t more;
-        if (__builtin_add_overflow(before, after, &more) ||
+        int64_t more, least = -INT64_MAX / 4; /* sums of three don't overflow */
+        if (before < least || after < least || __builtin_add_overflow(before, after, &more) ||
             __builtin_add_overflow(sizes[d], more, &sizes[d]))
             return CR_FAIL_INT("padding %lld and %lld is more than a tensor can hold",
                                (long long)before, (long long)after);
@@ -747,6 +747,8 @@ COMPOSITE(constant_pad_nd)
             return CR_FAIL_INT("The input size %lld, plus negative padding %lld and %lld, resulted "
                                "in a negative output size",
                                (long long)x->size[d], (long long)before, (long long)after);
+        if (!inner)
+            return -1;
         int64_t cut = before < 0 ? -before : 0,
                 length = inner->size[d] - cut - (after < 0 ? -after : 0);
         inner = cr_narrow(inner, d, cut, length < 0 ? 0 : length);

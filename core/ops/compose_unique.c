@@ -327,6 +327,9 @@ COMPOSITE(histogram)
         low -= 1;
         high += 1;
     }
+    if (INT(1) < 1 || INT(1) > INT32_MAX)
+        return CR_FAIL_INT("histogram: bins must be > 0 and at most %d, but got %lld", INT32_MAX,
+                           (long long)INT(1));
     if (!range_of(x, &low, &high))
         return -1;
     cr_tensor *edges =

@@ -143,6 +143,9 @@ bool cr_infer_convolution(cr_frame *f)
         return cr_frame_fail(f, "not implemented for 'bool'");
     if (groups < 1)
         return cr_frame_fail(f, "non-positive groups is not supported");
+    if (groups > INT32_MAX)
+        return cr_frame_fail(f, "groups=%lld is more than there can be channels",
+                             (long long)groups);
     int64_t channels = transposed ? w->size[0] : w->size[1] * groups;
     int64_t outputs = transposed ? w->size[1] * groups : w->size[0];
     if (w->size[0] % groups)
@@ -199,6 +202,12 @@ bool cr_infer_convolution_backward(cr_frame *f)
     const uint8_t *mask = f->args[10].as.bools;
     int64_t unused[6];
     int n = w->dim - 2;
+    if (n < 1 || n > 3 || x->dim != w->dim || grad->dim != w->dim)
+        return cr_frame_fail(f,
+                             "expected grad_output, input and weight of 3 to 5 dimensions, got %s, "
+                             "%s and %s",
+                             cr_sizes_text(grad->dim, grad->size), cr_sizes_text(x->dim, x->size),
+                             cr_sizes_text(w->dim, w->size));
     if (!cr_frame_spread(f, 4, n, 1, unused) || !cr_frame_spread(f, 5, n, 0, unused) ||
         !cr_frame_spread(f, 6, n, 1, unused) || !cr_frame_spread(f, 8, n, 0, unused))
         return false;
@@ -232,6 +241,10 @@ bool cr_infer_softmax_backward(cr_frame *f)
     int d = cr_wrap_dim(cr_frame_name(f), f->args[2].as.i, f->in[0]->dim);
     if (d < 0)
         return false;
+    if (f->in[1]->dim != f->in[0]->dim ||
+        memcmp(f->in[1]->size, f->in[0]->size, (size_t)f->in[0]->dim * sizeof *f->in[0]->size))
+        return cr_frame_fail(f, "expected grad_output and output of the same sizes, got %s and %s",
+                             cr_describe(f->in[0]), cr_describe(f->in[1]));
     cr_frame_attr_int(f, "dim", d);
     f->no_plan = !f->in[0]->dim;
     return cr_frame_out_like(f, 0, f->in[0], cr_value_dtype(&f->args[3]));

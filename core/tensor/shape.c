@@ -15,9 +15,9 @@ int64_t cr_numel_of(int dim, const int64_t *sizes)
         if (!sizes[i])
             empty = true;
         else if (__builtin_mul_overflow(numel, sizes[i], &numel))
-            return -1;
+            return -1; /* also where another size is 0: strides have to be counted */
     }
-    return empty ? 0 : numel > INT64_MAX / 16 ? -1 : numel;
+    return numel > INT64_MAX / 16 ? -1 : empty ? 0 : numel;
 }
 
 void cr_contiguous_strides(int dim, const int64_t *sizes, int64_t *strides)

@@ -473,6 +473,8 @@ COMPOSITE(cross_entropy)
     int64_t shape[CR_MAX_RANK] = {1, 1, 1, 1, 1, 1, 1, 1};
     shape[dim] = classes;
     cr_tensor *wide = weight ? cr_reshape(weight, cr_make_ints(shape, x->dim)) : NULL;
+    if (weight && !wide)
+        return -1;
     if (soft) {
         cr_tensor *p = smoothing > 0 ? cr_add_scalar(cr_mul_scalar(target, 1 - smoothing),
                                                      smoothing / (double)classes)

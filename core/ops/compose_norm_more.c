@@ -32,7 +32,7 @@ static cr_tensor *scaled(cr_tensor *rows, cr_tensor *x, cr_tensor *weight, cr_te
 
 static bool check_groups(cr_tensor *x, int64_t groups, cr_tensor *weight, cr_tensor *bias)
 {
-    if (x->dim < 2 || groups < 1 || x->size[1] % groups)
+    if (x->dim < 2 || groups < 1 || groups > INT32_MAX || x->size[1] % groups)
         return cr_fail("Expected number of channels in input to be divisible by num_groups, but "
                        "got input of shape %s and num_groups=%lld",
                        cr_sizes_text(x->dim, x->size), (long long)groups),

@@ -40,8 +40,10 @@ COMPOSITE(tensordot)
     int64_t order_a[CR_MAX_RANK], order_b[CR_MAX_RANK], sizes[2 * CR_MAX_RANK], summed = 1;
     bool in_a[CR_MAX_RANK] = {false}, in_b[CR_MAX_RANK] = {false};
     int n = (int)da.count, na = 0, nb = 0, rank = 0;
-    if (da.count != db.count || n > CR_MAX_RANK)
-        return CR_FAIL_INT("both dimension lists should have same length");
+    if (da.count != db.count || n > a->dim || n > b->dim)
+        return CR_FAIL_INT(
+            "both dimension lists should have same length, and no more dimensions than "
+            "their tensors");
     for (int i = 0; i < n; i++) {
         int x = cr_wrap_dim("tensordot", da.data[i], a->dim),
             y = cr_wrap_dim("tensordot", db.data[i], b->dim);

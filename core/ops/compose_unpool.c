@@ -43,6 +43,9 @@ COMPOSITE(adaptive_max_pool3d)
     if (x->dim != 4 && x->dim != 5)
         return CR_FAIL_INT("adaptive_max_pool3d: Expected 4D or 5D tensor, but got %s",
                            cr_describe(x));
+    if (args[1].count != 1 && args[1].count != 3)
+        return CR_FAIL_INT("adaptive_max_pool3d: output_size must be 1 or 3 numbers, got %lld",
+                           (long long)args[1].count);
     for (int i = 0; i < 3; i++) {
         out[i] = args[1].as.ints[args[1].count == 1 ? 0 : i];
         if (out[i] < 1 || x->size[x->dim - 3 + i] < 1)
@@ -73,6 +76,12 @@ static int fractional_pool(cr_results *r, const cr_value *args, int n)
     if (x->dim != n + 1 && x->dim != n + 2)
         return CR_FAIL_INT("fractional_max_pool%dd(): Expected %dD or %dD tensor, but got: %s", n,
                            n + 1, n + 2, cr_describe(x));
+    for (int k = 1; k <= 2; k++)
+        if (args[k].count != 1 && args[k].count != n)
+            return CR_FAIL_INT(
+                "fractional_max_pool%dd(): kernel_size and output_size must be 1 or %d "
+                "numbers, got %lld",
+                n, n, (long long)args[k].count);
     for (int d = 0; d < x->dim - n; d++)
         planes *= x->size[d];
     if (planes && samples->numel != planes * n)
@@ -85,7 +94,7 @@ static int fractional_pool(cr_results *r, const cr_value *args, int n)
     for (int i = 0; i < n; i++) {
         int64_t in = x->size[x->dim - n + i], kernel = args[1].as.ints[args[1].count == 1 ? 0 : i];
         int64_t out = args[2].as.ints[args[2].count == 1 ? 0 : i];
-        if (kernel < 1 || out < 1 || out + kernel - 1 > in)
+        if (kernel < 1 || out < 1 || kernel > in || out > in - kernel + 1)
             return CR_FAIL_INT("fractional_max_pool%dd(): pool size %lld and output size %lld are "
                                "too large for input size %lld",
                                n, (long long)kernel, (long long)out, (long long)in);

@@ -242,8 +242,11 @@ bool cr_infer_softmax_backward(cr_frame *f)
     if (d < 0)
         return false;
     if (f->in[1]->dim != f->in[0]->dim ||
-        memcmp(f->in[1]->size, f->in[0]->size, (size_t)f->in[0]->dim * sizeof *f->in[0]->size))
-        return cr_frame_fail(f, "expected grad_output and output of the same sizes, got %s and %s",
+        memcmp(f->in[1]->size, f->in[0]->size, (size_t)f->in[0]->dim * sizeof *f->in[0]->size) ||
+        f->in[1]->dtype != f->in[0]->dtype)
+        return cr_frame_fail(f,
+                             "expected grad_output and output of the same sizes and dtype, got %s "
+                             "and %s",
                              cr_describe(f->in[0]), cr_describe(f->in[1]));
     cr_frame_attr_int(f, "dim", d);
     f->no_plan = !f->in[0]->dim;
@@ -301,6 +304,16 @@ static bool has_sizes(cr_frame *f, int i, int rank, const int64_t *sizes)
     return cr_frame_fail(f, "expected tensor %d of the arguments to have the sizes %s, got %s", i,
                          cr_sizes_text(rank, sizes), t ? cr_describe(t) : "none");
 }
+static bool has_dtype_of(cr_frame *f, int i, int k)
+{
+    if (f->in[i]->dtype == f->in[k]->dtype)
+        return true;
+    return cr_frame_fail(
+        f,
+        "expected tensors %d and %d of the arguments to have one dtype, got %s and "
+        "%s",
+        i, k, cr_dtype_name((cr_dtype)f->in[i]->dtype), cr_dtype_name((cr_dtype)f->in[k]->dtype));
+}
 /* grad_out, input, weight, running_mean, running_var, save_mean, save_invstd: of which training wants the last two. */
 static bool batch_norm_saved(cr_frame *f)
 {
@@ -309,8 +322,9 @@ static bool batch_norm_saved(cr_frame *f)
     if (x->dim < 2)
         return cr_frame_fail(f, "expected an input of at least 2 dimensions, got %s",
                              cr_describe(x));
-    return has_sizes(f, 0, x->dim, x->size) && (!f->in[2] || has_sizes(f, 2, 1, &x->size[1])) &&
-           has_sizes(f, first, 1, &x->size[1]) && has_sizes(f, first + 1, 1, &x->size[1]);
+    return has_dtype_of(f, 0, 1) && has_sizes(f, 0, x->dim, x->size) &&
+           (!f->in[2] || has_sizes(f, 2, 1, &x->size[1])) && has_sizes(f, first, 1, &x->size[1]) &&
+           has_sizes(f, first + 1, 1, &x->size[1]);
 }
 /* grad_out, input, mean, rstd, weight, bias. */
 static bool layer_norm_saved(cr_frame *f)
@@ -324,8 +338,9 @@ static bool layer_norm_saved(cr_frame *f)
     int64_t sizes[CR_MAX_RANK];
     for (int d = 0; d < x->dim; d++)
         sizes[d] = d < outer ? x->size[d] : 1;
-    return has_sizes(f, 0, x->dim, x->size) && has_sizes(f, 2, x->dim, sizes) &&
-           has_sizes(f, 3, x->dim, sizes) && (!f->in[4] || has_sizes(f, 4, n, shape->as.ints));
+    return has_dtype_of(f, 0, 1) && has_sizes(f, 0, x->dim, x->size) &&
+           has_sizes(f, 2, x->dim, sizes) && has_sizes(f, 3, x->dim, sizes) &&
+           (!f->in[4] || has_sizes(f, 4, n, shape->as.ints));
 }
 
 bool cr_infer_norm_backward(cr_frame *f)
@@ -422,7 +437,7 @@ bool cr_infer_nll_loss(cr_frame *f)
 bool cr_infer_nll_loss_backward(cr_frame *f)
 {
     const cr_tensor *x = f->in[1], *target = f->in[2];
-    return nll_fits(f, 1, f->args[4].as.i) &&
+    return nll_fits(f, 1, f->args[4].as.i) && has_dtype_of(f, 0, 1) &&
            has_sizes(f, 0, f->args[4].as.i ? 0 : target->dim, target->size) &&
            has_sizes(f, 4, 0, NULL) && cr_frame_out_like(f, 0, x, (cr_dtype)x->dtype);
 }

@@ -16,6 +16,9 @@ bool cr_frame_spread(cr_frame *f, int arg, int n, int64_t least, int64_t *into)
         if (into[i] < least)
             return cr_frame_fail(f, "%s %s is not supported: at least %lld is expected", name,
                                  cr_sizes_text(n, into), (long long)least);
+        if (into[i] > INT32_MAX)
+            return cr_frame_fail(f, "%s %s is not supported: at most %d is expected", name,
+                                 cr_sizes_text(v->count == 1 ? 1 : i + 1, into), INT32_MAX);
     }
     cr_frame_attr_ints(f, name, into, n);
     return true;
@@ -152,6 +155,9 @@ static bool is_of_output(cr_frame *f, int i, int rank, const int64_t *sizes)
         return cr_frame_fail(f, "expected %s of the output's sizes %s, but got %s",
                              i ? "indices" : "grad_output", cr_sizes_text(rank, sizes),
                              cr_describe(t));
+    if (!i && t->dtype != f->in[1]->dtype)
+        return cr_frame_fail(f, "expected grad_output of the input's dtype %s, but got %s",
+                             cr_dtype_name((cr_dtype)f->in[1]->dtype), cr_describe(t));
     if (i && t->dtype != CR_I64)
         return cr_frame_fail(f, "expected indices of dtype int64, but got %s", cr_describe(t));
     return true;

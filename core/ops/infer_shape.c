@@ -110,6 +110,12 @@ bool cr_infer_empty_strided(cr_frame *f)
     cr_frame_attr_drop(f, "stride");
     if (!cr_frame_out(f, 0, dtype ? dtype : cr_default_dtype(), rank, f->args[0].as.ints))
         return false;
+    int64_t first, last;
+    if (cr_extent(rank, f->args[0].as.ints, f->args[1].as.ints, 0, &first, &last) &&
+        last > INT64_MAX / 16)
+        return cr_frame_fail(f, "a result of sizes %s and strides %s is too large",
+                             cr_sizes_text(rank, f->args[0].as.ints),
+                             cr_sizes_text(rank, f->args[1].as.ints));
     memcpy(f->out[0].stride, f->args[1].as.ints, (size_t)rank * sizeof(int64_t));
     return true;
 }

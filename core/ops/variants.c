@@ -69,8 +69,11 @@ int cr_invoke_composite(const cr_op *op, const cr_value *args, cr_results *resul
                 cr_fail("%.*s: %s is null", s->bare, op->name, s->args[a].name);
             return -1;
         }
+    bool clean = !cr_error();
     cr_scope_begin();
     int failed = op->function(op->functional, args, results);
+    if (!failed && clean && cr_error()) /* an optional tensor in between that could not be made */
+        failed = -1;
     if (!failed && op->variant != CR_FUNCTIONAL)
         failed = copy_over(op, args[op->variant == CR_OUT ? op->nargs : 0].as.tensor, results->t[0],
                            results);

@@ -25,7 +25,8 @@ void cr_contiguous_strides(int dim, const int64_t *sizes, int64_t *strides)
     int64_t step = 1;
     for (int i = dim - 1; i >= 0; i--) {
         strides[i] = step;
-        step *= sizes[i] > 1 ? sizes[i] : 1;
+        /* without overflow also for sizes that can't be counted, which whoever makes the tensor refuses */
+        step = (int64_t)((uint64_t)step * (uint64_t)(sizes[i] > 1 ? sizes[i] : 1));
     }
 }
 

@@ -27,7 +27,11 @@ void cr_tensor_free_struct(cr_tensor *t)
 cr_tensor *cr_tensor_make(cr_storage *storage, cr_dtype dtype, int dim, const int64_t *sizes,
                           const int64_t *strides, int64_t offset)
 {
-    cr_tensor *t = cr_tensor_new_struct();
+    int64_t numel = cr_numel_of(dim, sizes);
+    if (numel < 0)
+        cr_fail("a tensor of the sizes %s has more elements than can be counted",
+                cr_sizes_text(dim, sizes));
+    cr_tensor *t = numel < 0 ? NULL : cr_tensor_new_struct();
     if (!t) {
         cr_storage_release(storage);
         return NULL;
@@ -36,10 +40,8 @@ cr_tensor *cr_tensor_make(cr_storage *storage, cr_dtype dtype, int dim, const in
     t->dim = (uint8_t)dim;
     t->offset = offset;
     t->storage = storage;
-    int64_t numel = 1;
-    for (int i = 0; i < dim; i++)
-        numel *= t->size[i] = sizes[i];
     t->numel = numel;
+    memcpy(t->size, sizes, (size_t)dim * sizeof *sizes);
     if (strides) {
         memcpy(t->stride, strides, (size_t)dim * sizeof *strides);
         if (cr_strides_are_contiguous(dim, sizes, strides))

@@ -41,7 +41,8 @@ cr_tensor *cr_tensor_make(cr_storage *storage, cr_dtype dtype, int dim, const in
     t->offset = offset;
     t->storage = storage;
     t->numel = numel;
-    memcpy(t->size, sizes, (size_t)dim * sizeof *sizes);
+    if (dim)
+        memcpy(t->size, sizes, (size_t)dim * sizeof *sizes);
     if (strides) {
         memcpy(t->stride, strides, (size_t)dim * sizeof *strides);
         if (cr_strides_are_contiguous(dim, sizes, strides))

@@ -2,6 +2,7 @@
 #include "kernel_host.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* The number in a value of sizes `to` of the element at number i in a value of sizes `from`, dimension `dim` replaced. */
@@ -131,8 +132,9 @@ START_TEST(a_bad_index_is_named)
             ck_assert_int_eq(operation_run(&op), CR_INVALID);
             const char *words = bad < 0 ? "index -1 is out of bounds for dimension 1 with size 4"
                                         : "index 4 is out of bounds for dimension 1 with size 4";
-            const char *found = strstr(host_words, words); /* the operation's name may come first */
-            ck_assert_msg(found && !strcmp(found, words), "%s: \"%s\"", names[k], host_words);
+            char named[128]; /* a device that tells it late says whose index it was */
+            snprintf(named, sizeof named, "%s: %s", names[k], words);
+            ck_assert_str_eq(host_words, *host_words == 'i' ? words : named);
         }
     value_free(&self);
     value_free(&index);

@@ -13,20 +13,20 @@ typedef struct upsample {
     double factor[3];
     int nfactors; /* 1: for all dimensions */
     const char *mode;
-    bool align_corners, recompute;
+    bool align_corners, recompute, antialias;
 } upsample;
 
 static const struct {
     const char *mode, *operation;
     int dims; /* 0: all, and the operation's name goes on with them */
-    bool aligns;
-} modes[] = {{"nearest", "upsample_nearest", 0, false},
-             {"nearest-exact", "_upsample_nearest_exact", 0, false},
-             {"linear", "upsample_linear", 1, true},
-             {"bilinear", "upsample_bilinear", 2, true},
-             {"bicubic", "upsample_bicubic", 2, true},
-             {"trilinear", "upsample_trilinear", 3, true},
-             {"area", "adaptive_avg_pool", 0, false}};
+    bool aligns, antialiases;
+} modes[] = {{"nearest", "upsample_nearest", 0, false, false},
+             {"nearest-exact", "_upsample_nearest_exact", 0, false, false},
+             {"linear", "upsample_linear", 1, true, false},
+             {"bilinear", "upsample_bilinear", 2, true, true},
+             {"bicubic", "upsample_bicubic", 2, true, true},
+             {"trilinear", "upsample_trilinear", 3, true, false},
+             {"area", "adaptive_avg_pool", 0, false, false}};
 
 static int mode_of(const char *name)
 {
@@ -67,7 +67,8 @@ static cr_tensor *resampled(const char *who, const upsample *self, cr_tensor *in
         arguments[count] = (cr_value){.tag = CR_FLOAT_LIST, .count = dims, .as.floats = factor};
     count += !area;
     char name[48];
-    snprintf(name, sizeof name, "%s%dd%s", modes[mode].operation, dims, area ? "" : ".vec");
+    snprintf(name, sizeof name, "%s%s%dd%s%s", self->antialias ? "_" : "", modes[mode].operation,
+             dims, self->antialias ? "_aa" : "", area ? "" : ".vec");
     if (cr_call(name, arguments, (size_t)count, NULL, 0, &result, 1, NULL))
         return NULL;
     return result.as.tensor;
@@ -138,7 +139,7 @@ static upsample *settle(upsample *u, const char *who, const cr_upsample_options 
 {
     if (!o)
         return cr_fail("%s: a size or a scale_factor is needed", who);
-    *u = (upsample){.align_corners = align_corners};
+    *u = (upsample){.align_corners = align_corners, .antialias = o->antialias};
     read_options(u, o);
     int number = mode_of(mode);
     if (number < 0)
@@ -151,6 +152,12 @@ static upsample *settle(upsample *u, const char *who, const cr_upsample_options 
                        u->nfactors ? "both are" : "none is");
     if (align_corners && !modes[number].aligns)
         return cr_fail("%s: align_corners can't be set with mode %s", who, mode);
+    if (o->antialias && !modes[number].antialiases)
+        return cr_fail("%s: Anti-alias option is only supported for bilinear and bicubic modes, "
+                       "not %s",
+                       who, mode);
+    if (u->recompute && u->size.count)
+        return cr_fail("%s: recompute_scale_factor is not meaningful with an explicit size", who);
     for (int i = 0; i < u->nfactors; i++)
         if (!(u->factor[i] > 0))
             return cr_fail("%s: scale_factor must be positive, got %g", who, u->factor[i]);
@@ -161,6 +168,8 @@ static cr_module *new_upsample(const cr_module_type *type, const cr_upsample_opt
                                const char *mode, bool align_corners)
 {
     upsample u;
+    if (CR_OPTION(o, antialias))
+        return cr_fail("%s: takes no antialias, only interpolate does", type->name);
     return settle(&u, type->name, o, mode, align_corners) ? cr_module_new(type, &u) : NULL;
 }
 

@@ -5,15 +5,28 @@
 
 /* ---- resampling: one dimension after the other ---- */
 
+/* 0, 1, … n - 1 on x's device, as floats. */
+static cr_tensor *counting(cr_tensor *x, int64_t n)
+{
+    return cr_to_dtype(cr_arange(n, .dtype = CR_I64, .device = cr_tensor_device(x)),
+                       dtype_of(x) == CR_F64 ? CR_F64 : CR_F32);
+}
+
+/* How far one element of `out` is from the next in the input: from corner to corner, or by the factor, or by the sizes. */
+static double step_of(int64_t size, int64_t out, bool align_corners, double scale)
+{
+    if (align_corners)
+        return out > 1 ? (double)(size - 1) / (double)(out - 1) : 0.0;
+    return scale > 0 ? 1 / scale : (double)size / (double)out;
+}
+
 /* Where place i of `out` lies in the input, as PyTorch counts: by centres, or from corner to corner. */
 static cr_tensor *source(cr_tensor *x, int64_t size, int64_t out, bool align_corners, double scale)
 {
-    cr_dtype dtype = dtype_of(x) == CR_F64 ? CR_F64 : CR_F32;
-    cr_tensor *i =
-        cr_to_dtype(cr_arange(out, .dtype = CR_I64, .device = cr_tensor_device(x)), dtype);
+    double step = step_of(size, out, align_corners, scale);
+    cr_tensor *i = counting(x, out);
     if (align_corners)
-        return cr_mul_scalar(i, out > 1 ? (double)(size - 1) / (double)(out - 1) : 0.0);
-    double step = scale > 0 ? 1 / scale : (double)size / (double)out;
+        return cr_mul_scalar(i, step);
     return cr_sub_scalar(cr_mul_scalar(cr_add_scalar(i, 0.5), step), 0.5);
 }
 
@@ -49,25 +62,24 @@ static cr_tensor *linear(cr_tensor *x, int dim, int64_t out, bool align_corners,
     return cr_add(cr_mul(a, cr_rsub_scalar(weight, 1)), cr_mul(b, weight));
 }
 
-/* Keys, 1981, with a = -0.75: the weight of a neighbour at distance t, 0 to 1 or 1 to 2. */
-static cr_tensor *cubic_near(cr_tensor *t)
+/* Keys, 1981: the weight of a neighbour at distance t, 0 to 1 or 1 to 2. */
+static cr_tensor *cubic_near(cr_tensor *t, double a)
 {
-    const double a = -0.75;
     return cr_add_scalar(cr_mul(cr_mul(cr_sub_scalar(cr_mul_scalar(t, a + 2), a + 3), t), t), 1);
 }
-static cr_tensor *cubic_far(cr_tensor *t)
+static cr_tensor *cubic_far(cr_tensor *t, double a)
 {
-    const double a = -0.75;
     cr_tensor *s = cr_add_scalar(cr_mul(cr_sub_scalar(cr_mul_scalar(t, a), 5 * a), t), 8 * a);
     return cr_sub_scalar(cr_mul(s, t), 4 * a);
 }
 
 void cr_cubic_weights(cr_tensor *t, cr_tensor *weight[4])
 {
-    weight[0] = cubic_far(cr_add_scalar(t, 1));
-    weight[1] = cubic_near(t);
-    weight[2] = cubic_near(cr_rsub_scalar(t, 1));
-    weight[3] = cubic_far(cr_rsub_scalar(t, 2));
+    const double a = -0.75;
+    weight[0] = cubic_far(cr_add_scalar(t, 1), a);
+    weight[1] = cubic_near(t, a);
+    weight[2] = cubic_near(cr_rsub_scalar(t, 1), a);
+    weight[3] = cubic_far(cr_rsub_scalar(t, 2), a);
 }
 
 static cr_tensor *cubic(cr_tensor *x, int dim, int64_t out, bool align_corners, double scale)
@@ -85,7 +97,58 @@ static cr_tensor *cubic(cr_tensor *x, int dim, int64_t out, bool align_corners, 
     return sum;
 }
 
-typedef enum resampling { NEAREST, NEAREST_EXACT, LINEAR, CUBIC } resampling;
+/* The filters of antialiasing, by distance: a triangle, and Keys' cubic with a = -0.5. */
+static cr_tensor *triangle_filter(cr_tensor *t)
+{
+    return cr_clamp_min(cr_rsub_scalar(cr_abs(t), 1), 0);
+}
+static cr_tensor *cubic_filter(cr_tensor *t)
+{
+    t = cr_abs(t);
+    cr_tensor *far = cr_where(cr_lt_scalar(t, 2), cubic_far(t, -0.5), cr_zeros_like(t));
+    return cr_where(cr_lt_scalar(t, 1), cubic_near(t, -0.5), far);
+}
+
+/* Where the input is larger, the filter is stretched over all of it that falls to an output element; its weights sum to 1. */
+static cr_tensor *antialiased(cr_tensor *x, int dim, int64_t out, bool align_corners, double scale,
+                              bool is_cubic)
+{
+    int64_t size = x->size[dim];
+    cr_dtype dtype = dtype_of(x);
+    double step = step_of(size, out, align_corners, scale), stretch = step > 1 ? step : 1;
+    double support = (is_cubic ? 2 : 1) * stretch;
+    int64_t taps = 2 * (int64_t)ceil(support) + 1;
+    cr_tensor *center = cr_mul_scalar(cr_add_scalar(counting(x, out), 0.5), step);
+    cr_tensor *first = cr_clamp_min(cr_floor(cr_add_scalar(center, 0.5 - support)), 0);
+    cr_tensor *last = cr_clamp_max(cr_floor(cr_add_scalar(center, 0.5 + support)), size);
+    cr_tensor *k = cr_unsqueeze(counting(x, taps), 1), *at = cr_add(first, k);
+    cr_tensor *inside = cr_lt(at, last);
+    cr_tensor *distance = cr_mul_scalar(cr_add_scalar(cr_sub(at, center), 0.5), 1 / stretch);
+    cr_tensor *weight = cr_mul(is_cubic ? cubic_filter(distance) : triangle_filter(distance),
+                               cr_to_dtype(inside, dtype));
+    weight = cr_div(weight, cr_sum_dim(weight, 0, .keepdim = true));
+    /* Taps that are not inside take the first one again, and a share of its weight: so infinities and NaNs reach no further. */
+    cr_tensor *shares = cr_rsub_scalar(cr_sub(last, first), (double)taps + 1);
+    cr_tensor *own = cr_logical_and(inside, cr_gt_scalar(k, 0));
+    weight = cr_where(own, weight, cr_div(cr_narrow(weight, 0, 0, 1), shares));
+    at = cr_to_dtype(cr_where(own, at, first), CR_I64);
+    cr_tensor *sum = NULL;
+    for (int64_t i = 0; i < taps && weight && at; i++) {
+        cr_tensor *value = cr_index_select(x, dim, cr_select(at, 0, i));
+        cr_tensor *w = shaped(cr_select(weight, 0, i), x, dim);
+        sum = i ? cr_addcmul(sum, value, w) : cr_mul(value, w);
+    }
+    return sum;
+}
+
+typedef enum resampling {
+    NEAREST,
+    NEAREST_EXACT,
+    LINEAR,
+    CUBIC,
+    ANTIALIASED_LINEAR,
+    ANTIALIASED_CUBIC
+} resampling;
 
 /* size: the output's, or empty and then from the factors. n dimensions behind batch and channels. */
 static cr_tensor *resample(cr_tensor *x, int n, cr_ints size, const cr_value *factors,
@@ -98,6 +161,9 @@ static cr_tensor *resample(cr_tensor *x, int n, cr_ints size, const cr_value *fa
         return cr_fail(
             "expected an input of %d dimensions (batch, channels and %d to resample), got %s",
             n + 2, n, cr_describe(x));
+    if (x->size[1] < 1)
+        return cr_fail("Non-empty %dD data tensor expected but got a tensor with sizes %s", n + 2,
+                       cr_sizes_text(x->dim, x->size));
     if ((int)size.count != n && (!by_factor || factors->count != n))
         return cr_fail("one size or factor for each of %d dimensions is needed", n);
     for (int i = 0; i < n; i++) {
@@ -118,8 +184,10 @@ static cr_tensor *resample(cr_tensor *x, int n, cr_ints size, const cr_value *fa
             y = nearest(y, 2 + i, out[i], how == NEAREST_EXACT, scale[i]);
         else if (how == LINEAR)
             y = linear(y, 2 + i, out[i], align_corners, scale[i]);
-        else
+        else if (how == CUBIC)
             y = cubic(y, 2 + i, out[i], align_corners, scale[i]);
+        else
+            y = antialiased(y, 2 + i, out[i], align_corners, scale[i], how == ANTIALIASED_CUBIC);
     }
     return cr_to_dtype(y, dtype);
 }
@@ -145,3 +213,7 @@ COMPOSITE(upsample_trilinear3d)
 GIVE(resample(T(0), 3, size_of(&args[1]), &args[3], INT(2), LINEAR))
 COMPOSITE(upsample_bicubic2d)
 GIVE(resample(T(0), 2, size_of(&args[1]), &args[3], INT(2), CUBIC))
+COMPOSITE(upsample_bilinear2d_aa)
+GIVE(resample(T(0), 2, size_of(&args[1]), &args[3], INT(2), ANTIALIASED_LINEAR))
+COMPOSITE(upsample_bicubic2d_aa)
+GIVE(resample(T(0), 2, size_of(&args[1]), &args[3], INT(2), ANTIALIASED_CUBIC))

@@ -17,9 +17,12 @@ extern "C" {
 
 /* ---- resampling ---- */
 
-/* interpolate: what Upsample computes, of (N, C, W), (N, C, H, W) or (N, C, D, H, W). Options and errors: Upsample's, see resizing.h; also mode
- * "area", the mean of what lies in an output element's place, as adaptive_avg_pool. upsample is its deprecated name, upsample_nearest and
- * upsample_bilinear (with align_corners) have their modes fixed. */
+/* interpolate: what Upsample computes, of (N, C, W), (N, C, H, W) or (N, C, D, H, W). Options and errors: Upsample's, see
+ * resizing.h; also mode "area", the mean of what lies in an output element's place, as adaptive_avg_pool, and antialias, for
+ * "bilinear" and "bicubic" (an error with others): where the input is larger, s = W / W_out > 1, an output element is the mean of all
+ * that falls to it,   y[i] = Σ_j w_j x[j] / Σ_j w_j,   w_j = f((j + ½ - s (i + ½)) / max(s, 1)),   f a triangle or Keys' cubic
+ * with a = -0.5 (as in Pillow). upsample is interpolate's deprecated name, upsample_nearest and upsample_bilinear (with
+ * align_corners) have their modes fixed. */
 CR_API cr_tensor *cr_interpolate_with(cr_tensor *input, const cr_upsample_options *options);
 CR_API cr_tensor *cr_upsample_nearest_with(cr_tensor *input, const cr_upsample_options *options);
 CR_API cr_tensor *cr_upsample_bilinear_with(cr_tensor *input, const cr_upsample_options *options);

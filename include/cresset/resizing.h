@@ -34,14 +34,15 @@ CR_API cr_module *cr_replication_pad3d_layer_with(cr_ints padding);
  * element at i is taken from x at   i W / W_out (nearest: its floor; nearest-exact: of the middle),   (i + ½) W / W_out - ½   or, with
  * align_corners, i (W - 1) / (W_out - 1),   between its neighbours (bicubic: Keys, 1981, with a = -0.75). mode: "nearest" (the default), "nearest-exact", "linear" (1 spatial
  * dimension), "bilinear", "bicubic" (2), "trilinear" (3). With align_corners the corner elements keep their values. Errors: both
- * or none of size and factor, another mode, align_corners with a nearest one, sizes below 1; called with another rank, or a factor that leaves nothing.
+ * or none of size and factor, another mode, align_corners with a nearest one, recompute_scale_factor with a size, sizes below 1;
+ * antialias, which interpolate alone takes; called with another rank, without channels, or a factor that leaves nothing.
  * UpsamplingNearest2d and UpsamplingBilinear2d (with
  * align_corners) have their modes fixed. */
 typedef struct cr_upsample_options {
     int64_t size;
     double scale_factor;
     const char *mode;
-    bool align_corners, recompute_scale_factor;
+    bool align_corners, recompute_scale_factor, antialias;
     int64_t size_hw[2], size_dhw[3];
     double scale_factor_hw[2], scale_factor_dhw[3];
     int end_;

@@ -103,12 +103,24 @@ def rest():
          randn(1, 1, e), randn(1, 1, e), *out)
 
 
+def antialiasing():
+    plane, image = randn(2, 3, 5, 6), randn(1, 2, 37, 23)
+    for mode in ("bilinear", "bicubic"):
+        case(f"aa_{mode}", lambda x: F.interpolate(x, size=(9, 10), mode=mode, antialias=True), image)
+        case(f"aa_{mode}_aligned", lambda x: F.interpolate(x, size=(4, 31), mode=mode, align_corners=True, antialias=True), image)
+        case(f"aa_{mode}_factors", lambda x: F.interpolate(x, scale_factor=(0.21, 1.7), mode=mode, antialias=True), image)
+        case(f"aa_{mode}_recomputed",
+             lambda x: F.interpolate(x, scale_factor=0.7, mode=mode, recompute_scale_factor=True, antialias=True), plane)
+        case(f"aa_{mode}_one", lambda x: F.interpolate(x, size=1, mode=mode, antialias=True), image)
+
+
 def main(folder):
     torch.manual_seed(4)
     resampling()
     windows()
     bags()
     rest()
+    antialiasing()
     save(folder / "nn" / "functional.safetensors", OUT)
 
 

@@ -439,6 +439,16 @@ def resampling():
                     if n == 2:
                         g.add("upsample_bicubic2d.vec", [x, size, corners, factors],
                               lambda t, s, c, f: F.interpolate(t, size=s, scale_factor=f, mode="bicubic", align_corners=c))
+                        for kind_aa in ("bilinear", "bicubic"):
+                            g.add(f"_upsample_{kind_aa}2d_aa.vec", [x, size, corners, factors], lambda t, s, c, f, m=kind_aa:
+                                  F.interpolate(t, size=s, scale_factor=f, mode=m, align_corners=c, antialias=True))
+    for mode in ("bilinear", "bicubic"):
+        for corners in (False, True):
+            for size, factors in (([2, 9], None), ([1, 3], None), (None, [0.23, 1.6])):
+                g.add(f"_upsample_{mode}2d_aa.vec", [r(2, 1, 13, 5), size, corners, factors],
+                      lambda t, s, c, f, m=mode: F.interpolate(t, size=s, scale_factor=f, mode=m, align_corners=c, antialias=True))
+        g.add(f"_upsample_{mode}2d_aa.vec", [r(2, 0, 4, 4), [2, 2], False, None],
+              lambda t, s, c, f, m=mode: F.interpolate(t, size=s, scale_factor=f, mode=m, align_corners=c, antialias=True))
     for x in (r(2, 3, 5, 6), strided(2, 2, 4, 4)):
         grid = torch.rand(2, 3, 4, 2, dtype=F64) * 3 - 1.5
         for mode in (0, 1, 2):

@@ -75,6 +75,36 @@ START_TEST(interpolate_agrees_with_pytorch)
 }
 END_TEST
 
+START_TEST(antialiasing_agrees_with_pytorch)
+{
+    static const char *const modes[] = {"bilinear", "bicubic"};
+    for (int i = 0; i < 2; i++) {
+        const char *mode = modes[i];
+        char name[64];
+#define AA(form, ...)                                    \
+    (snprintf(name, sizeof name, "aa_%s%s", mode, form), \
+     CASE(name, cr_interpolate(x[0], __VA_ARGS__, .mode = mode, .antialias = true)))
+        AA("", .size_hw = {9, 10});
+        AA("_aligned", .size_hw = {4, 31}, .align_corners = true);
+        AA("_factors", .scale_factor_hw = {0.21, 1.7});
+        AA("_recomputed", .scale_factor = 0.7, .recompute_scale_factor = true);
+        AA("_one", 1);
+    }
+}
+END_TEST
+
+/* An infinity reaches the outputs that it falls to, and no others. */
+START_TEST(antialiasing_keeps_infinities_where_they_are)
+{
+    cr_tensor *line =
+        on_device(cr_tensor_f32(CR_INTS(1, 1, 1, 12), 0, 0, 0, 0, 0, 0, INFINITY, 0, 0, 0, 0, 0));
+    cr_tensor *y = cr_interpolate(line, .size_hw = {1, 4}, .mode = "bilinear", .antialias = true);
+    assert_close("infinite", cr_to_dtype(cr_isinf(y), CR_F32),
+                 on_device(cr_tensor_f32(CR_INTS(1, 1, 1, 4), 0, 1, 1, 0)), 0);
+    ck_assert_double_eq(cr_item(cr_sum(cr_to_dtype(cr_isnan(y), CR_F32))), 0);
+}
+END_TEST
+
 START_TEST(grids_agree_with_pytorch)
 {
     CASE("grid", cr_grid_sample(x[0], x[1]));
@@ -144,6 +174,15 @@ START_TEST(what_makes_no_sense_is_refused)
     assert_error("interpolate: only one of size or scale_factor should be defined, none is");
     ck_assert_ptr_null(cr_interpolate(plane, 3, .mode = "linear"));
     assert_error_has("interpolate: mode linear takes an input of 3 dimensions");
+    ck_assert_ptr_null(cr_interpolate(plane, 3, .mode = "area", .antialias = true));
+    assert_error("interpolate: Anti-alias option is only supported for bilinear and bicubic modes, "
+                 "not area");
+    ck_assert_ptr_null(cr_interpolate(plane, 3, .recompute_scale_factor = true));
+    assert_error("interpolate: recompute_scale_factor is not meaningful with an explicit size");
+    ck_assert_ptr_null(cr_upsample(3, .mode = "bilinear", .antialias = true));
+    assert_error("Upsample: takes no antialias, only interpolate does");
+    ck_assert_ptr_null(cr_interpolate(cr_zeros(CR_INTS(2, 0, 5, 6)), 3));
+    assert_error_has("Non-empty 4D data tensor expected but got a tensor with sizes [2, 0, 5, 6]");
     ck_assert_ptr_null(cr_interpolate(plane, 3, .mode = "area", .align_corners = true));
     assert_error("interpolate: align_corners can't be set with mode area");
     ck_assert_ptr_null(cr_grid_sample(plane, plane, "cubic"));
@@ -178,6 +217,8 @@ int main(void)
     tcase_set_timeout(all, 120);
     tcase_add_checked_fixture(all, load, finish);
     tcase_add_test(all, interpolate_agrees_with_pytorch);
+    tcase_add_test(all, antialiasing_agrees_with_pytorch);
+    tcase_add_test(all, antialiasing_keeps_infinities_where_they_are);
     tcase_add_test(all, grids_agree_with_pytorch);
     tcase_add_test(all, windows_agree_with_pytorch);
     tcase_add_test(all, bags_agree_with_pytorch);

@@ -15,11 +15,13 @@
 #define CR_TLS _Thread_local
 #endif
 
-/* For the rare half of a hot function, so that it takes no registers from the other. */
+/* For the rare half of a hot function, so that it takes no registers from the other; and for what must not cost a call there. */
 #if defined __GNUC__
 #define CR_NOINLINE __attribute__((noinline))
+#define CR_INLINE   inline __attribute__((always_inline))
 #else
 #define CR_NOINLINE
+#define CR_INLINE inline
 #endif
 #define CR_LIKELY(x)   __builtin_expect(!!(x), 1)
 #define CR_UNLIKELY(x) __builtin_expect(!!(x), 0)

@@ -37,7 +37,9 @@ typedef struct cr_plan_entry {
     uint32_t nkey;
     uint8_t mode; /* cr_plan_mode */
     uint8_t nout;
-    uint8_t used;  /* since the clock's hand passed */
+    uint8_t used; /* since the clock's hand passed */
+    bool
+        simple; /* the device's own plan, all inputs in order, one result in new memory, nothing else */
     uint32_t pins; /* captured graphs that run its plan: it must stay */
     cr_plan *plan;
     struct cr_dev *by; /* whose plan it is, when another host-memory device lent it; else null */

@@ -12,10 +12,10 @@ static inline bool same_key(const cr_plan_entry *e, const uint64_t *key, uint32_
 {
     if (e->nkey != nkey)
         return false;
-    uint64_t differ = 0;
     for (uint32_t i = 0; i < nkey; i++)
-        differ |= e->key[i] ^ key[i];
-    return !differ;
+        if (e->key[i] != key[i])
+            return false;
+    return true;
 }
 
 cr_plan_entry *cr_plan_cache_find(cr_dev *dev, uint64_t hash, const uint64_t *key, uint32_t nkey)

@@ -57,7 +57,7 @@ static void release_arrays(cr_op_run *run)
 }
 
 /* These write their words at `key` and return the place behind them, or null with the error set: the place stays in a register. */
-static inline uint64_t *add_tensor(cr_op_run *run, uint64_t *key, cr_tensor *t)
+static CR_INLINE uint64_t *add_tensor(cr_op_run *run, uint64_t *key, cr_tensor *t)
 {
     if (CR_UNLIKELY(run->nin == run->in_capacity) && !grow_inputs(run, 1))
         return NULL;
@@ -239,15 +239,15 @@ static inline bool collect(cr_op_run *run)
     return true;
 }
 
-/* Each word is multiplied on its own, so that the multiplications don't wait for each other. */
+/* Each word is multiplied on its own, so that the multiplications don't wait for each other; turning brings what the product has
+ * in its high bits among the low ones of the words after it, and the last multiplication those of the last. */
 static inline uint64_t hash_words(const uint64_t *words, uint32_t count)
 {
-    uint64_t h = 0x9E3779B97F4A7C15u;
-    for (uint32_t i = 0; i < count; i++) {
-        uint64_t w = (words[i] ^ 0x9E3779B97F4A7C15u) * 0x9FB21C651E98DF25u;
-        h = (h << 23 | h >> 41) ^ w ^ w >> 32;
-    }
-    h *= 0x9FB21C651E98DF25u;
+    const uint64_t odd = 0x9FB21C651E98DF25u;
+    uint64_t h = 0;
+    for (const uint64_t *end = words + count; words < end; words++)
+        h = (h << 23 | h >> 41) + *words * odd;
+    h = (h ^ h >> 32) * odd;
     return h ^ h >> 32;
 }
 
@@ -319,6 +319,47 @@ static inline cr_tensor *make_output(const cr_plan_entry *e, int i, cr_storage *
         t->stride[d] = m->stride[d];
     }
     return t;
+}
+
+/* What a backend said of a plan that did not run. */
+static CR_NOINLINE void say_failed(const cr_op_run *run, cr_dev *dev, cr_status ran)
+{
+    char name[80];
+    memcpy(name, run->op->name, sizeof name);
+    name[run->op->schema->bare] = 0;
+    cr_dev_failed(dev, name, ran);
+}
+
+/* Most calls: all inputs as they are, one result in new memory, a plan of the device's own, and nobody watching. Device's lock as
+ * in run_plan, which does the others. */
+static inline int run_simple(cr_op_run *run, cr_plan_entry *e, cr_results *results)
+{
+    cr_dev *dev = run->dev;
+    cr_binding bind[CR_CALL_INPUTS + 1];
+    uint32_t nin = e->nbind_inputs;
+    for (uint32_t i = 0; i < nin; i++)
+        bind[i] = binding_of(run->in[i]);
+    cr_storage *storage = cr_storage_new_locked(dev, e->out_bytes[0]);
+    cr_tensor *t = CR_LIKELY(storage != NULL) ? make_output(e, 0, storage) : NULL;
+    cr_status ran = CR_OUT_OF_MEMORY; /* said already */
+    if (CR_LIKELY(t != NULL)) {
+        bind[nin] = (cr_binding){storage->buffer, 0};
+        cr_run r = {.struct_size = sizeof r,
+                    .values = bind,
+                    .numbers = run->numbers,
+                    .within = cr_this_thread.within};
+        ran = dev->backend->run(e->plan, &r);
+        cr_dev_count(dev, run->op->functional->index, CR_PLAN_NATIVE);
+        if (CR_UNLIKELY(ran != CR_OK))
+            say_failed(run, dev, ran);
+    }
+    cr_biased_lock_release(&dev->lock);
+    if (CR_UNLIKELY(ran != CR_OK)) {
+        cr_release(t);
+        return -1;
+    }
+    results->count = 1;
+    return (results->t[0] = cr_tensor_to_scope(t)) ? 0 : -1;
 }
 
 /* Results beyond the schema's (running statistics that were written in place) are not shown. The
@@ -396,10 +437,7 @@ static int run_plan(cr_op_run *run, cr_plan_entry *e, cr_results *results)
         cr_the_tracer.ran(run, e, &r, nbind);
     cr_dev_count(dev, run->op->functional->index, by ? CR_PLAN_FALLBACK : CR_PLAN_NATIVE);
     if (CR_UNLIKELY(ran != CR_OK)) {
-        char name[80];
-        memcpy(name, run->op->name, sizeof name);
-        name[run->op->schema->bare] = 0;
-        cr_dev_failed(by ? by : dev, name, ran);
+        say_failed(run, by ? by : dev, ran);
         goto done;
     }
     status = 0;
@@ -443,6 +481,8 @@ static int compute(cr_op_run *run, cr_results *results)
     cr_plan_entry *e = cr_plan_cache_find(dev, run->hash, run->key, run->nkey);
     if (CR_UNLIKELY(!e) && !(e = cr_plan_call(run)))
         return -1;
+    if (CR_LIKELY(e->simple) && CR_LIKELY(!run->out && !cr_this_thread.trace))
+        return run_simple(run, e, results);
     if (CR_LIKELY(e->mode == CR_PLAN_NATIVE)) {
         bool writes_more = e->nwritten || e->alias[3] >= 0 || e->alias[4] >= 0;
         int failed = run_plan(run, e, results);

@@ -378,6 +378,14 @@ static cr_plan_entry *unplanned(cr_op_run *run, bool never)
                    run->dev->name);
 }
 
+/* Whether invoke.c's short way does for the entry. */
+static bool is_simple(const cr_op *op, const cr_plan_entry *e)
+{
+    return e->plan && !e->by && e->nout == 1 && op->schema->nreturns == 1 && e->alias[0] == -1 &&
+           e->nbind_inputs <= CR_CALL_INPUTS && !e->bind_inputs && !e->nprepare && !e->nwritten &&
+           !e->workspace && !e->draws;
+}
+
 static cr_plan_entry *plan_native(cr_op_run *run, cr_frame *f)
 {
     cr_plan_entry *e = entry_new(run, CR_PLAN_NATIVE);
@@ -386,9 +394,11 @@ static cr_plan_entry *plan_native(cr_op_run *run, cr_frame *f)
     cr_dev *by = lender(run);
     cr_biased_lock_acquire(&run->dev->lock);
     cr_status status = ask(run, f, e, by);
-    if (status == CR_OK)
+    if (status == CR_OK) {
+        e->simple = is_simple(run->op, e);
         return cr_plan_cache_insert(run->dev, e) ? e
                                                  : (cr_biased_lock_release(&run->dev->lock), NULL);
+    }
     cr_plan_entry_free(run->dev, e);
     cr_biased_lock_release(&run->dev->lock);
     if (status == CR_UNSUPPORTED)

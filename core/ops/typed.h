@@ -14,11 +14,12 @@ static inline cr_value from_ints(const cr_ints *list, int fixed, int64_t *spread
     if (!list->data && !list->count) {
         if (fallback)
             return *fallback;
-        cr_value none = {.tag = CR_NONE};
+        cr_value none;
+        cr_v_start(&none, CR_NONE, 0);
+        none.as.i = 0;
         return none;
     }
-    cr_value v = {.tag = CR_INT_LIST, .count = list->count};
-    v.as.ints = list->data ? list->data : &list->one;
+    cr_value v = cr_v_ints(list->data ? list->data : &list->one, list->count);
     if (fixed > 1 && list->count == 1 && fixed <= 4) {
         for (int i = 0; i < fixed; i++)
             spread[i] = v.as.ints[0];
@@ -30,35 +31,40 @@ static inline cr_value from_ints(const cr_ints *list, int fixed, int64_t *spread
 
 static inline cr_value from_tensors(cr_tensors list)
 {
-    cr_value v = {.tag = CR_TENSOR_LIST, .count = list.count};
+    cr_value v;
+    cr_v_start(&v, CR_TENSOR_LIST, list.count);
     v.as.tensors = list.data;
     return v;
 }
 
 static inline cr_value from_string(const char *s)
 {
-    cr_value v = {.tag = s ? CR_STRING : CR_NONE, .count = s ? (int64_t)strlen(s) : 0};
+    cr_value v;
+    cr_v_start(&v, s ? CR_STRING : CR_NONE, s ? (int64_t)strlen(s) : 0);
     v.as.s = s;
     return v;
 }
 
 static inline cr_value from_device(const char *s)
 {
-    cr_value v = {.tag = s ? CR_DEVICE : CR_NONE, .count = s ? (int64_t)strlen(s) : 0};
+    cr_value v;
+    cr_v_start(&v, s ? CR_DEVICE : CR_NONE, s ? (int64_t)strlen(s) : 0);
     v.as.s = s;
     return v;
 }
 
 static inline cr_value from_dtype(cr_dtype dtype)
 {
-    cr_value v = {.tag = dtype ? CR_DTYPE : CR_NONE};
+    cr_value v;
+    cr_v_start(&v, dtype ? CR_DTYPE : CR_NONE, 0);
     v.as.i = dtype;
     return v;
 }
 
 static inline cr_value from_bools(const uint8_t *bools, int count)
 {
-    cr_value v = {.tag = bools ? CR_BOOL_LIST : CR_NONE, .count = count};
+    cr_value v;
+    cr_v_start(&v, bools ? CR_BOOL_LIST : CR_NONE, count);
     v.as.bools = bools;
     return v;
 }

@@ -83,7 +83,41 @@ static uint64_t size_of(const vk_axis *axes, int rank)
 typedef struct tiling {
     vk_shader shader;
     uint32_t group, rows, columns; /* of C to a group */
+    bool by_rows; /* of k, which a split may not cut; columns are those of one row of n */
 } tiling;
+
+/* Whether k and n end in the same row of B, one forwards and the other either way: a convolution's
+ * windows, one step apart. */
+static bool shares_rows(const vk_product *p)
+{
+    const vk_axis *k = &p->block.k_axis[p->k_rank - 1], *n = &p->block.n_axis[p->n_rank - 1];
+    if (p->mode == VK_PLAIN)
+        return k->stride[VK_B] == n->stride[VK_B];
+    return !k->stride[VK_B] && !n->stride[VK_B] && n->coordinate[2] == 1 &&
+           k->coordinate[2] == (p->mode == VK_SCATTERED ? -1 : 1) && p->block.divide_by[0] <= 1 &&
+           p->block.divide_by[1] <= 1 && p->block.divide_by[2] <= 1;
+}
+
+/* The kernel for such a product; of no group where there is none, or too little for it. The window's
+ * width is that of the terms, of a weight's gradient that of the columns. */
+static tiling choose_rows(const vk_product *p, uint32_t m)
+{
+    static const vk_shader row[2][2][2] = {
+        {{VK_SHADER_product_row_3_8, VK_SHADER_product_row_3_5},
+         {VK_SHADER_product_row_5_8, VK_SHADER_product_row_5_5}},
+        {{VK_SHADER_product_row_weight_3_8, VK_SHADER_product_row_weight_3_5},
+         {VK_SHADER_product_row_weight_5_8, VK_SHADER_product_row_weight_5_5}}};
+    uint32_t terms = p->block.k_axis[p->k_rank - 1].size,
+             columns = p->block.n_axis[p->n_rank - 1].size;
+    bool weight = columns < terms && p->mode != VK_SCATTERED;
+    uint32_t window = weight ? columns : terms, length = weight ? terms : columns;
+    if (m < 4 || length < 5 || (window != 3 && window != 5) || !shares_rows(p))
+        return (tiling){.group = 0};
+    /* Shorter pieces have the same loads for less. */
+    bool five = (length + 4) / 5 * 10 < (length + 7) / 8 * 13;
+    return (tiling){row[weight][window == 5][five], LANES, 6, weight ? columns : (five ? 5 : 8),
+                    true};
+}
 
 static tiling choose_tiling(const cr_device *d, const vk_product *p, vk_class class, uint32_t m,
                             uint32_t n, uint32_t k)
@@ -102,7 +136,10 @@ static tiling choose_tiling(const cr_device *d, const vk_product *p, vk_class cl
         vk_matrix_kernel(d, p->from, &matrices.shader, &matrices.group))
         return matrices;
     if (!d->direct_products || class != VK_FLOAT)
-        return (tiling){tiled[class], 128, 64, 64};
+        return (tiling){tiled[class], 128, 64, 64, false};
+    tiling rows = choose_rows(p, m);
+    if (rows.group)
+        return rows;
     /* The cost of a tile's term: its loads, and a share for each product; padding counts. */
     double least = 0;
     tiling best = {0};
@@ -112,7 +149,7 @@ static tiling choose_tiling(const cr_device *d, const vk_product *p, vk_class cl
         double cost = tiles * (6 + tm + 8.0 * tn + 0.7 * tm * tn);
         if (!best.group || cost < least) {
             least = cost;
-            best = (tiling){direct[i].shader, LANES, tm, columns};
+            best = (tiling){direct[i].shader, LANES, tm, columns, false};
         }
     }
     return best;
@@ -156,12 +193,21 @@ cr_status vk_product_add(cr_plan *plan, const vk_product *product, cr_plan_info 
     vk_class class = vk_class_of(d, p->from);
     tiling t = choose_tiling(d, p, class, (uint32_t)m, (uint32_t)n, (uint32_t)k);
     uint64_t x = (n + t.columns - 1) / t.columns, y = (m + t.rows - 1) / t.rows;
+    if (t.by_rows) {
+        uint32_t length = b->n_axis[p->n_rank - 1].size;
+        x = (n / length * ((length + t.columns - 1) / t.columns) + LANES - 1) / LANES;
+    }
     b->m = (uint32_t)m;
     b->n = (uint32_t)n;
     b->k = (uint32_t)k;
     b->batch = (uint32_t)batch;
     b->splits = choose_splits(d, x * y * batch, b->k);
     b->chunk = (b->k + b->splits - 1) / b->splits;
+    if (t.by_rows && b->splits > 1) {
+        uint32_t row = b->k_axis[p->k_rank - 1].size;
+        b->chunk = (b->chunk + row - 1) / row * row;
+        b->splits = (b->k + b->chunk - 1) / b->chunk;
+    }
     uint64_t elements = m * n * batch;
     if (elements * b->splits >= INT32_MAX || k >= INT32_MAX)
         return CR_UNSUPPORTED;

@@ -143,6 +143,49 @@ START_TEST(products_of_halves_are_the_cpus)
 }
 END_TEST
 
+/* ---- convolutions ---- */
+
+/* The greatest difference from the cpu backend's of a convolution of small whole numbers and of both its gradients. */
+static double conv_difference(int64_t inputs, int64_t outputs, int64_t high, int64_t wide,
+                              int64_t window, int64_t padding)
+{
+    double worst = 0;
+    CR_SCOPE {
+        cr_tensor *x = cr_sub_scalar(cr_randint(5, CR_INTS(3, inputs, high, wide)), 2),
+                  *w = cr_sub_scalar(cr_randint(5, CR_INTS(outputs, inputs, window, window)), 2),
+                  *of[2][3];
+        const char *devices[2] = {device, "cpu"};
+        for (int i = 0; i < 2; i++) {
+            cr_tensor *xi = cr_to_dtype(cr_tensor_to(x, devices[i]), CR_F32),
+                      *wi = cr_to_dtype(cr_tensor_to(w, devices[i]), CR_F32);
+            xi = cr_requires_grad_(cr_clone(xi), 1);
+            wi = cr_requires_grad_(cr_clone(wi), 1);
+            cr_tensor *y = cr_f_conv2d(xi, wi, .padding = CR_INTS(padding));
+            cr_backward(cr_sum(cr_mul(y, y)));
+            of[i][0] = y;
+            of[i][1] = cr_grad(xi);
+            of[i][2] = cr_grad(wi);
+        }
+        for (int k = 0; k < 3; k++) {
+            cr_tensor *d = cr_sub(cr_tensor_to(of[0][k], "cpu"), of[1][k]);
+            double most = cr_item(cr_amax(cr_abs(d)));
+            worst = most > worst ? most : worst;
+        }
+    }
+    ck_assert_msg(!cr_error(), "%s", cr_error());
+    return worst;
+}
+
+START_TEST(convolutions_and_their_gradients_are_the_cpus)
+{
+    ck_assert(conv_difference(1, 6, 28, 28, 5, 2) == 0);
+    ck_assert(conv_difference(6, 16, 14, 14, 5, 0) == 0);
+    ck_assert(conv_difference(5, 7, 9, 11, 3, 1) == 0);
+    ck_assert(conv_difference(4, 4, 6, 17, 3, 0) == 0);
+    ck_assert(conv_difference(8, 9, 12, 23, 5, 3) == 0);
+}
+END_TEST
+
 /* ---- threads ---- */
 
 enum { THREADS = 4, ROUNDS = 40 };
@@ -232,6 +275,7 @@ int main(void)
     tcase_add_test(tests, memory_that_stays_out_is_an_error_with_sizes);
     tcase_add_test(tests, three_million_terms_are_all_counted);
     tcase_add_test(tests, products_of_halves_are_the_cpus);
+    tcase_add_test(tests, convolutions_and_their_gradients_are_the_cpus);
     tcase_add_test(tests, several_threads_share_a_device);
     tcase_add_test(tests, a_lost_device_is_an_error_and_others_go_on); /* the last: it stays lost */
     suite_add_tcase(suite, tests);

@@ -49,6 +49,16 @@ foreach(rows_columns 8x4 6x4 4x4 2x4 8x2 8x1)
     list(GET sizes 1 columns)
     vulkan_shader(product_direct_${rows_columns} product_direct.comp CLASS_FLOAT TM=${rows} TN=${columns})
 endforeach()
+# Terms by columns: a convolution's have the window's width of terms, its weight's gradient of columns; the other is what
+# leaves the least over of a row.
+foreach(window 3 5)
+    foreach(piece 8 5)
+        vulkan_shader(product_row_${window}_${piece} product_row.comp
+            CLASS_FLOAT TM=6 TN=${piece} TK=${window} EXACT=1)
+        vulkan_shader(product_row_weight_${window}_${piece} product_row.comp
+            CLASS_FLOAT TM=6 TN=${window} TK=${piece} EXACT=0)
+    endforeach()
+endforeach()
 foreach(kernel pool softmax norm nll optim)
     vulkan_shader(${kernel}_f32 ${kernel}.comp CLASS_FLOAT)
     vulkan_shader(${kernel}_f64 ${kernel}.comp CLASS_DOUBLE HAS_F64)

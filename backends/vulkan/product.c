@@ -111,7 +111,8 @@ static tiling choose_rows(const vk_product *p, uint32_t m)
              columns = p->block.n_axis[p->n_rank - 1].size;
     bool weight = columns < terms && p->mode != VK_SCATTERED;
     uint32_t window = weight ? columns : terms, length = weight ? terms : columns;
-    if (m < 4 || length < 5 || (window != 3 && window != 5) || !shares_rows(p))
+    if (p->from != CR_F32 || p->to != CR_F32 || m < 4 || length < 5 ||
+        (window != 3 && window != 5) || !shares_rows(p))
         return (tiling){.group = 0};
     /* Shorter pieces have the same loads for less. */
     bool five = (length + 4) / 5 * 10 < (length + 7) / 8 * 13;
@@ -155,14 +156,15 @@ static tiling choose_tiling(const cr_device *d, const vk_product *p, vk_class cl
     return best;
 }
 
-/* Enough groups to fill the device, each with terms enough to be worth its start. */
+/* How many parts for so many groups, at least one: enough groups to fill the device, each with terms
+ * enough to be worth its start. */
 static uint32_t choose_splits(const cr_device *d, uint64_t groups, uint32_t k)
 {
     uint64_t wanted = d->is_cpu ? 8 : 256, least = d->is_cpu ? 256 : 128;
     uint64_t at_once = d->loops / 4; /* terms; an invocation has about one iteration for each */
-    if (k > at_once)
+    if (at_once && k > at_once)
         return (uint32_t)((k + at_once - 1) / at_once);
-    if (groups >= wanted || k < 2 * least)
+    if (!groups || groups >= wanted || k < 2 * least)
         return 1;
     uint64_t splits = (wanted + groups - 1) / groups, most = k / least;
     return (uint32_t)(splits < most ? splits : most);

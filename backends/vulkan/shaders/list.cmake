@@ -54,9 +54,9 @@ endforeach()
 foreach(window 3 5)
     foreach(piece 8 5)
         vulkan_shader(product_row_${window}_${piece} product_row.comp
-            CLASS_FLOAT TM=6 TN=${piece} TK=${window} EXACT=1)
+            CLASS_FLOAT ONLY_F32 TM=6 TN=${piece} TK=${window} EXACT=1)
         vulkan_shader(product_row_weight_${window}_${piece} product_row.comp
-            CLASS_FLOAT TM=6 TN=${window} TK=${piece} EXACT=0)
+            CLASS_FLOAT ONLY_F32 TM=6 TN=${window} TK=${piece} EXACT=0)
     endforeach()
 endforeach()
 foreach(kernel pool softmax norm nll optim)

@@ -3,8 +3,12 @@
 // of up to four dimensions, which tell where it leads in A, B, C and C0, and, for a convolution, in
 // the space that the windows slide over: coordinates of k and n add up.
 layout(constant_id = 1) const int MODE = 0;
+#ifdef ONLY_F32 // what is unrolled is a fraction as long without the other dtypes
+const int FROM = F32, TO = F32;
+#else
 layout(constant_id = 2) const int FROM = 0;
 layout(constant_id = 3) const int TO = 0;
+#endif
 layout(constant_id = 4) const int M_RANK = 1;
 layout(constant_id = 5) const int K_RANK = 1;
 layout(constant_id = 6) const int N_RANK = 1;
@@ -130,29 +134,32 @@ T load_b(uint b, Place k, Place n)
     return inside ? load(args.at[2], at, FROM) : OUTSIDE;
 }
 
-// number(0) is alpha, number(1) beta. What is outside of C is not stored.
+// What is stored: parts of a sum are in the type that is computed in.
+#if defined ONLY_F32
+const int OUT = F32;
+#elif defined CLASS_FLOAT
+const int OUT = SPLIT != 0 ? F32 : TO;
+#elif defined CLASS_INT
+const int OUT = SPLIT != 0 ? I32 : TO;
+#else
+const int OUT = TO;
+#endif
+
+// number(0) is alpha, number(1) beta. What is outside of C is not stored. Unrolled as this is, each
+// branch that it does without counts.
+const bool ADDED = SPLIT == 0 && ADDS != 0;
+
 void store_c(uint b, uint split, uint mi, uint ni, Place m, Place n, T x)
 {
-    if (mi >= p.m || ni >= p.n)
-        return;
-    if (SPLIT != 0) {
-        uint at = ((split * p.batch + b) * p.m + mi) * p.n + ni;
-#if defined CLASS_FLOAT
-        store_float(args.at[0], at, F32, x);
-#elif defined CLASS_INT
-        store_int(args.at[0], at, I32, x);
-#else
-        store(args.at[0], at, TO, x);
-#endif
-        return;
+    if (all(lessThan(uvec2(mi, ni), uvec2(p.m, p.n)))) {
+        uvec4 at = b * p.b_axis[0].stride + m.at + n.at;
+        if (ADDED) {
+            T beta = number(1);
+            x *= number(0);
+            if (beta != T(0))
+                x += beta * load(args.at[3], at.w, TO);
+        }
+        uint part = ((split * p.batch + b) * p.m + mi) * p.n + ni;
+        store(args.at[0], mix(at.z, part, SPLIT != 0), OUT, x);
     }
-    uvec4 at = b * p.b_axis[0].stride + m.at + n.at;
-    T y = x;
-    if (ADDS != 0) {
-        T beta = number(1);
-        y = number(0) * x;
-        if (beta != T(0))
-            y += beta * load(args.at[3], at.w, TO);
-    }
-    store(args.at[0], at.z, TO, y);
 }

@@ -64,21 +64,24 @@ void main()
         [[unroll]] for (int s = 0; s < TK; s++) {
             bool is = EXACT != 0 || s < terms;
             T z[TN];
-            [[unroll]] for (int j = 0; j < TN; j++)
-                z[j] = is ? x[BACKWARDS ? j - s + TK - 1 : j + s] : T(0);
+            uint terms_of[TN]; // bits of A to be kept: none beside what is no term
+            [[unroll]] for (int j = 0; j < TN; j++) {
+                z[j] = x[BACKWARDS ? j - s + TK - 1 : j + s];
+                bool counts = is && (MODE != SCATTERED || IS_TERM(z[j]));
+                z[j] = counts ? z[j] : 0.0;
+                terms_of[j] = counts ? 0xffffffffu : 0u;
+            }
             [[unroll]] for (uint i = 0; i < TM; i++) {
-                T y = subgroupBroadcast(a[i], s);
-                y = is ? y : T(0);
+                uint y = floatBitsToUint(subgroupBroadcast(a[i], s));
                 [[unroll]] for (int j = 0; j < TN; j++)
-                    c[i][j] += product(y, z[j]);
+                    c[i][j] += uintBitsToFloat(y & terms_of[j]) * z[j];
             }
         }
     }
-    [[unroll]] for (uint j = 0; j < TN; j++) {
+    for (uint j = 0; j < columns; j++) {
         Place to = n;
-        to.at += min(j, max(columns, 1) - 1) * p.n_axis[N_RANK - 1].stride;
-        uint ni = j < columns ? row * length + from + j : p.n;
-        [[unroll]] for (uint i = 0; i < TM; i++)
-            store_c(b, split, m0 + i, ni, m[i], to, c[i][j]);
+        to.at += j * p.n_axis[N_RANK - 1].stride;
+        for (uint i = 0; i < TM; i++)
+            store_c(b, split, m0 + i, row * length + from + j, m[i], to, c[i][j]);
     }
 }

@@ -19,8 +19,9 @@ static const struct family {
     const cpu_op *ops;
     bool layouts; /* its planners look at private layouts */
 } families[] = {
-    {dn_family_matmul, false}, {dn_family_eltwise, false}, {dn_family_conv, true},
-    {dn_family_layout, true},  {dn_family_norm, true},     {dn_family_pool, true},
+    {dn_family_matmul, false},  {dn_family_eltwise, false},    {dn_family_conv, true},
+    {dn_family_layout, true},   {dn_family_norm, true},        {dn_family_pool, true},
+    {dn_family_softmax, false}, {dn_family_layer_norm, false}, {dn_family_reduce, false},
 };
 
 /* ---- the device ---- */

@@ -151,6 +151,59 @@ static void pool_backward(const dn_pool_job *job, int64_t begin, int64_t end)
             CHOOSE(average_backward, job)(job, i);
 }
 
+/* ---- NaN ---- */
+
+#define NANS(name, bits, infinity, nan)                                    \
+    static void rows_##name(const dn_nan_job *job)                         \
+    {                                                                      \
+        typedef uint##bits##_t word;                                       \
+        const word sign = (word)1 << (bits - 1), inf = infinity;           \
+        for (int64_t i = 0; i < job->rows; i++) {                          \
+            const word *restrict x = (const word *)job->from + i * job->m; \
+            word *restrict y = (word *)job->to + i * job->m;               \
+            word bad = 0, some = 0;                                        \
+            for (int64_t j = 0; j < job->m; j++) {                         \
+                word magnitude = x[j] & (word)~sign;                       \
+                bad |= (word)((magnitude > inf) | (x[j] == inf));          \
+                some |= (word)(x[j] ^ (word)(inf | sign));                 \
+            }                                                              \
+            if (bad || !some)                                              \
+                for (int64_t j = 0; j < job->m; j++)                       \
+                    y[j] = nan;                                            \
+        }                                                                  \
+    }                                                                      \
+    static void elements_##name(const dn_nan_job *job)                     \
+    {                                                                      \
+        typedef uint##bits##_t word;                                       \
+        const word sign = (word)1 << (bits - 1), inf = infinity;           \
+        const word *restrict x = job->from;                                \
+        word *restrict y = job->to;                                        \
+        for (int64_t j = 0; j < job->rows * job->m; j++)                   \
+            y[j] = (word)(x[j] & (word)~sign) > inf ? (word)nan : y[j];    \
+    }
+NANS(f32, 32, 0x7f800000, 0x7fc00000)
+NANS(bf16, 16, 0x7f80, 0x7fc0)
+NANS(f16, 16, 0x7c00, 0x7e00)
+
+static void nan_rows(const dn_nan_job *job)
+{
+    switch (job->dtype) {
+    case CR_F32: rows_f32(job); break;
+    case CR_BF16: rows_bf16(job); break;
+    default: rows_f16(job);
+    }
+}
+
+static void nan_elements(const dn_nan_job *job)
+{
+    switch (job->dtype) {
+    case CR_F32: elements_f32(job); break;
+    case CR_BF16: elements_bf16(job); break;
+    default: elements_f16(job);
+    }
+}
+
 extern const dn_kernel_table CPU_NAME(dn_kernels_of);
 const dn_kernel_table CPU_NAME(dn_kernels_of) = {unblock,       block,        norm_forward,
-                                                 norm_backward, pool_forward, pool_backward};
+                                                 norm_backward, pool_forward, pool_backward,
+                                                 nan_rows,      nan_elements};

@@ -51,6 +51,14 @@ typedef struct dn_pool_job {
     int64_t *index; /* null: averages */
 } dn_pool_job;
 
+/* oneDNN's exponential loses NaN. Rows of m elements of a dtype: */
+typedef struct dn_nan_job {
+    int32_t dtype;
+    int64_t rows, m;
+    const void *from;
+    void *to;
+} dn_nan_job;
+
 typedef void (*dn_unblock)(const dn_unblock_job *job, int64_t begin, int64_t end);
 
 typedef struct dn_kernel_table {
@@ -59,6 +67,10 @@ typedef struct dn_kernel_table {
     void (*norm_backward)(const dn_norm_job *job, int64_t begin, int64_t end);
     void (*pool_forward)(const dn_pool_job *job, int64_t begin, int64_t end);
     void (*pool_backward)(const dn_pool_job *job, int64_t begin, int64_t end);
+    /* Rows whose softmax is NaN, those with a NaN, an infinite maximum, or nothing but -inf, made so. */
+    void (*nan_rows)(const dn_nan_job *job);
+    /* Every element is NaN where `from` is. */
+    void (*nan_elements)(const dn_nan_job *job);
 } dn_kernel_table;
 
 /* The kernels for this machine, or those that CRESSET_CPU_ISA asks for. */

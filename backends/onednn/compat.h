@@ -19,6 +19,9 @@
 #define DN_NO_IMPLEMENTATION dnnl_iterator_ends
 #endif
 
+/* Whether layer norm's gradient wants the shift among its inputs, which it does not read. */
+#define DN_BACK_TAKES_SHIFT (!DN_3)
+
 /* oneDNN's arrays of sizes have DNNL_MAX_NDIMS elements, ours as many as there are dimensions. */
 static inline void dn_dims(dnnl_dims_t to, int rank, const int64_t *from)
 {
@@ -219,12 +222,60 @@ static inline dnnl_status_t dn_pd_binary(dnnl_primitive_desc_t *pd, dnnl_engine_
     return dnnl_binary_primitive_desc_create(pd, engine, what, dn_raw(a), dn_raw(b), dn_raw(c),
                                              attr);
 }
-static inline dnnl_status_t dn_pd_sum_to(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
-                                         const_dnnl_primitive_attr_t attr, const dn_md *x,
-                                         const dn_md *y)
+static inline dnnl_status_t dn_pd_softmax(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                          const_dnnl_primitive_attr_t attr, bool logs,
+                                          const dn_md *x, int axis)
 {
-    return dnnl_reduction_primitive_desc_create(pd, engine, dnnl_reduction_sum, dn_raw(x),
-                                                dn_raw(y), 0, 0, attr);
+    return dnnl_softmax_forward_primitive_desc_create(
+        pd, engine, dnnl_forward_training, logs ? dnnl_softmax_log : dnnl_softmax_accurate,
+        dn_raw(x), dn_raw(x), axis, attr);
+}
+static inline dnnl_status_t dn_pd_softmax_back(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                               const_dnnl_primitive_attr_t attr, bool logs,
+                                               const dn_md *x, int axis,
+                                               const_dnnl_primitive_desc_t forward)
+{
+    return dnnl_softmax_backward_primitive_desc_create(
+        pd, engine, logs ? dnnl_softmax_log : dnnl_softmax_accurate, dn_raw(x), dn_raw(x),
+        dn_raw(x), axis, forward, attr);
+}
+static inline dnnl_status_t dn_pd_layer_norm(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                             const_dnnl_primitive_attr_t attr, const dn_md *x,
+                                             const dn_md *stat, float eps, unsigned flags)
+{
+    return dnnl_layer_normalization_forward_primitive_desc_create(
+        pd, engine, dnnl_forward_training, dn_raw(x), dn_raw(x), dn_raw(stat), eps, flags, attr);
+}
+static inline dnnl_status_t dn_pd_layer_norm_back(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                                  const_dnnl_primitive_attr_t attr,
+                                                  dnnl_prop_kind_t kind, const dn_md *x,
+                                                  const dn_md *stat, float eps, unsigned flags,
+                                                  const_dnnl_primitive_desc_t forward)
+{
+    return dnnl_layer_normalization_backward_primitive_desc_create(
+        pd, engine, kind, dn_raw(x), dn_raw(x), dn_raw(x), dn_raw(stat), eps, flags, forward, attr);
+}
+static inline dnnl_status_t dn_pd_reduction(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                            const_dnnl_primitive_attr_t attr, dnnl_alg_kind_t what,
+                                            const dn_md *x, const dn_md *y)
+{
+    return dnnl_reduction_primitive_desc_create(pd, engine, what, dn_raw(x), dn_raw(y), 0, 0, attr);
+}
+static inline dnnl_status_t dn_pd_resampling(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                             const_dnnl_primitive_attr_t attr, dnnl_alg_kind_t what,
+                                             const float *factors, const dn_md *x, const dn_md *y)
+{
+    return dnnl_resampling_forward_primitive_desc_create(pd, engine, dnnl_forward_training, what,
+                                                         factors, dn_raw(x), dn_raw(y), attr);
+}
+static inline dnnl_status_t dn_pd_resampling_back(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                                  const_dnnl_primitive_attr_t attr,
+                                                  dnnl_alg_kind_t what, const float *factors,
+                                                  const dn_md *x, const dn_md *y,
+                                                  const_dnnl_primitive_desc_t forward)
+{
+    return dnnl_resampling_backward_primitive_desc_create(pd, engine, what, factors, dn_raw(x),
+                                                          dn_raw(y), forward, attr);
 }
 #else
 /* Makes the primitive descriptor after `made`, the status of the operation's descriptor. */
@@ -307,14 +358,80 @@ static inline dnnl_status_t dn_pd_binary(dnnl_primitive_desc_t *pd, dnnl_engine_
     return dn_pd_from(pd, dnnl_binary_desc_init(&d, what, dn_raw(a), dn_raw(b), dn_raw(c)), &d,
                       attr, engine, NULL);
 }
-static inline dnnl_status_t dn_pd_sum_to(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
-                                         const_dnnl_primitive_attr_t attr, const dn_md *x,
-                                         const dn_md *y)
+static inline dnnl_status_t dn_pd_softmax(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                          const_dnnl_primitive_attr_t attr, bool logs,
+                                          const dn_md *x, int axis)
+{
+    dnnl_softmax_v2_desc_t d;
+    return dn_pd_from(
+        pd,
+        dnnl_softmax_v2_forward_desc_init(&d, dnnl_forward_training,
+                                          logs ? dnnl_softmax_log : dnnl_softmax_accurate,
+                                          dn_raw(x), dn_raw(x), axis),
+        &d, attr, engine, NULL);
+}
+static inline dnnl_status_t dn_pd_softmax_back(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                               const_dnnl_primitive_attr_t attr, bool logs,
+                                               const dn_md *x, int axis,
+                                               const_dnnl_primitive_desc_t forward)
+{
+    dnnl_softmax_v2_desc_t d;
+    return dn_pd_from(
+        pd,
+        dnnl_softmax_v2_backward_desc_init(&d, logs ? dnnl_softmax_log : dnnl_softmax_accurate,
+                                           dn_raw(x), dn_raw(x), dn_raw(x), axis),
+        &d, attr, engine, forward);
+}
+static inline dnnl_status_t dn_pd_layer_norm(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                             const_dnnl_primitive_attr_t attr, const dn_md *x,
+                                             const dn_md *stat, float eps, unsigned flags)
+{
+    dnnl_layer_normalization_desc_t d;
+    return dn_pd_from(pd,
+                      dnnl_layer_normalization_forward_desc_init(
+                          &d, dnnl_forward_training, dn_raw(x), dn_raw(stat), eps, flags),
+                      &d, attr, engine, NULL);
+}
+static inline dnnl_status_t dn_pd_layer_norm_back(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                                  const_dnnl_primitive_attr_t attr,
+                                                  dnnl_prop_kind_t kind, const dn_md *x,
+                                                  const dn_md *stat, float eps, unsigned flags,
+                                                  const_dnnl_primitive_desc_t forward)
+{
+    dnnl_layer_normalization_desc_t d;
+    return dn_pd_from(pd,
+                      dnnl_layer_normalization_backward_desc_init(&d, kind, dn_raw(x), dn_raw(x),
+                                                                  dn_raw(stat), eps, flags),
+                      &d, attr, engine, forward);
+}
+static inline dnnl_status_t dn_pd_reduction(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                            const_dnnl_primitive_attr_t attr, dnnl_alg_kind_t what,
+                                            const dn_md *x, const dn_md *y)
 {
     dnnl_reduction_desc_t d;
+    return dn_pd_from(pd, dnnl_reduction_desc_init(&d, what, dn_raw(x), dn_raw(y), 0, 0), &d, attr,
+                      engine, NULL);
+}
+static inline dnnl_status_t dn_pd_resampling(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                             const_dnnl_primitive_attr_t attr, dnnl_alg_kind_t what,
+                                             const float *factors, const dn_md *x, const dn_md *y)
+{
+    dnnl_resampling_desc_t d;
     return dn_pd_from(pd,
-                      dnnl_reduction_desc_init(&d, dnnl_reduction_sum, dn_raw(x), dn_raw(y), 0, 0),
+                      dnnl_resampling_forward_desc_init(&d, dnnl_forward_training, what, factors,
+                                                        dn_raw(x), dn_raw(y)),
                       &d, attr, engine, NULL);
+}
+static inline dnnl_status_t dn_pd_resampling_back(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                                  const_dnnl_primitive_attr_t attr,
+                                                  dnnl_alg_kind_t what, const float *factors,
+                                                  const dn_md *x, const dn_md *y,
+                                                  const_dnnl_primitive_desc_t forward)
+{
+    dnnl_resampling_desc_t d;
+    return dn_pd_from(pd,
+                      dnnl_resampling_backward_desc_init(&d, what, factors, dn_raw(x), dn_raw(y)),
+                      &d, attr, engine, forward);
 }
 #endif
 

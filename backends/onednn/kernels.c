@@ -1,4 +1,5 @@
 /* Which of the compiled kernels this machine runs. */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -9,7 +10,7 @@ extern const dn_kernel_table dn_kernels_of_base;
 extern const dn_kernel_table dn_kernels_of_v3, dn_kernels_of_v4;
 #endif
 
-const dn_kernel_table *dn_kernels(void)
+static const dn_kernel_table *choose(void)
 {
 #if CPU_VARIANTS > 1
     const char *asked = getuid() == geteuid() ? getenv("CRESSET_CPU_ISA") : NULL;
@@ -25,4 +26,15 @@ const dn_kernel_table *dn_kernels(void)
         return &dn_kernels_of_v3;
 #endif
     return &dn_kernels_of_base;
+}
+
+const dn_kernel_table *dn_kernels(void)
+{
+    static _Atomic(const dn_kernel_table *) known;
+    const dn_kernel_table *table = atomic_load_explicit(&known, memory_order_acquire);
+    if (!table) {
+        table = choose();
+        atomic_store_explicit(&known, table, memory_order_release);
+    }
+    return table;
 }

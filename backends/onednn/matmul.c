@@ -308,6 +308,8 @@ static bool is_plain(const matrices *x, int64_t rows, int64_t columns)
 static bool takes(const product *p)
 {
     double work = (double)p->batch * (double)p->m * (double)p->n * (double)p->k;
+    if (dn_takes_tiny())
+        return true;
     if (p->a.dtype == CR_BF16)
         return work >= 4096 && p->k > 1;
     return work >= 2e6 && p->m >= 16 && p->n >= 16 && p->k >= 16;

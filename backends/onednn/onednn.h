@@ -15,7 +15,7 @@ extern dnnl_stream_t dn_stream;
 /* Scratchpads come from the caller; _sum: the result is added to the output. */
 extern dnnl_primitive_attr_t dn_attr, dn_attr_sum;
 
-enum { DN_OPERANDS = 6, DN_STEPS = 6, DN_STAGES = 8 };
+enum { DN_OPERANDS = 11, DN_STEPS = 6, DN_STAGES = 8 };
 
 /* Where an operand's memory lies. */
 typedef enum dn_place {
@@ -37,6 +37,8 @@ typedef struct dn_operand {
     dn_where where;
 } dn_operand;
 
+typedef struct dn_plan dn_plan;
+
 /* One primitive. [0] is for whole pieces, [1] for a shorter last one. */
 typedef struct dn_step {
     dnnl_primitive_t primitive[2];
@@ -44,9 +46,10 @@ typedef struct dn_step {
     int count;
     size_t scratch; /* bytes of the scratchpad, the last operand; 0: there is none */
     dn_operand operand[DN_OPERANDS];
+    /* Optional: follows the primitive; at[i] is where operand i is, of `rows` rows, `unit` of them an item. */
+    void (*after)(const dn_plan *plan, void *const *at, int64_t rows);
+    int64_t unit;
 } dn_step;
-
-typedef struct dn_plan dn_plan;
 
 typedef struct dn_stage {
     int64_t items, piece; /* the last piece is shorter where piece does not divide items */
@@ -119,6 +122,8 @@ dnnl_status_t dn_md_of_meta(dn_md *md, const cr_meta *meta, const int64_t *size)
 /* How many pieces `items` should be cut into: piece sizes that divide it, work of at least `grain` nanoseconds each. */
 int64_t dn_piece_of(int64_t items, double cost, int wanted);
 int dn_most_threads(void);
+/* Whether values that are too small to be worth a primitive get one all the same: CRESSET_ONEDNN_TINY=1, for tests. */
+bool dn_takes_tiny(void);
 
 static inline float dn_from_bf16(uint16_t bits)
 {
@@ -152,5 +157,6 @@ void dn_leave(int before);
 
 extern const cpu_op dn_family_matmul[], dn_family_conv[], dn_family_eltwise[];
 extern const cpu_op dn_family_layout[], dn_family_norm[], dn_family_pool[];
+extern const cpu_op dn_family_softmax[], dn_family_layer_norm[], dn_family_reduce[];
 
 #endif

@@ -76,6 +76,7 @@ static dnnl_status_t run_step(const stage_run *r, const dn_step *step, int64_t p
     int variant = piece * stage->piece + stage->piece > stage->items;
     dnnl_memory_t *memory = step->memory[variant] + (size_t)slot * (size_t)step->count;
     dnnl_exec_arg_t args[DN_OPERANDS];
+    void *address[DN_OPERANDS];
     for (int i = 0; i < step->count; i++) {
         const dn_where *where = &step->operand[i].where;
         int64_t steps = where->place == DN_VALUE ? piece * stage->piece : piece;
@@ -85,8 +86,14 @@ static dnnl_status_t run_step(const stage_run *r, const dn_step *step, int64_t p
         if (status != dnnl_success)
             return status;
         args[i] = (dnnl_exec_arg_t){step->operand[i].arg, memory[i]};
+        address[i] = at;
     }
-    return dnnl_primitive_execute(step->primitive[variant], dn_stream, step->count, args);
+    dnnl_status_t status =
+        dnnl_primitive_execute(step->primitive[variant], dn_stream, step->count, args);
+    if (step->after)
+        step->after(r->plan, address,
+                    (variant ? stage->items - piece * stage->piece : stage->piece) * step->unit);
+    return status;
 }
 
 static void run_pieces(void *context, int64_t begin, int64_t end)

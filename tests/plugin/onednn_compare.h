@@ -40,5 +40,6 @@ Suite *conv_suite(void);
 Suite *matmul_suite(void);
 Suite *eltwise_suite(void);
 Suite *layout_suite(void);
+Suite *rows_suite(void);
 
 #endif

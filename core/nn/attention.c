@@ -63,6 +63,7 @@ static bool is_mask(const cr_tensor *mask, const char *what)
 typedef struct attending {
     const attention *self;
     cr_tensor *out_weight, *out_bias; /* without a module's out_proj */
+    cr_tensor *fixed[3];              /* static_k and static_v in 1 and 2, by heads, or null */
     cr_tensor *query, *key, *value, *key_padding_mask, *attn_mask;
     int64_t batch, targets, sources;
     int batch_dim;
@@ -77,6 +78,23 @@ static bool fits(const attending *a, const char *what, const cr_tensor *x, int64
     cr_fail("MultiheadAttention: was expecting %s of %lld features in a batch of %lld, but got %s",
             what, (long long)features, (long long)a->batch, cr_shape_text(x));
     return false;
+}
+
+/* static_k or static_v as a view by heads; S' is the length of the keys, then. */
+static bool fix(attending *a, int i, const char *what, cr_tensor *given, int64_t *length)
+{
+    int64_t heads = a->self->heads, width = a->self->embed_dim / heads;
+    if (!given)
+        return true;
+    const int64_t *s = cr_tensor_sizes(given);
+    if (cr_tensor_dim(given) != 3 || s[0] != a->batch * heads || s[2] != width) {
+        cr_fail("multi_head_attention_forward: expecting %s of [%lld, S, %lld], but got %s", what,
+                (long long)(a->batch * heads), (long long)width, cr_shape_text(given));
+        return false;
+    }
+    *length = s[1];
+    a->fixed[i] = cr_reshape(given, CR_INTS(a->batch, heads, s[1], width));
+    return a->fixed[i] != NULL;
 }
 
 /* Checks the sizes; gives unbatched inputs a batch. */
@@ -106,15 +124,21 @@ static bool prepare(attending *a)
     if (!fits(a, "a query", a->query, self->embed_dim) || !fits(a, "a key", a->key, self->kdim) ||
         !fits(a, "a value", a->value, self->vdim))
         return false;
-    if (cr_tensor_size(a->value, 1 - a->batch_dim) != a->sources) {
+    int64_t values = cr_tensor_size(a->value, 1 - a->batch_dim);
+    cr_tensor *k = a->fixed[1], *v = a->fixed[2];
+    if (!fix(a, 1, "static_k", k, &a->sources) || !fix(a, 2, "static_v", v, &values))
+        return false;
+    if (values != a->sources) {
         cr_fail("MultiheadAttention: key's sequence %s does not match value's %s",
-                cr_shape_text(a->key), cr_shape_text(a->value));
+                cr_shape_text(k ? k : a->key), cr_shape_text(v ? v : a->value));
         return false;
     }
     if (a->causal && a->attn_mask) {
         cr_fail("MultiheadAttention: is_causal takes no attn_mask");
         return false;
     }
+    if (a->attn_mask && cr_tensor_dtype(a->attn_mask) == CR_U8) /* PyTorch's old form */
+        a->attn_mask = cr_to_dtype(a->attn_mask, CR_B8);
     cr_tensor *m = a->attn_mask, *p = a->key_padding_mask;
     if (m) {
         int rank = cr_tensor_dim(m);
@@ -159,15 +183,12 @@ static bool project(const attending *a, cr_tensor *to[3])
 {
     const attention *self = a->self;
     int64_t e = self->embed_dim;
-    if (!self->in_proj_weight) {
-        to[0] = cr_f_linear(a->query, self->q_proj_weight, .bias = bias_part(self, 0, 1));
-        to[1] = cr_f_linear(a->key, self->k_proj_weight, .bias = bias_part(self, 1, 1));
-        to[2] = cr_f_linear(a->value, self->v_proj_weight, .bias = bias_part(self, 2, 1));
-    } else if (a->query == a->key && a->key == a->value) {
+    bool apart = !self->in_proj_weight || a->fixed[1] || a->fixed[2];
+    if (!apart && a->query == a->key && a->key == a->value) {
         cr_tensor *all = cr_f_linear(a->query, self->in_proj_weight, .bias = self->in_proj_bias);
         for (int i = 0; i < 3; i++)
             to[i] = cr_narrow(all, 2, i * e, e);
-    } else if (a->key == a->value) {
+    } else if (!apart && a->key == a->value) {
         to[0] = cr_f_linear(a->query, weight_part(self, 0, 1), .bias = bias_part(self, 0, 1));
         cr_tensor *both =
             cr_f_linear(a->key, weight_part(self, 1, 2), .bias = bias_part(self, 1, 2));
@@ -175,8 +196,13 @@ static bool project(const attending *a, cr_tensor *to[3])
         to[2] = cr_narrow(both, 2, e, e);
     } else {
         cr_tensor *in[3] = {a->query, a->key, a->value};
+        cr_tensor *own[3] = {self->q_proj_weight, self->k_proj_weight, self->v_proj_weight};
         for (int i = 0; i < 3; i++)
-            to[i] = cr_f_linear(in[i], weight_part(self, i, 1), .bias = bias_part(self, i, 1));
+            to[i] =
+                a->fixed[i]
+                    ? a->fixed[i]
+                    : cr_f_linear(in[i], self->in_proj_weight ? weight_part(self, i, 1) : own[i],
+                                  .bias = bias_part(self, i, 1));
     }
     return to[0] && to[1] && to[2];
 }
@@ -265,7 +291,7 @@ static size_t attend(attending *a, cr_tensor **outputs)
         x[2] = with_bias(a, x[2], self->bias_v);
     }
     for (int i = 0; i < 3; i++) {
-        x[i] = by_heads(a, x[i]);
+        x[i] = a->fixed[i] ? x[i] : by_heads(a, x[i]);
         if (i && self->add_zero_attn)
             x[i] = with_zero(x[i]);
     }
@@ -333,6 +359,10 @@ cr_tensor *cr_multi_head_attention_forward_with(cr_tensor *query, cr_tensor *key
     if (cr_tensor_dim(w) != 2 || cr_tensor_sizes(w)[1] != e || e % o->num_heads)
         return cr_fail("%s: embed_dim %lld doesn't fit num_heads %lld and the weight %s", who,
                        (long long)e, (long long)o->num_heads, cr_shape_text(w));
+    if (!o->bias_k != !o->bias_v)
+        return cr_fail("%s: bias_k and bias_v are needed together", who);
+    if (o->bias_k && (o->static_k || o->static_v))
+        return cr_fail("%s: bias cannot be added to static %s", who, o->static_k ? "key" : "value");
     attention self = {.module = {.training = !o->no_training},
                       .in_proj_weight = o->in_proj_weight,
                       .q_proj_weight = o->q_proj_weight,
@@ -350,6 +380,7 @@ cr_tensor *cr_multi_head_attention_forward_with(cr_tensor *query, cr_tensor *key
     attending a = {.self = &self,
                    .out_weight = o->out_proj_weight,
                    .out_bias = o->out_proj_bias,
+                   .fixed = {NULL, o->static_k, o->static_v},
                    .query = query,
                    .key = key,
                    .value = value,

@@ -52,7 +52,9 @@ CR_API cr_tensor *cr_attend_with(cr_module *attention, cr_tensor *query, cr_tens
 /* torch.nn.functional's form: the same with everything given, sequences first: query (L, N, E), key (S, N, kdim), value (S, N, vdim) to
  * (L, N, E). in_proj_weight (3·E, E), or q_proj_weight (E, E), k_proj_weight (E, kdim) and v_proj_weight (E, vdim); in_proj_bias (3·E),
  * out_proj_weight (E, E), out_proj_bias (E), bias_k and bias_v (1, 1, E), or null. Dropout works unless no_training. weights as in
- * cr_attend. static_k and static_v there are none. Errors: weights that are missing or don't fit, what attention refuses. */
+ * cr_attend. static_k and static_v, (N·num_heads, S', E / num_heads), stand in place of what would be projected from key and value; masks
+ * are then of S'. Errors: weights that are missing or don't fit, one of bias_k and bias_v alone or with a static one, what attention
+ * refuses. */
 typedef struct cr_multi_head_attention_forward_options {
     int64_t num_heads;
     cr_tensor *in_proj_weight, *in_proj_bias, *bias_k, *bias_v;
@@ -62,6 +64,7 @@ typedef struct cr_multi_head_attention_forward_options {
     bool no_training;
     cr_tensor *key_padding_mask, *attn_mask;
     cr_tensor *q_proj_weight, *k_proj_weight, *v_proj_weight;
+    cr_tensor *static_k, *static_v;
     cr_tensor **weights;
     bool no_average_attn_weights;
     int end_;

@@ -114,6 +114,25 @@ def antialiasing():
         case(f"aa_{mode}_one", lambda x: F.interpolate(x, size=1, mode=mode, antialias=True), image)
 
 
+def static_attention():
+    e, heads, n = 8, 2, 2
+    hidden = torch.tensor([[False, True, False, False], [False, False, False, True]])
+
+    def both(q, k, w, b, ow, ob, sk, sv, p):
+        return F.multi_head_attention_forward(q, k, k, e, heads, w, b, None, None, True, 0.0, ow, ob,
+                                              key_padding_mask=p, static_k=sk, static_v=sv)[0]
+
+    def one(q, k, v, qw, kw, vw, ow, sk, m):
+        return F.multi_head_attention_forward(q, k, v, e, heads, None, None, None, None, False, 0.0, ow, None, attn_mask=m,
+                                              need_weights=False, use_separate_proj_weight=True, q_proj_weight=qw, k_proj_weight=kw,
+                                              v_proj_weight=vw, static_k=sk)[0]
+
+    case("attention_static", both, randn(3, n, e), randn(7, n, e), randn(3 * e, e), randn(3 * e), randn(e, e), randn(e),
+         randn(n * heads, 4, e // heads), randn(n * heads, 4, e // heads), hidden)
+    case("attention_static_key", one, randn(3, n, e), randn(4, n, 5), randn(4, n, 6), randn(e, e), randn(e, 5), randn(e, 6), randn(e, e),
+         randn(n * heads, 4, e // heads), torch.tensor([[0, 1, 0, 0], [0, 0, 0, 1], [1, 0, 0, 0]], dtype=torch.uint8))
+
+
 def main(folder):
     torch.manual_seed(4)
     resampling()
@@ -121,6 +140,7 @@ def main(folder):
     bags()
     rest()
     antialiasing()
+    static_attention()
     save(folder / "nn" / "functional.safetensors", OUT)
 
 

@@ -153,6 +153,27 @@ START_TEST(attention_and_losses_agree_with_pytorch)
          cr_multi_head_attention_forward(x[0], x[1], x[2], 2, .in_proj_weight = x[3],
                                          .in_proj_bias = x[4], .out_proj_weight = x[5],
                                          .out_proj_bias = x[6], .key_padding_mask = x[7]));
+    CASE("attention_static",
+         cr_multi_head_attention_forward(
+             x[0], x[1], x[1], 2, .in_proj_weight = x[2], .in_proj_bias = x[3],
+             .add_zero_attn = true, .out_proj_weight = x[4], .out_proj_bias = x[5],
+             .static_k = x[6], .static_v = x[7], .key_padding_mask = x[8]));
+    CASE("attention_static_key",
+         cr_multi_head_attention_forward(
+             x[0], x[1], x[2], 2, .q_proj_weight = x[3], .k_proj_weight = x[4],
+             .v_proj_weight = x[5], .out_proj_weight = x[6], .static_k = x[7], .attn_mask = x[8]));
+    ck_assert_ptr_null(cr_multi_head_attention_forward(x[0], x[1], x[2], 2, .q_proj_weight = x[3],
+                                                       .k_proj_weight = x[4], .v_proj_weight = x[5],
+                                                       .out_proj_weight = x[6], .static_k = x[3]));
+    assert_error("multi_head_attention_forward: expecting static_k of [4, S, 4], but got [8, 8]");
+    ck_assert_ptr_null(cr_multi_head_attention_forward(
+        x[0], x[1], x[2], 2, .q_proj_weight = x[3], .k_proj_weight = x[4], .v_proj_weight = x[5],
+        .out_proj_weight = x[6], .static_k = x[7], .bias_k = x[3], .bias_v = x[3]));
+    assert_error("multi_head_attention_forward: bias cannot be added to static key");
+    ck_assert_ptr_null(cr_multi_head_attention_forward(x[0], x[1], x[2], 2, .q_proj_weight = x[3],
+                                                       .k_proj_weight = x[4], .v_proj_weight = x[5],
+                                                       .out_proj_weight = x[6], .bias_v = x[3]));
+    assert_error("multi_head_attention_forward: bias_k and bias_v are needed together");
     CASE("attention_apart",
          cr_multi_head_attention_forward(
              x[0], x[1], x[2], 2, .q_proj_weight = x[3], .k_proj_weight = x[4],

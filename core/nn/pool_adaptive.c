@@ -87,8 +87,8 @@ static cr_module *new_adaptive(const cr_module_type *type, int dims,
     sized_pool p = {.output_size = CR_SPATIAL(dims, o, output_size, 0),
                     .return_indices = o->return_indices};
     for (int i = 0; i < dims; i++)
-        if (p.output_size.at[i] < -1 || !p.output_size.at[i])
-            return cr_fail("%s: output_size must be positive (or -1: as the input's), got %lld",
+        if (p.output_size.at[i] < -1)
+            return cr_fail("%s: output_size must be at least 0 (or -1: as the input's), got %lld",
                            type->name, (long long)p.output_size.at[i]);
     return cr_module_new(type, &p);
 }

@@ -209,6 +209,14 @@ int cr_adaptive_maximum(cr_tensor *x, int n, const int64_t *out, cr_results *r)
     enum { MOST = 3 };
     int64_t planes = count_of(x, 0, x->dim - n), sizes[CR_MAX_RANK], wide[1 + 2 * MOST] = {planes},
             order[1 + 2 * MOST] = {0}, ends[2 + MOST], window = 1;
+    memcpy(sizes, x->size, sizeof sizes);
+    memcpy(&sizes[x->dim - n], out, (size_t)n * sizeof *out);
+    for (int i = 0; i < n; i++)
+        if (!out[i]) {
+            cr_tensor *none =
+                cr_reshape(cr_narrow(cr_flatten(x), 0, 0, 0), cr_make_ints(sizes, x->dim));
+            return cr_give_two(r, none, cr_to_dtype(cr_detach(none), CR_I64));
+        }
     for (int i = 0; i < n; i++)
         sizes[1 + i] = x->size[x->dim - n + i];
     sizes[0] = planes;
@@ -251,16 +259,8 @@ int cr_adaptive_maximum(cr_tensor *x, int n, const int64_t *out, cr_results *r)
 DECOMPOSE(adaptive_max_pool2d)
 {
     (void)op;
-    cr_tensor *x = T(0);
     const int64_t out[2] = {pick(&args[1], 0), pick(&args[1], 1)};
-    if (out[0] && out[1])
-        return cr_adaptive_maximum(x, 2, out, r);
-    int64_t sizes[CR_MAX_RANK] = {0};
-    for (int d = 0; d < x->dim; d++)
-        sizes[d] = d < x->dim - 2 ? x->size[d] : out[d - (x->dim - 2)];
-    cr_tensor *none =
-        cr_empty(cr_make_ints(sizes, x->dim), .dtype = dtype_of(x), .device = cr_tensor_device(x));
-    return cr_give_two(r, none, none ? cr_to_dtype(none, CR_I64) : NULL);
+    return cr_adaptive_maximum(T(0), 2, out, r);
 }
 
 /* ---- average ---- */

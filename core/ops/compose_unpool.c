@@ -48,10 +48,15 @@ COMPOSITE(adaptive_max_pool3d)
                            (long long)args[1].count);
     for (int i = 0; i < 3; i++) {
         out[i] = args[1].as.ints[args[1].count == 1 ? 0 : i];
-        if (out[i] < 1 || x->size[x->dim - 3 + i] < 1)
-            return CR_FAIL_INT("adaptive_max_pool3d: sizes must be at least 1, got input %s",
-                               cr_sizes_text(x->dim, x->size));
+        if (out[i] < 0)
+            return CR_FAIL_INT("adaptive_max_pool3d: output_size must be at least 0, got %lld",
+                               (long long)out[i]);
     }
+    for (int d = 1; d < x->dim; d++)
+        if (x->size[d] < 1)
+            return CR_FAIL_INT("adaptive_max_pool3d: Expected input to have non-zero size for "
+                               "non-batch dimensions, but input has sizes %s",
+                               cr_sizes_text(x->dim, x->size));
     return cr_adaptive_maximum(x, 3, out, r);
 }
 

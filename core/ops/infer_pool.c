@@ -142,7 +142,7 @@ bool cr_infer_adaptive_avg_pool(cr_frame *f)
     int n = dims_of(f);
     if (!cr_dtype_is_floating((cr_dtype)x->dtype))
         return cr_frame_fail(f, "not implemented for '%s'", cr_dtype_name((cr_dtype)x->dtype));
-    return adaptive_sizes(f, n, x->dim - n, sizes) &&
+    return adaptive_sizes(f, n, n == 3 ? 1 : x->dim - n, sizes) && /* as PyTorch's two do */
            cr_frame_out(f, 0, (cr_dtype)x->dtype, x->dim, sizes);
 }
 
@@ -193,5 +193,12 @@ bool cr_infer_adaptive_pool_backward(cr_frame *f)
     if (g->dim != x->dim || memcmp(g->size, x->size, (size_t)(x->dim - n) * sizeof *g->size))
         return cr_frame_fail(f, "grad_output %s does not belong to the input %s", cr_describe(g),
                              cr_describe(x));
+    for (int d = 1; n == 2 && d < g->dim; d++) /* PyTorch's, too, in two dimensions alone */
+        if (!g->size[d])
+            return cr_frame_fail(f,
+                                 "Expected grad_output to have non-zero size for non-batch "
+                                 "dimensions, but grad_output has sizes %s with dimension %d being "
+                                 "empty",
+                                 cr_sizes_text(g->dim, g->size), d);
     return pool_backward(f, maximum, g->size);
 }

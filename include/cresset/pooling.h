@@ -56,7 +56,8 @@ CR_API cr_module *cr_lp_pool2d_with(const cr_lp_pool_options *options);
 
 /* AdaptiveMaxPool, AdaptiveAvgPool: the largest of, or the mean over, windows chosen so that the output has this size, whatever the
  * input's: window i goes from ⌊i H / H_out⌋ to ⌈(i + 1) H / H_out⌉. A size of -1 is PyTorch's None: as the input's.
- * return_indices: the maxima's places as a second output. Errors: a size of 0 or below -1. */
+ * 0 gives an empty output (through which, in one and two dimensions, no gradient goes back: an error, as in PyTorch).
+ * return_indices: the maxima's places as a second output. Errors: a size below -1. */
 typedef struct cr_adaptive_pool_options {
     int64_t output_size;
     bool return_indices; /* of the maximum's */

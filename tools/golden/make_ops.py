@@ -407,6 +407,11 @@ def pooling():
     g.add("avg_pool2d", [r(2, 3, 7, 8), [3, 3], [1, 1], [2, 2]])
     g.add("avg_pool2d", [r(2, 3, 7, 8), [9, 9]])
     g.add("avg_pool2d", [r(2, 3), [2, 2]])
+    for n in (1, 2, 3):
+        x = r(*(2, 3, 4, 5, 6)[:n + 2])
+        for size in sorted({(0,) * n, (0,) + (2,) * (n - 1), (2,) * (n - 1) + (0,)}):
+            for kind in ("avg", "max"):
+                g.add(f"adaptive_{kind}_pool{n}d", [x, list(size)], grad=n == 3)  # PyTorch refuses the others' gradients
     return g
 
 

@@ -517,6 +517,42 @@ START_TEST(empty_batches_are_taken)
 }
 END_TEST
 
+/* Adaptive pools to nothing: empty outputs, and PyTorch's word on their gradients. */
+START_TEST(adaptive_pools_give_empty_outputs)
+{
+#define EMPTY(call, input, refused, ...)                                                  \
+    do {                                                                                  \
+        cr_tensor *x = cr_requires_grad_(input, 1), *y = cr_forward(call, x);             \
+        assert_close(#call, y, Z(__VA_ARGS__), 0);                                        \
+        ck_assert_int_eq(cr_backward(cr_sum(y)) != 0, refused);                           \
+        if (refused)                                                                      \
+            assert_error_has("Expected grad_output to have non-zero size for non-batch"); \
+        else                                                                              \
+            assert_close(#call "'s gradient", cr_grad(x), cr_zeros_like(x), 0);           \
+    } while (0)
+    EMPTY(cr_adaptive_avg_pool1d(0), Z(2, 3, 4), true, 2, 3, 0);
+    EMPTY(cr_adaptive_avg_pool1d(0), Z(3, 4), true, 3, 0);
+    EMPTY(cr_adaptive_max_pool1d(0), Z(2, 3, 4), true, 2, 3, 0);
+    EMPTY(cr_adaptive_avg_pool2d(0), Z(2, 3, 4, 4), true, 2, 3, 0, 0);
+    EMPTY(cr_adaptive_avg_pool2d(.output_size_hw = {0, 2}), Z(2, 3, 4, 4), true, 2, 3, 0, 2);
+    EMPTY(cr_adaptive_avg_pool2d(2), Z(2, 0, 4, 4), true, 2, 0, 2, 2);
+    EMPTY(cr_adaptive_max_pool2d(.output_size_hw = {2, 0}), Z(3, 4, 4), true, 3, 2, 0);
+    EMPTY(cr_adaptive_avg_pool3d(0), Z(2, 3, 4, 4, 4), false, 2, 3, 0, 0, 0);
+    EMPTY(cr_adaptive_avg_pool3d(.output_size_dhw = {0, 2, 2}), Z(3, 4, 4, 4), false, 3, 0, 2, 2);
+    EMPTY(cr_adaptive_max_pool3d(0), Z(2, 3, 4, 4, 4), false, 2, 3, 0, 0, 0);
+    EMPTY(cr_adaptive_max_pool3d(.output_size_dhw = {2, 2, 0}), Z(3, 4, 4, 4), false, 3, 2, 2, 0);
+    cr_module *pool = cr_adaptive_max_pool2d(.output_size_hw = {2, 0}, .return_indices = true);
+    cr_tensor *two[2];
+    ck_assert(!cr_forward_many(pool, two, 2, Z(2, 3, 4, 4)));
+    assert_close("indices", two[1], cr_zeros(CR_INTS(2, 3, 2, 0), .dtype = CR_I64), 0);
+    REFUSED(cr_forward(cr_adaptive_max_pool3d(2), Z(2, 0, 4, 4, 4)),
+            "Expected input to have non-zero size for non-batch dimensions");
+    REFUSED(cr_forward(cr_adaptive_avg_pool3d(2), Z(2, 0, 4, 4, 4)),
+            "Expected 4D or 5D (batch mode) tensor with optional 0 dim batch size");
+    assert_no_error();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("bad input");
@@ -529,6 +565,7 @@ int main(void)
     tcase_add_test(all, indices_out_of_range_are_errors_on_every_device);
     tcase_add_test(all, numbers_that_make_no_sense_are_refused);
     tcase_add_test(all, empty_batches_are_taken);
+    tcase_add_test(all, adaptive_pools_give_empty_outputs);
     suite_add_tcase(suite, all);
     return run_suite(suite);
 }

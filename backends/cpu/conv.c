@@ -108,6 +108,7 @@ static cr_status forward_body(const cpu_staged *staged, const cr_run *run, void 
 {
     const conv_plan *p = (const conv_plan *)staged;
     conv_data d = {.shape = &p->shape, .w = in[1], .bias = in[2], .scratch = scratch};
+    d.plan = staged->base.tells ? &staged->base : NULL;
     d.x = p->transposed ? out[0] : in[0];
     d.y = p->transposed ? in[0] : out[0];
     return (p->transposed ? p->backward_data : p->forward)(&d) ? CR_OK : out_of_memory();
@@ -192,6 +193,7 @@ static cr_status plan_convolution(const cpu_call *call, cr_plan **plan)
         return CR_OUT_OF_MEMORY;
     p->shape = shape;
     p->transposed = transposed;
+    p->staged.base.tells = !transposed && p->staged.out[0].direct;
     return finish(p, choose(p, call, dtype, !transposed, transposed, false), plan);
 }
 

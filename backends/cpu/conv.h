@@ -19,7 +19,14 @@ typedef struct conv_data {
     void *x, *w, *y;  /* two are read, the third is written */
     const void *bias; /* added to what forward or backward_data writes; or null */
     char *scratch;
+    const struct cr_plan *plan; /* forward tells its `written`; or null */
 } conv_data;
+
+static inline void conv_tell(const conv_data *d, int64_t begin, int64_t n)
+{
+    if (d->plan && d->plan->written)
+        d->plan->written(d->plan->written_context, begin, begin + n);
+}
 
 /* A way to compute the parts: whether and with how much scratch it takes a shape (0 is possible), and the parts. They
  * return false when memory ran out. */

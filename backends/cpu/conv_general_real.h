@@ -120,6 +120,10 @@ static void NAME(forward_slots)(void *context, int64_t begin, int64_t end)
                     }
                     if (!GEMM(&args))
                         __atomic_store_n(&job->failed, true, __ATOMIC_RELAXED);
+                    for (int64_t c = 0; c < s->oc; c++)
+                        conv_tell(
+                            d, ((i * s->groups + g) * s->oc + c) * s->out_size + line * s->out[2],
+                            args.n);
                 }
     }
 }

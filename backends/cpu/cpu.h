@@ -9,10 +9,16 @@
 #include <cresset/backend.h>
 
 /* What a plan begins with. run gets the bindings in graph order: present inputs, then outputs (see cr_run). destroy frees
- * what the plan owns beside itself, or is null; backend.c frees the plan itself. */
+ * what the plan owns beside itself, or is null; backend.c frees the plan itself.
+ *
+ * A plan that `tells` calls written, where it is set, during run: for each part of its one dense output as soon as that is
+ * final, once, from any of its threads. So what follows finds it in the cache (fused.c). */
 struct cr_plan {
     cr_status (*run)(struct cr_plan *plan, const cr_run *run);
     void (*destroy)(struct cr_plan *plan);
+    void (*written)(void *context, int64_t begin, int64_t end);
+    void *written_context;
+    bool tells;
 };
 
 /* What a planner sees of its one-node graph. in[i] is null where an optional input is absent, out[i] where an output is

@@ -60,7 +60,7 @@ INTEGER_PRODUCT(u8, uint8_t, uint32_t)
         .alpha = (T)job->alpha.f, .beta = (T)(self ? job->beta.f : 0)                             \
     }
 
-enum { LONG_DOT = 4096, LANES = 16 };
+enum { LONG_DOT = 4096, LANES = 16, SHARED_OUT = 4 };
 
 /* The product of two long vectors: pieces in float, their sum in double, so that millions of terms stay exact. */
 static float long_dot(const float *a, int64_t sa, const float *b, int64_t sb, int64_t k)
@@ -92,13 +92,13 @@ static void gemm_batches(void *context, int64_t begin, int64_t end)
         char *out = job->out + i * p->out.batch * size;
         char *self = job->self ? job->self + i * p->self.batch * size : NULL;
         bool done = true;
-        if (p->dtype == CR_F32 && p->m == 1 && p->n == 1 && p->k > LONG_DOT && !self) {
+        bool long_one = p->dtype == CR_F32 && p->m == 1 && p->n == 1 && p->k > LONG_DOT && !self;
+        if (long_one)
             *(float *)(void *)out =
                 (float)job->alpha.f * long_dot((const float *)(const void *)a, p->a.col,
                                                (const float *)(const void *)b, p->b.row, p->k);
-            continue;
-        }
-        switch (p->dtype) {
+        switch (long_one ? CR_DTYPE_NONE : p->dtype) {
+        case CR_DTYPE_NONE: break;
         case CR_F32: done = CPU_NAME(cpu_sgemm)(&FLOAT_PRODUCT(float, cpu_sgemm)); break;
         case CR_F64: done = CPU_NAME(cpu_dgemm)(&FLOAT_PRODUCT(double, cpu_dgemm)); break;
 #define INTEGER(name, T)                                                        \
@@ -112,6 +112,8 @@ static void gemm_batches(void *context, int64_t begin, int64_t end)
         }
         if (!done)
             __atomic_store_n(&job->failed, true, __ATOMIC_RELAXED);
+        else if (p->base.written)
+            p->base.written(p->base.written_context, i * p->m * p->n, (i + 1) * p->m * p->n);
     }
 }
 
@@ -128,7 +130,7 @@ static cr_status gemm_run(cr_plan *plan, const cr_run *run)
     job.self = cpu_stage_fetch(&p->self.stage, run);
     job.out = cpu_stage_target(&p->out.stage, run);
     /* One product may use all threads itself; many share them out. */
-    if (p->batch < 4) {
+    if (p->batch < SHARED_OUT) {
         gemm_batches(&job, 0, p->batch);
     } else {
         double speed = cpu_is_float(p->dtype) ? 30 : 1;
@@ -228,6 +230,9 @@ static cr_status gemm_plan_of(const cpu_call *call, bool has_self, bool a_vector
         turn(&p->self);
         turn(&p->out);
     }
+    /* Of many products each is followed up while it is in the cache; of few, all threads follow up the whole. */
+    p->base.tells = p->batch >= SHARED_OUT && !p->turned && p->out.stage.direct &&
+                    p->out.row == p->n && p->out.batch == p->m * p->n;
     *plan = &p->base;
     return CR_OK;
 }

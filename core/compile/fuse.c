@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NODES = 16, VALUES = 48 };
+enum { NODES = 16, VALUES = 48, OPERANDS = 12 };
 
 /* Steps that may become one, and the graph that says so. */
 typedef struct region {
@@ -15,26 +15,85 @@ typedef struct region {
     cr_meta meta[VALUES];
     uint32_t value[VALUES]; /* of the trace */
     size_t offset[VALUES];
-    bool made[VALUES]; /* by a step of the region */
-    uint32_t bound[NODES][8];
+    bool made[VALUES];               /* by a step of the region */
+    uint32_t bound[NODES][OPERANDS]; /* the node's inputs, then its outputs */
 } region;
+
+/* ---- the same memory in other sizes ---- */
+
+static int64_t numel_of(const cr_meta *m)
+{
+    int64_t n = 1;
+    for (int d = 0; d < m->rank; d++)
+        n *= m->size[d];
+    return n;
+}
+
+/* The value seen in the sizes of `like`, of as many elements: true if strides can say so. Dimensions that run on into each
+ * other (a repeated one into another such, too) are taken as one, and cut anew. */
+static bool view_in_sizes(cr_meta *m, const cr_meta *like)
+{
+    cr_meta seen = {.dtype = m->dtype, .rank = like->rank, .layout = m->layout};
+    int to = like->rank - 1;
+    for (int from = m->rank - 1; from >= 0;) {
+        int64_t run = m->size[from], step = m->stride[from], cut = 1;
+        for (from--; from >= 0 && (m->size[from] == 1 || m->stride[from] == step * run); from--)
+            run *= m->size[from];
+        for (; to >= 0 && cut < run; to--) {
+            seen.size[to] = like->size[to];
+            seen.stride[to] = step * cut;
+            cut *= like->size[to];
+        }
+        if (cut != run)
+            return false;
+    }
+    for (; to >= 0; to--) {
+        if (like->size[to] != 1)
+            return false;
+        seen.size[to] = 1;
+        seen.stride[to] = 1;
+    }
+    for (int d = 0; d < seen.rank; d++) /* as the core writes dimensions of one element */
+        if (seen.size[d] == 1)
+            seen.stride[d] = d + 1 < seen.rank ? seen.size[d + 1] * seen.stride[d + 1] : 1;
+    *m = seen;
+    return true;
+}
+
+static bool same_sizes(const cr_meta *a, const cr_meta *b)
+{
+    return a->rank == b->rank && !memcmp(a->size, b->size, (size_t)a->rank * sizeof *a->size);
+}
+
+/* An elementwise step that reads what the region made through a view in other sizes works as well in the sizes in which it was
+ * made. False if it does not. */
+static bool adapt_sizes(const region *r, const cr_trace_step *s, cr_meta *metas)
+{
+    const cr_meta *like = NULL;
+    for (uint32_t k = 0; k < s->nread && !like; k++)
+        for (uint32_t i = 0; i < r->nvalues && !like; i++)
+            if (r->made[i] && r->value[i] == s->value[k] && r->offset[i] == s->offset[k] &&
+                memcmp(&r->meta[i], &metas[k], sizeof *metas))
+                like = &r->meta[i];
+    if (!like || !s->elementwise)
+        return !like;
+    for (uint32_t k = 0; k < s->nvalues; k++)
+        if (!same_sizes(&metas[k], &metas[s->nread]) || numel_of(&metas[k]) != numel_of(like) ||
+            !view_in_sizes(&metas[k], like))
+            return false;
+    return true;
+}
 
 /* ---- what belongs together ---- */
 
-static bool same_place(const region *r, uint32_t at, const cr_trace_step *s, uint32_t k)
-{
-    return r->value[at] == s->value[k] && r->offset[at] == s->offset[k] &&
-           !memcmp(&r->meta[at], &s->metas[k], sizeof *r->meta);
-}
-
 /* The region's number for value k of the step; CR_NO_VALUE if it can't be told apart from what is there. */
-static uint32_t bind_value(region *r, const cr_trace_step *s, uint32_t k)
+static uint32_t bind_value(region *r, const cr_trace_step *s, const cr_meta *meta, uint32_t k)
 {
     bool written = k >= s->nread;
     for (uint32_t i = 0; i < r->nvalues; i++) {
         if (r->value[i] != s->value[k])
             continue;
-        if (!written && same_place(r, i, s, k))
+        if (!written && r->offset[i] == s->offset[k] && !memcmp(&r->meta[i], meta, sizeof *meta))
             return i;
         if (written || r->made[i]) /* in place, or through another view */
             return CR_NO_VALUE;
@@ -44,31 +103,46 @@ static uint32_t bind_value(region *r, const cr_trace_step *s, uint32_t k)
     uint32_t i = r->nvalues++;
     r->value[i] = s->value[k];
     r->offset[i] = s->offset[k];
-    r->meta[i] = s->metas[k];
+    r->meta[i] = *meta;
     r->made[i] = written;
     return i;
 }
 
-static bool same_sizes(const cr_meta *a, const cr_meta *b)
+/* Whether the step has to do with the region: it reads what that made, or has results of the same sizes. */
+static bool belongs(const cr_trace *t, const region *r, const cr_trace_step *s)
 {
-    return a->rank == b->rank && !memcmp(a->size, b->size, (size_t)a->rank * sizeof *a->size);
+    const cr_trace_step *last = &t->steps[r->step[r->count - 1]];
+    for (uint32_t k = 0; k < s->nread; k++)
+        for (uint32_t i = 0; i < r->nvalues; i++)
+            if (r->made[i] && r->value[i] == s->value[k])
+                return true;
+    return same_sizes(&last->graph->values[last->nread], &s->graph->values[s->nread]);
 }
 
 /* Adds the step to a copy of the region; false if it does not fit. */
 static bool extend(const cr_trace *t, const region *from, size_t at, region *to)
 {
     const cr_trace_step *s = &t->steps[at];
-    if (s->kind != CR_STEP_RUN || !s->metas || s->nvalues > 8 || from->count == NODES)
+    if (s->kind != CR_STEP_RUN || !s->graph || from->count == NODES)
         return false;
+    const cr_graph_node *node = &s->graph->nodes[0];
+    cr_meta metas[OPERANDS];
+    if (s->nvalues > OPERANDS || node->ninputs + node->noutputs > OPERANDS ||
+        (from->count && !belongs(t, from, s)))
+        return false;
+    memcpy(metas, s->graph->values, s->nvalues * sizeof *metas);
     *to = *from;
-    if (to->count) {
-        const cr_trace_step *first = &t->steps[to->step[0]];
-        if (!same_sizes(&first->metas[first->nread], &s->metas[s->nread]))
-            return false;
-    }
+    if (!adapt_sizes(from, s, metas))
+        return false;
+    uint32_t bound[OPERANDS];
     for (uint32_t k = 0; k < s->nvalues; k++)
-        if ((to->bound[to->count][k] = bind_value(to, s, k)) == CR_NO_VALUE)
+        if ((bound[k] = bind_value(to, s, &metas[k], k)) == CR_NO_VALUE)
             return false;
+    uint32_t *mine = to->bound[to->count];
+    for (uint32_t i = 0; i < node->ninputs + node->noutputs; i++) {
+        uint32_t v = i < node->ninputs ? node->inputs[i] : node->outputs[i - node->ninputs];
+        mine[i] = v == CR_NO_VALUE ? CR_NO_VALUE : bound[v];
+    }
     to->step[to->count++] = at;
     return true;
 }
@@ -85,7 +159,6 @@ static bool is_seen(const cr_trace *t, const region *r, uint32_t value)
 typedef struct asked {
     uint32_t inputs[VALUES], outputs[VALUES];
     cr_graph_node node[NODES];
-    const char *names[NODES][CR_MAX_ARGS];
     cr_graph graph;
 } asked;
 
@@ -99,20 +172,9 @@ static void describe(const cr_trace *t, const region *r, asked *a)
             a->outputs[a->graph.noutputs++] = i;
     }
     for (uint32_t n = 0; n < r->count; n++) {
-        const cr_trace_step *s = &t->steps[r->step[n]];
-        const cr_op *op = s->op->functional;
-        uint32_t names = 0;
-        for (int k = 0; k < op->nargs && names < s->nnumbers; k++)
-            if (op->schema->args[k].type != CR_ARG_TENSOR)
-                a->names[n][names++] = op->schema->args[k].name;
-        a->node[n] = (cr_graph_node){.struct_size = sizeof(cr_graph_node),
-                                     .op = op->name,
-                                     .inputs = r->bound[n],
-                                     .outputs = r->bound[n] + s->nread,
-                                     .ninputs = s->nread,
-                                     .noutputs = 1,
-                                     .nnumbers = s->nnumbers,
-                                     .number_names = a->names[n]};
+        a->node[n] = t->steps[r->step[n]].graph->nodes[0];
+        a->node[n].inputs = r->bound[n];
+        a->node[n].outputs = r->bound[n] + a->node[n].ninputs;
     }
     a->graph.struct_size = sizeof a->graph;
     a->graph.values = r->meta;
@@ -185,8 +247,8 @@ static bool replace(cr_trace *t, const region *r, const asked *a, cr_plan *plan,
     free(last->offset);
     free(last->bind);
     free(last->numbers);
-    free(last->metas);
-    last->metas = NULL;
+    free(last->graph);
+    last->graph = NULL;
     last->value = value;
     last->offset = offset;
     last->bind = bind;
@@ -248,7 +310,7 @@ bool cr_trace_fuse(cr_trace *t)
         for (uint32_t k = 0; !t->steps[i].dead && k < t->steps[i].nvalues; k++)
             t->values[t->steps[i].value[k]].last = (uint32_t)i;
     for (size_t i = 0; well && i < t->nsteps; i++)
-        if (!t->steps[i].dead && t->steps[i].kind == CR_STEP_RUN && t->steps[i].metas)
+        if (!t->steps[i].dead && t->steps[i].kind == CR_STEP_RUN && t->steps[i].graph)
             well = fuse_from(t, i, &regions[0], &regions[1], a);
     free(regions);
     free(a);

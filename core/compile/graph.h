@@ -51,7 +51,8 @@ typedef struct cr_trace_step {
     cr_number *numbers;
     size_t workspace;
     cr_binding work;
-    cr_meta *metas; /* [nvalues], of what might run as part of another plan; else null */
+    cr_graph *graph; /* of one node, of what might run as part of another plan; else null */
+    bool elementwise;
     /* CR_STEP_GRAD: leaf's gradient becomes grad */
     cr_tensor *leaf, *grad;
     /* CR_STEP_CALL */

@@ -206,45 +206,19 @@ static bool step_room(cr_trace_step *s, uint32_t nvalues, uint32_t nnumbers)
     return s->value && s->offset && s->bind && s->numbers;
 }
 
-/* What a backend must know to take the step together with others: of operations on tensors and numbers alone, with one
- * result of the broadcast sizes. */
+/* What a backend must know to take the step together with others. */
 static void describe(cr_trace_step *s, const cr_op_run *run, const cr_plan_entry *e)
 {
-    const cr_op *op = run->op->functional;
-    if (s->nvalues != s->nread + 1 || e->nout != 1 || e->by || e->draws || e->workspace ||
-        s->nread != run->nin || run->private_layouts || run->out)
+    enum { MOST_VALUES = 12 };
+    if (s->nvalues > MOST_VALUES || !e->nout || e->by || e->draws || run->private_layouts)
         return;
-    for (int a = 0; a < op->nargs; a++) {
-        int type = op->schema->args[a].type;
-        if (type != CR_ARG_TENSOR && type != CR_ARG_SCALAR && type != CR_ARG_FLOAT)
+    for (uint32_t i = 0; i < e->nout; i++)
+        if (e->out[i].layout)
             return;
-    }
-    if (!(s->metas = calloc(s->nvalues, sizeof *s->metas)))
-        return;
-    cr_meta *out = &s->metas[s->nread];
-    *out = e->out[0];
-    if (e->alias[0] >= 0)
-        cr_meta_of(run->in[e->alias[0]], out);
-    for (int d = out->rank; d < CR_MAX_RANK; d++)
-        out->size[d] = out->stride[d] = 0;
-    for (uint32_t i = 0; i < s->nread; i++) {
-        cr_meta *m = &s->metas[i], own;
-        cr_meta_of(run->in[i], &own);
-        m->dtype = own.dtype; /* what is past the rank stays zero: metas are compared whole */
-        m->rank = out->rank;
-        for (int d = out->rank - 1, from = own.rank - 1; d >= 0; d--, from--) {
-            bool repeats = from < 0 || (own.size[from] == 1 && out->size[d] != 1);
-            if (!repeats && own.size[from] != out->size[d])
-                goto other;
-            m->size[d] = out->size[d];
-            m->stride[d] = repeats ? 0 : own.stride[from];
-        }
-        if (own.rank <= out->rank)
-            continue;
-    other:
-        free(s->metas);
-        s->metas = NULL;
-        return;
+    s->graph = cr_plan_graph(run, &s->elementwise);
+    if (s->graph && (s->graph->ninputs != s->nread || s->graph->nvalues != s->nvalues)) {
+        free(s->graph);
+        s->graph = NULL;
     }
 }
 
@@ -464,7 +438,7 @@ static void free_step(cr_trace *t, cr_trace_step *s)
     free(s->offset);
     free(s->bind);
     free(s->numbers);
-    free(s->metas);
+    free(s->graph);
     cr_release(s->leaf);
     cr_release(s->grad);
     if (s->kind == CR_STEP_CALL)

@@ -36,6 +36,10 @@ typedef struct cr_op_run {
  */
 cr_plan_entry *cr_plan_call(cr_op_run *run);
 
+/* The graph of one node that the backend saw of a call that has run, in one piece for free(); null where that is not to be
+ * had (out forms, operations over lists, no memory). elementwise: each element of the result depends on its own place alone. */
+cr_graph *cr_plan_graph(const cr_op_run *run, bool *elementwise);
+
 /* The call has a plan of its device in the entry; where `by` has one too, that is faster, it takes its place, and its
  * workspace the other's. Devices' lock held. Failures leave things as they are. */
 void cr_plan_faster(const cr_op_run *run, const cr_frame *f, cr_plan_entry *e, cr_dev *by,

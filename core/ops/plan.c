@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/ops/call_graph.h"
 #include "core/ops/invoke.h"
 #include "op_index.h"
 
@@ -140,31 +141,6 @@ static cr_plan_entry *remember_casts(cr_op_run *run, const uint8_t *casts)
 
 /* ---- asking the backend ---- */
 
-/* What the backend calls the operation: copies of all kinds are one primitive. */
-static const char *backend_name(const cr_op *op)
-{
-    const char *name = op->name;
-    return !strcmp(name, "_to_copy") || !strcmp(name, "clone") ? "copy" : name;
-}
-
-static void expand_meta(cr_meta *m, const cr_meta *to)
-{
-    int more = to->rank - m->rank;
-    for (int d = to->rank - 1; d >= 0; d--) {
-        bool have = d >= more;
-        bool repeat = !have || (m->size[d - more] == 1 && to->size[d] != 1);
-        m->stride[d] = repeat ? 0 : m->stride[d - more];
-        m->size[d] = to->size[d];
-    }
-    m->rank = to->rank;
-}
-
-typedef struct asked {
-    cr_meta *values;
-    uint32_t *numbers; /* node inputs, node outputs, graph inputs, graph outputs, in this order */
-    cr_plan_entry *entry;
-} asked;
-
 /* The device that may lend a plan for what this one has none: the fallback, where both work on the
  * same host memory, so that a buffer of one is a buffer of the other. Else null. */
 static cr_dev *lender(const cr_op_run *run)
@@ -214,80 +190,28 @@ static cr_status ask_lender(cr_dev *by, const cr_graph *graph, cr_plan_info *inf
 static cr_status ask(cr_op_run *run, cr_frame *f, cr_plan_entry *e, cr_dev *by)
 {
     cr_dev *dev = run->dev;
-    const cr_schema *s = f->op->schema;
-    uint32_t nwritten = 0, nout = f->all_in_place ? 0 : f->nout;
-    for (int a = 0; f->all_in_place && a < f->op->nargs; a++)
-        if (s->args[a].written)
-            nwritten += (uint32_t)(run->first_input[a + 1] - run->first_input[a]);
-    size_t total = run->nin + nwritten + nout;
-    cr_meta *values = calloc(total ? total : 1, sizeof *values);
-    uint32_t *at = calloc(3 * (total ? total : 1), sizeof *at);
+    uint32_t nout = f->all_in_place ? 0 : f->nout;
     uint64_t layouts[CR_MAX_OUTPUTS] = {0};
     size_t bytes[CR_MAX_OUTPUTS] = {0};
     uint64_t *all_layouts = layouts;
     size_t *all_bytes = bytes;
-    e->bind_inputs = malloc((run->nin ? run->nin : 1) * sizeof *e->bind_inputs);
-    e->written = nwritten ? malloc(nwritten * sizeof *e->written) : NULL;
+    cr_call_graph call;
+    cr_status status = CR_OUT_OF_MEMORY;
+    if (!cr_call_graph_make(&call, run, f))
+        return status;
+    cr_graph *graph = &call.graph;
+    uint32_t ninputs = graph->ninputs, nwritten = call.nwritten;
+    e->bind_inputs = call.bind_inputs;
+    e->nbind_inputs = ninputs;
+    e->written = call.written;
+    e->nwritten = nwritten;
+    call.bind_inputs = call.written = NULL; /* the entry's now */
     if (nwritten) {
         all_layouts = calloc(nwritten, sizeof *all_layouts);
         all_bytes = calloc(nwritten, sizeof *all_bytes);
+        if (!all_layouts || !all_bytes)
+            goto done;
     }
-    cr_status status = CR_OUT_OF_MEMORY;
-    if (!values || !at || !e->bind_inputs ||
-        (nwritten && (!e->written || !all_layouts || !all_bytes)))
-        goto done;
-    uint32_t *node_in = at, *node_out = at + total, *graph_out = at + 2 * total;
-    uint32_t nvalues = 0, n_node_in = 0, n_node_out = 0, n_graph_out = 0;
-    e->nbind_inputs = 0;
-    for (uint32_t i = 0; i < run->nin; i++) {
-        if (f->unseen[i])
-            continue;
-        if (!run->in[i]) {
-            node_in[n_node_in++] = CR_NO_VALUE;
-            continue;
-        }
-        cr_meta_of(run->in[i], &values[nvalues]);
-        if (f->expand[i])
-            expand_meta(&values[nvalues], &f->out[0]);
-        e->bind_inputs[e->nbind_inputs++] = (uint16_t)i;
-        node_in[n_node_in++] = nvalues++;
-    }
-    uint32_t graph_in[CR_CALL_INPUTS], *graph_inputs = graph_in;
-    if (nvalues > CR_CALL_INPUTS && !(graph_inputs = malloc(nvalues * sizeof *graph_inputs)))
-        goto done;
-    for (uint32_t i = 0; i < nvalues; i++)
-        graph_inputs[i] = i;
-    uint32_t ninputs = nvalues;
-    for (int a = 0; f->all_in_place && a < f->op->nargs; a++) {
-        if (!s->args[a].written)
-            continue;
-        for (int i = run->first_input[a]; i < run->first_input[a + 1]; i++) {
-            cr_meta_of(run->in[i], &values[nvalues]);
-            e->written[e->nwritten++] = (uint16_t)i;
-            graph_out[n_graph_out++] = node_out[n_node_out++] = nvalues++;
-        }
-    }
-    for (uint32_t i = 0; i < nout; i++) {
-        if (f->alias[i] == -2) {
-            node_out[n_node_out++] = CR_NO_VALUE;
-            continue;
-        }
-        values[nvalues] = f->out[i];
-        if (f->alias[i] >= 0)
-            cr_meta_of(run->in[f->alias[i]], &values[nvalues]);
-        graph_out[n_graph_out++] = node_out[n_node_out++] = nvalues++;
-    }
-    const char *names[CR_MAX_ARGS];
-    uint32_t nnames = 0;
-    for (int a = 0; a < f->op->nargs; a++)
-        if ((s->args[a].type == CR_ARG_SCALAR || s->args[a].type == CR_ARG_FLOAT) &&
-            f->args[a].tag != CR_NONE)
-            names[nnames++] = s->args[a].name;
-    cr_graph_node node = {
-        sizeof node, backend_name(f->op), node_in, node_out, n_node_in, n_node_out,
-        f->attrs,    f->nattrs,           nnames,  names};
-    cr_graph graph = {sizeof graph, values, &node,   graph_inputs, graph_out,
-                      nvalues,      1,      ninputs, n_graph_out};
     uint64_t in_layouts[CR_CALL_INPUTS] = {0};
     size_t in_bytes[CR_CALL_INPUTS] = {0};
     bool few = ninputs <= CR_CALL_INPUTS; /* optimiser steps over lists have more */
@@ -296,20 +220,18 @@ static cr_status ask(cr_op_run *run, cr_frame *f, cr_plan_entry *e, cr_dev *by)
     uint64_t hidden = 0;
     cr_backend_words();
     status = f->op->how == CR_HOW_MEMORY ? CR_OK
-                                         : dev->backend->plan(dev->handle, &graph, &info, &e->plan);
+                                         : dev->backend->plan(dev->handle, graph, &info, &e->plan);
     if (status == CR_UNSUPPORTED && run->private_layouts &&
-        (hidden = cr_hide_layout(run, f, values, nvalues)) != 0) {
-        forget_answers(&graph, &info);
-        status = dev->backend->plan(dev->handle, &graph, &info, &e->plan);
+        (hidden = cr_hide_layout(run, f, call.values, graph->nvalues)) != 0) {
+        forget_answers(graph, &info);
+        status = dev->backend->plan(dev->handle, graph, &info, &e->plan);
     }
     if (status == CR_UNSUPPORTED && by && (hidden || !run->private_layouts))
-        status = ask_lender(by, &graph, &info, e);
+        status = ask_lender(by, graph, &info, e);
     if (status == CR_OK && info.input_layouts)
-        status = cr_plan_prepares(dev, e, &graph, &info);
-    if (status == CR_OK && by && !e->by && !hidden && !has_layouts(&graph, &info))
-        cr_plan_faster(run, f, e, by, &graph, &info.workspace);
-    if (graph_inputs != graph_in)
-        free(graph_inputs);
+        status = cr_plan_prepares(dev, e, graph, &info);
+    if (status == CR_OK && by && !e->by && !hidden && !has_layouts(graph, &info))
+        cr_plan_faster(run, f, e, by, graph, &info.workspace);
     if (status != CR_OK)
         goto done;
     bool in_order = true;
@@ -345,8 +267,7 @@ static cr_status ask(cr_op_run *run, cr_frame *f, cr_plan_entry *e, cr_dev *by)
         seen++;
     }
 done:
-    free(values);
-    free(at);
+    cr_call_graph_free(&call);
     if (nwritten) {
         free(all_layouts);
         free(all_bytes);
@@ -453,7 +374,7 @@ static cr_plan_entry *decide(cr_op_run *run, cr_frame *f)
         if (f->cast[i])
             return remember_casts(run, f->cast);
     if (f->no_plan ||
-        (only_primitives() && op->how == CR_HOW_KERNEL && strcmp(backend_name(op), "copy")))
+        (only_primitives() && op->how == CR_HOW_KERNEL && strcmp(cr_backend_name(op), "copy")))
         return written ? remember(run, CR_PLAN_INDIRECT) : unplanned(run, true);
     cr_plan_entry *e = plan_native(run, f);
     if (e && written && (e->mode == CR_PLAN_DECOMPOSE || e->mode == CR_PLAN_FALLBACK))
@@ -461,27 +382,59 @@ static cr_plan_entry *decide(cr_op_run *run, cr_frame *f)
     return e;
 }
 
+/* The call before inference; cast is to be freed. */
+static bool frame_begin(cr_frame *f, const cr_op_run *run)
+{
+    memset(f, 0, sizeof *f);
+    f->op = run->op->functional;
+    f->variant = (cr_variant)run->op->variant;
+    f->args = run->args;
+    f->dev = run->dev;
+    f->in = run->in;
+    f->nin = run->nin;
+    memcpy(f->first_input, run->first_input, sizeof f->first_input);
+    for (int i = 0; i < CR_MAX_OUTPUTS; i++)
+        f->alias[i] = -1;
+    uint8_t *flags = calloc(run->nin ? run->nin : 1, 3);
+    if (!flags)
+        return cr_fail_memory("an operation's frame", 3 * run->nin), false;
+    f->cast = flags;
+    f->expand = (bool *)(flags + run->nin);
+    f->unseen = (bool *)(flags + 2 * run->nin);
+    return true;
+}
+
 cr_plan_entry *cr_plan_call(cr_op_run *run)
 {
     cr_biased_lock_release(&run->dev->lock);
     cr_frame f;
-    memset(&f, 0, sizeof f);
-    f.op = run->op->functional;
-    f.variant = (cr_variant)run->op->variant;
-    f.args = run->args;
-    f.dev = run->dev;
-    f.in = run->in;
-    f.nin = run->nin;
-    memcpy(f.first_input, run->first_input, sizeof f.first_input);
-    for (int i = 0; i < CR_MAX_OUTPUTS; i++)
-        f.alias[i] = -1;
-    uint8_t *flags = calloc(run->nin ? run->nin : 1, 3);
-    if (!flags)
-        return cr_fail_memory("an operation's frame", 3 * run->nin);
-    f.cast = flags;
-    f.expand = (bool *)(flags + run->nin);
-    f.unseen = (bool *)(flags + 2 * run->nin);
+    if (!frame_begin(&f, run))
+        return NULL;
     cr_plan_entry *e = fill_attrs(&f) ? decide(run, &f) : NULL;
-    free(flags);
+    free(f.cast);
     return e;
+}
+
+cr_graph *cr_plan_graph(const cr_op_run *run, bool *elementwise)
+{
+    cr_frame f;
+    cr_call_graph call;
+    cr_graph *copy = NULL;
+    if (run->out || !run->op->functional->infer || !frame_begin(&f, run))
+        return NULL;
+    if (fill_attrs(&f) && f.op->infer(&f) && !f.all_in_place) {
+        if (f.like_inputs)
+            keep_strides(&f);
+        if (f.variant == CR_INPLACE) {
+            cr_meta_of(run->in[0], &f.out[0]);
+            f.alias[0] = 0;
+        }
+        if (cr_call_graph_make(&call, run, &f)) {
+            copy = cr_call_graph_copy(&call);
+            *elementwise = f.like_inputs;
+            cr_call_graph_free(&call);
+        }
+    }
+    free(f.cast);
+    return copy;
 }

@@ -4,6 +4,10 @@
  *   stride  an input that is not contiguous is read as if it were
  *   nan     NaN becomes 0
  *   past    one element past the last of a result is written
+ *   rounds  a cast of floats to integers rounds, where it has to truncate
+ *   cuts    a cast to 16-bit floats cuts off, where it has to round to nearest
+ *   clips   a cast to a narrower integer stays at its limit, where it has to wrap
+ *   again   each call draws the first random bits again
  *   answers the workspace asked for is another each time
  *   noplan  plan says that all is well and gives nothing
  *   closing what the device has is not given back when it is closed, whatever the operation
@@ -43,7 +47,7 @@ typedef struct spoiled {
     cr_plan *inner;
     bool spoils;
     int nin, nout;
-    cr_meta out[4];
+    cr_meta in, out[4]; /* the first input */
 } spoiled;
 
 static cr_status spoiled_plan(cr_device *device, const cr_graph *graph, cr_plan_info *info,
@@ -86,15 +90,48 @@ static cr_status spoiled_plan(cr_device *device, const cr_graph *graph, cr_plan_
         info->workspace = ++asked;
     s->spoils = broken && strcmp(how, "stride") != 0;
     s->nin = (int)graph->ninputs;
+    if (s->nin)
+        s->in = graph->values[graph->inputs[0]];
     for (uint32_t i = 0; i < graph->noutputs && i < 4; i++)
         s->out[s->nout++] = graph->values[graph->outputs[i]];
     *result = (cr_plan *)s;
     return CR_OK;
 }
 
+static bool is_float(cr_dtype dtype)
+{
+    return dtype == CR_F64 || dtype == CR_F32 || dtype == CR_F16 || dtype == CR_BF16;
+}
+
+/* Writes element k of a cast as the broken kernel would, where that makes a difference. */
+static void spoil_cast(const spoiled *s, const cr_run *r, char *memory, int64_t k)
+{
+    const cr_meta *from = &s->in, *to = &s->out[0];
+    const char *source = (const char *)r->values[0].buffer + r->values[0].offset;
+    cr_number v = load(source, from->dtype, place_of(from, k));
+    int64_t at = place_of(to, k);
+    if (!strcmp(how, "rounds") && is_float(from->dtype) && !is_float(to->dtype) &&
+        to->dtype != CR_B8 && fabs(v.f) < 100) {
+        store(memory, to->dtype, at, whole((int64_t)nearbyint(v.f)));
+    } else if (!strcmp(how, "cuts") && (to->dtype == CR_F16 || to->dtype == CR_BF16)) {
+        if (isfinite(v.f) && fabs(load(memory, to->dtype, at).f) > fabs(v.f))
+            ((uint16_t *)memory)[at]--; /* the next one towards zero */
+    } else if (!strcmp(how, "clips") && !is_float(from->dtype)) {
+        if (to->dtype == CR_I8 && (v.i > 127 || v.i < -128))
+            store(memory, to->dtype, at, whole(v.i > 0 ? 127 : -128));
+        if (to->dtype == CR_U8 && (v.i > 255 || v.i < 0))
+            store(memory, to->dtype, at, whole(v.i > 0 ? 255 : 0));
+    }
+}
+
 static cr_status spoiled_run(cr_plan *p, const cr_run *r)
 {
     spoiled *s = (spoiled *)p;
+    cr_run first = *r;
+    if (s->spoils && !strcmp(how, "again")) {
+        first.offset = 0;
+        r = &first;
+    }
     cr_status status = run(s->inner, r);
     for (int o = 0; o < s->nout && s->spoils && status == CR_OK; o++) {
         const cr_meta *m = &s->out[o];
@@ -110,8 +147,11 @@ static cr_status spoiled_run(cr_plan *p, const cr_run *r)
                 v = whole(m->dtype == CR_B8 ? !v.i : 77);
             else if (!strcmp(how, "nan") && isnan(v.f))
                 v.f = 0;
-            else
+            else {
+                if (!strcmp(broken_op, "copy"))
+                    spoil_cast(s, r, memory, k);
                 continue;
+            }
             store(memory, m->dtype, place_of(m, k), v);
         }
     }

@@ -111,6 +111,7 @@ def binary():
         g.add("where.self", [a > 0, a, r(4)])
     g.add("where.self", [torch.tensor(True), ints(0, 5, 3), r(3)])
     g.add("where.self", [r(0, 4) > 0, r(0, 4), r(4)])
+    g.add("where.self", [torch.tensor([True, False, True, False]), torch.tensor([NAN, NAN, 1.0, 2.0]), torch.tensor([3.0, NAN, NAN, INF])])
     g.add("addcmul", [r(3, 4), r(4), r(3, 1)], value=0.5)
     g.add("addcdiv", [r(3, 4), r(4), pos(3, 1)], value=0.5)
     g.add("lerp.Scalar", [r(3), r(3), 0.3])
@@ -246,12 +247,21 @@ def shape():
     g.add("full", [[2, 3], 1.5])
     g.add("full", [[2, 3], 1])
     g.add("full", [[], True], torch.full)
+    g.add("full", [[2, 3], NAN])
     g.add("zeros", [[2]])
     g.add("zeros", [[2, -1]])
     for a in (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool):
         for b in (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool):
             g.add("_to_copy", [torch.tensor([0.0, 1.0, 2.7, 3.1, 100.0]).to(a)], grad=False, dtype=b)
+    for dtype in (torch.float16, torch.bfloat16):
+        for x in (r(40), torch.randn(40), torch.tensor([1 + 2.0**-8, 1 + 3 * 2.0**-8, 1 + 2.0**-11, 1 + 3 * 2.0**-11, 65519.0, 65520.0, NAN, 1e-8, -0.0])):
+            g.add("_to_copy", [x], grad=False, dtype=dtype)
+    wide = torch.tensor([0, 127, 128, 255, 256, -128, -129, -300, 32767, 32768, 70000, -70000, 2**31, -2**31 - 1, 2**40 + 3])
+    for dtype in (torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool, torch.float64, torch.float32):
+        g.add("_to_copy", [wide], grad=False, dtype=dtype)
     g.add("_to_copy", [r(3, 4).t()], dtype=torch.float32)
+    g.add("_to_copy", [strided(3, 4)], dtype=torch.float64)
+    g.add("_to_copy", [strided(3, 4)], dtype=torch.int16, grad=False)
     g.add("clone", [strided(3, 4)])
     return g
 
@@ -264,6 +274,9 @@ def indexing():
     g.add("gather", [r(4, 3), 0, i + 9])
     g.add("gather", [r(4, 3), 1, ints(0, 3, 4, 2)])
     g.add("gather", [r(4, 0), 0, ints(0, 1, 2, 0)])
+    broken = torch.tensor([[NAN, 1.0, INF], [2.0, NAN, 3.0]])
+    g.add("gather", [broken, 0, torch.tensor([[0, 1, 1], [1, 1, 0]])])
+    g.add("scatter.src", [torch.zeros(3, 3), 0, torch.tensor([[0, 1, 2], [1, 2, 0]]), broken])
     g.add("scatter.src", [r(4, 3), 0, torch.tensor([[0, 1, 2], [1, 2, 0]]), r(2, 3)])
     g.add("scatter.src", [strided(4, 3), 0, torch.tensor([[0, 1, 2], [1, 2, 0]]), strided(2, 3)])
     g.add("scatter.src", [r(3, 4).t(), 1, torch.tensor([[2, 0], [1, 0], [0, 1], [2, 1]]), r(2, 4).t()])
@@ -276,6 +289,10 @@ def indexing():
         for inc in (True, False):
             g.add("scatter_reduce.two", [pos(4, 3), 0, i, pos(2, 3), how],
                   lambda a, d, j, s, rd, include_self: a.scatter_reduce(d, j, s, rd, include_self=include_self), include_self=inc)
+        g.add("scatter_reduce.two", [pos(3, 4).t(), 0, ints(0, 4, 3, 2).t(), pos(3, 2).t(), how],
+              lambda a, d, j, s, rd: a.scatter_reduce(d, j, s, rd))
+        g.add("scatter_reduce.two", [torch.ones(4, 3), 0, torch.tensor([[0, 1, 2], [1, 1, 0]]), broken, how],
+              lambda a, d, j, s, rd: a.scatter_reduce(d, j, s, rd))
     g.add("index_select", [r(4, 3), 1, torch.tensor([0, 2, 2])])
     g.add("index_select", [strided(4, 3), 0, torch.tensor([3])])
     g.add("index_select", [r(4, 3), 0, torch.tensor([4])])
@@ -322,6 +339,8 @@ def product():
             g.add("matmul", [a, b], lambda x, y: (x.float() @ y.float()).bfloat16())
         else:
             g.add("matmul", [a, b], lambda x, y: x @ y)
+    for n in "bmm matmul".split():
+        g.add(n, [torch.tensor([[[1.0, NAN], [0.0, 2.0]]]), torch.tensor([[[1.0, 0.0, 3.0], [INF, 1.0, 2.0]]])])
     g.add("addmm", [r(4), r(3, 2), r(2, 4)], beta=0.5, alpha=2.0)
     g.add("addmm", [r(3, 1), r(3, 2), r(4, 2).t()])
     g.add("addmm", [torch.full((4,), NAN, dtype=F64), r(3, 2), r(2, 4)], beta=0, grad=False)

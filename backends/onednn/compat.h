@@ -20,7 +20,7 @@
 #endif
 
 /* Whether layer norm's gradient wants the shift among its inputs, which it does not read. */
-#define DN_BACK_TAKES_SHIFT (!DN_3)
+#define DN_BACK_TAKES_SHIFT 1
 
 /* oneDNN's arrays of sizes have DNNL_MAX_NDIMS elements, ours as many as there are dimensions. */
 static inline void dn_dims(dnnl_dims_t to, int rank, const int64_t *from)

@@ -38,28 +38,85 @@ static cr_tensor *shaped(cr_tensor *weight, cr_tensor *x, int dim)
     return cr_reshape(weight, cr_make_ints(sizes, x->dim));
 }
 
-static cr_tensor *nearest(cr_tensor *x, int dim, int64_t out, bool exact, double scale)
+/* The neighbour of each of `out` places. */
+static cr_tensor *nearest_of(cr_tensor *x, int64_t size, int64_t out, bool exact, double scale)
 {
-    int64_t size = x->size[dim];
     cr_tensor *i =
         cr_to_dtype(cr_arange(out, .dtype = CR_I64, .device = cr_tensor_device(x)), CR_F32);
     double step = scale > 0 ? 1 / scale : (double)size / (double)out;
     cr_tensor *at = cr_floor(cr_mul_scalar(exact ? cr_add_scalar(i, 0.5) : i, step));
-    return cr_index_select(x, dim, cr_clamp_max(cr_to_dtype(at, CR_I64), size - 1));
+    return cr_clamp_max(cr_to_dtype(at, CR_I64), size - 1);
+}
+
+static cr_tensor *nearest(cr_tensor *x, int dim, int64_t out, bool exact, double scale)
+{
+    return cr_index_select(x, dim, nearest_of(x, x->size[dim], out, exact, scale));
+}
+
+/* The two neighbours of each of `out` places, and the weight of the second, shaped for dimension dim. */
+typedef struct pair {
+    cr_tensor *low, *high, *weight;
+} pair;
+
+static pair pair_of(cr_tensor *x, int dim, int64_t size, int64_t out, bool align_corners,
+                    double scale)
+{
+    cr_tensor *at = source(x, size, out, align_corners, scale);
+    at = align_corners ? at : cr_clamp_min(at, 0);
+    pair p = {.low = cr_clamp_max(cr_to_dtype(cr_floor(at), CR_I64), size - 1)};
+    p.high = cr_clamp_max(cr_add_scalar(p.low, 1), size - 1);
+    p.weight = shaped(
+        cr_clamp(cr_sub(at, cr_to_dtype(p.low, dtype_of(at))), .min = CR_S(0), .max = CR_S(1)), x,
+        dim);
+    return p;
 }
 
 static cr_tensor *linear(cr_tensor *x, int dim, int64_t out, bool align_corners, double scale)
 {
-    int64_t size = x->size[dim];
-    cr_tensor *at = source(x, size, out, align_corners, scale);
-    at = align_corners ? at : cr_clamp_min(at, 0);
-    cr_tensor *low = cr_clamp_max(cr_to_dtype(cr_floor(at), CR_I64), size - 1);
-    cr_tensor *high = cr_clamp_max(cr_add_scalar(low, 1), size - 1);
-    cr_tensor *weight =
-        shaped(cr_clamp(cr_sub(at, cr_to_dtype(low, dtype_of(at))), .min = CR_S(0), .max = CR_S(1)),
-               x, dim);
-    cr_tensor *a = cr_index_select(x, dim, low), *b = cr_index_select(x, dim, high);
-    return cr_add(cr_mul(a, cr_rsub_scalar(weight, 1)), cr_mul(b, weight));
+    pair p = pair_of(x, dim, x->size[dim], out, align_corners, scale);
+    cr_tensor *a = cr_index_select(x, dim, p.low), *b = cr_index_select(x, dim, p.high);
+    return cr_add(cr_mul(a, cr_rsub_scalar(p.weight, 1)), cr_mul(b, p.weight));
+}
+
+/* ---- the kernels' decompositions ---- */
+
+DECOMPOSE(resample)
+{
+    (void)op;
+    cr_tensor *x = T(0), *y = fine(x);
+    cr_ints size = L(1);
+    const char *mode = args[2].as.s;
+    for (int i = 0; i < (int)size.count && y; i++)
+        y = !strcmp(mode, "linear")
+                ? linear(y, 2 + i, size.data[i], false, 0)
+                : nearest(y, 2 + i, size.data[i], !strcmp(mode, "nearest-exact"), 0);
+    return cr_give(r, coarse(y, x));
+}
+
+/* What each place of the output took, given back to where it came from, the last dimension first. */
+DECOMPOSE(resample_backward)
+{
+    (void)op;
+    cr_tensor *grad = T(0), *g = fine(grad);
+    cr_ints size = L(1);
+    const char *mode = args[2].as.s;
+    for (int i = (int)size.count - 1; i >= 0 && g; i--) {
+        int dim = 2 + i;
+        int64_t sizes[CR_MAX_RANK], out = g->size[dim];
+        memcpy(sizes, g->size, (size_t)g->dim * sizeof *sizes);
+        sizes[dim] = size.data[i];
+        cr_tensor *sum = cr_zeros(cr_make_ints(sizes, (size_t)g->dim), .dtype = dtype_of(g),
+                                  .device = cr_tensor_device(g));
+        if (strcmp(mode, "linear")) {
+            bool exact = !strcmp(mode, "nearest-exact");
+            g = cr_index_add(sum, dim, nearest_of(g, size.data[i], out, exact, 0), g);
+            continue;
+        }
+        pair p = pair_of(g, dim, size.data[i], out, false, 0);
+        sum = cr_index_add(sum, dim, p.low, cr_mul(g, cr_rsub_scalar(p.weight, 1)));
+        g = cr_index_add(sum, dim, p.high, cr_mul(g, p.weight));
+    }
+    return cr_give(r, coarse(g, grad));
 }
 
 /* Keys, 1981: the weight of a neighbour at distance t, 0 to 1 or 1 to 2. */
@@ -150,6 +207,16 @@ typedef enum resampling {
     ANTIALIASED_CUBIC
 } resampling;
 
+/* Whether _resample says the same: scales that are the sizes' own, and no corners. */
+static bool is_kernel(cr_tensor *x, int n, const int64_t *out, const double *scale,
+                      bool align_corners, resampling how)
+{
+    bool same = is_float(x) && !align_corners && how <= LINEAR;
+    for (int i = 0; i < n; i++)
+        same = same && (scale[i] <= 0 || 1 / scale[i] == (double)x->size[2 + i] / (double)out[i]);
+    return same;
+}
+
 /* size: the output's, or empty and then from the factors. n dimensions behind batch and channels. */
 static cr_tensor *resample(cr_tensor *x, int n, cr_ints size, const cr_value *factors,
                            bool align_corners, resampling how)
@@ -176,6 +243,9 @@ static cr_tensor *resample(cr_tensor *x, int n, cr_ints size, const cr_value *fa
                            "output size %lld",
                            cr_sizes_text(x->dim, x->size), (long long)out[i]);
     }
+    static const char *const modes[] = {"nearest", "nearest-exact", "linear"};
+    if (is_kernel(x, n, out, scale, align_corners, how))
+        return cr_resample(x, cr_make_ints(out, (size_t)n), modes[how]);
     cr_dtype dtype = dtype_of(x);
     cr_tensor *y =
         how == NEAREST || how == NEAREST_EXACT || dtype == CR_F64 ? x : cr_to_dtype(x, CR_F32);

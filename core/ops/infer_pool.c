@@ -202,3 +202,42 @@ bool cr_infer_adaptive_pool_backward(cr_frame *f)
                                  cr_sizes_text(g->dim, g->size), d);
     return pool_backward(f, maximum, g->size);
 }
+
+/* ---- resampling ---- */
+
+/* (N, C, …) with one size for each dimension behind these. */
+static bool resampled(cr_frame *f, const char *what, int64_t *sizes)
+{
+    const cr_tensor *x = f->in[0];
+    const cr_value *size = &f->args[1];
+    const char *mode = f->args[2].as.s;
+    if (!cr_dtype_is_floating((cr_dtype)x->dtype))
+        return cr_frame_fail(f, "not implemented for '%s'", cr_dtype_name((cr_dtype)x->dtype));
+    if (strcmp(mode, "nearest") && strcmp(mode, "nearest-exact") && strcmp(mode, "linear"))
+        return cr_frame_fail(f, "mode must be nearest, nearest-exact or linear, got %s", mode);
+    if (x->dim < 3 || x->dim > 5 || size->count != x->dim - 2)
+        return cr_frame_fail(f,
+                             "%s %s does not fit a tensor of batch, channels and 1 to 3 more: %s",
+                             what, cr_sizes_text((int)size->count, size->as.ints), cr_describe(x));
+    for (int d = 0; d < x->dim; d++) {
+        sizes[d] = d < 2 ? x->size[d] : size->as.ints[d - 2];
+        if (d >= 2 && (sizes[d] < 1 || sizes[d] > INT32_MAX || x->size[d] < 1))
+            return cr_frame_fail(f, "sizes must be greater than 0, got %s and %s %lld",
+                                 cr_describe(x), what, (long long)sizes[d]);
+    }
+    return true;
+}
+
+bool cr_infer_resample(cr_frame *f)
+{
+    int64_t sizes[CR_MAX_RANK];
+    return resampled(f, "size", sizes) &&
+           cr_frame_out(f, 0, (cr_dtype)f->in[0]->dtype, f->in[0]->dim, sizes);
+}
+
+bool cr_infer_resample_backward(cr_frame *f)
+{
+    int64_t sizes[CR_MAX_RANK];
+    return resampled(f, "input_size", sizes) &&
+           cr_frame_out(f, 0, (cr_dtype)f->in[0]->dtype, f->in[0]->dim, sizes);
+}

@@ -41,5 +41,6 @@ Suite *matmul_suite(void);
 Suite *eltwise_suite(void);
 Suite *layout_suite(void);
 Suite *rows_suite(void);
+Suite *resample_suite(void);
 
 #endif

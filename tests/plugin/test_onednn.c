@@ -9,6 +9,7 @@ int main(void)
     SRunner *runner = srunner_create(NULL);
     if (getenv("CRESSET_ONEDNN_TINY")) {
         srunner_add_suite(runner, rows_suite());
+        srunner_add_suite(runner, resample_suite());
     } else {
         srunner_add_suite(runner, conv_suite());
         srunner_add_suite(runner, matmul_suite());

@@ -495,6 +495,21 @@ def resampling():
     g.add("pixel_unshuffle", [r(2, 2, 6, 4), 2])
     g.add("pixel_unshuffle", [r(2, 5, 4), 2])
     g.add("channel_shuffle", [r(2, 6, 3, 4), 3], lambda t, n: torch.channel_shuffle(t.detach(), n), grad=False)
+    for n, sizes, smooth in ((1, (2, 3, 6), "linear"), (2, (2, 3, 5, 6), "bilinear"), (3, (1, 2, 4, 3, 5), "trilinear")):
+        for mode in ("nearest", "nearest-exact", "linear"):
+            def ref(t, size, mode, smooth=smooth):  # PyTorch rounds its weights to bfloat16, too
+                wide = t.float() if t.dtype == torch.bfloat16 else t
+                return F.interpolate(wide, size=size, mode=smooth if mode == "linear" else mode).to(t.dtype)
+
+            for x in (r(*sizes), strided(*sizes), torch.randn(*sizes), torch.randn(*sizes).bfloat16()):
+                for size in ([9, 4, 6][:n], [s * 2 for s in sizes[2:]], [1] * n):
+                    g.add("_resample", [x, size, mode], ref)
+            for x in (r(*sizes), strided(*sizes)):
+                small = [2, 7, 3][:n]
+                leaf = torch.zeros(*sizes[:2], *small, dtype=x.dtype, requires_grad=True)
+                g.add("_resample_backward", [x, small, mode],
+                      lambda t, s, m, leaf=leaf, ref=ref: torch.autograd.grad(ref(leaf, list(t.shape[2:]), m), leaf, t, create_graph=True)[0], grad=False)
+            g.add("_resample", [r(0, *sizes[1:]), [3] * n, mode], lambda t, s, m: t.new_zeros(*t.shape[:2], *s), grad=False)
     return g
 
 

@@ -226,6 +226,27 @@ DERIVATIVE(max_pool3d_with_indices, "MaxPool3DWithIndicesBackward0", .in_for = {
 AVG_POOL(2d, "2D")
 AVG_POOL(3d, "3D")
 
+/* ---- resampling: linear, as its backward is ---- */
+
+/* The sizes of input 0 behind batch and channels. */
+static cr_ints spatial_sizes(const cr_grad_context *c)
+{
+    cr_ints sizes = cr_in_sizes(c, 0);
+    return cr_make_ints(sizes.data + 2, sizes.count - 2);
+}
+
+DERIVATIVE(resample, "ResampleBackward0", SAVES_NONE)
+{
+    cr_set(c, 0, cr_resample_backward(cr_g(c, 0), spatial_sizes(c), cr_argument(c, 2)->as.s));
+    return 0;
+}
+
+DERIVATIVE(resample_backward, "ResampleBackwardBackward0", SAVES_NONE)
+{
+    cr_set(c, 0, cr_resample(cr_g(c, 0), spatial_sizes(c), cr_argument(c, 2)->as.s));
+    return 0;
+}
+
 /* ---- softmax ---- */
 
 UNARY(softmax, "SoftmaxBackward0", SAVES_RESULT,

@@ -16,7 +16,7 @@ pass() {
         says out ", 0 failed on vulkan"
     done
 }
-pass CRESSET_VULKAN_CHECKED=1 'b*mm' 'conv*d' 'native_*norm*' 'cumsum' 'gather' 'scatter*' 'sort' '*softmax*' '*pool2d*' 'add' 'nll*'
+pass CRESSET_VULKAN_CHECKED=1 'b*mm' 'conv*d' 'native_*norm*' 'cumsum' 'gather' 'scatter*' 'sort' '*softmax*' '*pool2d*' 'add' 'nll*' '*attention*'
 pass CRESSET_VULKAN_AS_GPU=1 '*mm' 'conv*d' 'native_*norm*' '*softmax*' 'sum' 'argmax' 'cumsum' 'nll*'
 pass CRESSET_VULKAN_MATRIX=emulated '*mm'
 

@@ -1,7 +1,10 @@
 /* The pipeline cache on disk: one file for each device and driver, in the user's cache folder. Its
- * header says whose it is and what the data hash to; a file that doesn't agree is passed over and
- * later replaced. */
+ * header says whose it is, of which build of the shaders, and what the data hash to; a file that
+ * doesn't agree is passed over and later replaced: so no driver is trusted to tell old shaders from
+ * new ones, and what old ones left behind doesn't pile up. */
 #include "vulkan.h"
+
+#include "shader_hash.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +20,7 @@ typedef struct cache_header {
     char magic[8];
     uint32_t vendor, device, driver, api;
     uint8_t uuid[VK_UUID_SIZE];
-    uint64_t bytes, hash;
+    uint64_t shaders, bytes, hash;
 } cache_header;
 
 static uint64_t hash_of(const unsigned char *data, size_t size)
@@ -31,11 +34,12 @@ static uint64_t hash_of(const unsigned char *data, size_t size)
 static cache_header header_of(const cr_device *d, const void *data, size_t size)
 {
     const vk_profile *p = d->profile;
-    cache_header h = {.magic = "CRVKPC1",
+    cache_header h = {.magic = "CRVKPC2",
                       .vendor = p->vendor,
                       .device = p->device,
                       .driver = p->driver_version,
                       .api = p->api,
+                      .shaders = VK_SHADERS_HASH,
                       .bytes = size,
                       .hash = hash_of(data, size)};
     memcpy(h.uuid, p->cache_uuid, sizeof h.uuid);

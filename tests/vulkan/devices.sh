@@ -26,13 +26,14 @@ conform 0 CRESSET_BACKEND=vulkan
 file=$(compgen -G "$work/cache/cresset/vulkan-*.bin") || complain "no pipeline cache was written"
 if [ -n "$file" ]; then
     cp "$file" whole
-    for damage in cut empty scratched foreign long; do
+    for damage in cut empty scratched foreign older long; do
         cp whole "$file"
         case $damage in
         cut) truncate -s -1 "$file" ;;
         empty) : >"$file" ;;
-        scratched) printf '\377' | dd of="$file" bs=1 seek=70 conv=notrunc 2>/dev/null ;;
+        scratched) printf '\377' | dd of="$file" bs=1 seek=78 conv=notrunc 2>/dev/null ;;
         foreign) printf '\1\2\3\4' | dd of="$file" bs=1 seek=8 conv=notrunc 2>/dev/null ;;
+        older) printf '\1\2\3\4\5\6\7\10' | dd of="$file" bs=1 seek=40 conv=notrunc 2>/dev/null ;; # of other shaders
         long) head -c 100000 /dev/urandom >>"$file" ;;
         esac
         conform 0 CRESSET_BACKEND=vulkan CRESSET_LOG=info

@@ -1,0 +1,12 @@
+# Writes a header with a number that is another for every other set of built shaders: -DFOLDER= of the .inc files, -DOUTPUT=.
+file(GLOB built "${FOLDER}/*.inc")
+list(SORT built)
+set(all "")
+foreach(one IN LISTS built)
+    file(SHA256 "${one}" hash)
+    get_filename_component(name "${one}" NAME)
+    string(APPEND all "${name} ${hash}\n")
+endforeach()
+string(SHA256 all "${all}")
+string(SUBSTRING "${all}" 0 16 all)
+file(CONFIGURE OUTPUT "${OUTPUT}" CONTENT "#define VK_SHADERS_HASH UINT64_C(0x${all})\n" @ONLY)

@@ -52,6 +52,7 @@ static cr_status device_open(const cr_backend *self, int index, cr_device **devi
 
 static cr_status run_plan(cr_plan *plan, const cr_run *run)
 {
+    plan->meaning = CR_HAS(run, cr_run, index_meaning) ? run->index_meaning : NULL;
     return plan->run(plan, run);
 }
 

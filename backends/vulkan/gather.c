@@ -36,7 +36,7 @@ static cr_status plan_new(const vk_call *call, int self_at, int index_at, const 
     gather_plan *p = vk_plan_new(d, sizeof *p, gather_run);
     if (!p)
         return CR_OUT_OF_MEMORY;
-    p->base.reporter = vk_reporter(d, call->node->op);
+    p->base.reporter = vk_reporter(d, call->node->op, NULL);
     p->out_at = call->out_at[0];
     p->index_at = call->in_at[index_at];
     p->self_at = call->in_at[self_at];

@@ -71,7 +71,7 @@ static cr_status plan_forward(const vk_call *call, cr_plan **plan)
     nll_plan *p = vk_plan_new(call->device, sizeof *p, nll_run);
     if (!p)
         return CR_OUT_OF_MEMORY;
-    p->base.reporter = vk_reporter(call->device, call->node->op);
+    p->base.reporter = vk_reporter(call->device, call->node->op, NULL);
     p->at[0] = call->out_at[0];
     p->at[1] = call->in_at[0];
     p->at[2] = call->in_at[1];
@@ -96,7 +96,7 @@ static cr_status plan_backward(const vk_call *call, cr_plan **plan)
     nll_plan *p = vk_plan_new(call->device, sizeof *p, nll_run);
     if (!p)
         return CR_OUT_OF_MEMORY;
-    p->base.reporter = vk_reporter(call->device, call->node->op);
+    p->base.reporter = vk_reporter(call->device, call->node->op, NULL);
     p->at[0] = call->out_at[0];
     p->at[1] = call->in_at[0];
     p->at[2] = call->in_at[2];

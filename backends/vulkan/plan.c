@@ -167,9 +167,14 @@ cr_status vk_plan_done(cr_plan *plan, cr_status status, cr_plan **out)
 vk_launch vk_step_launch(const cr_plan *plan, int i)
 {
     const vk_step *step = &plan->step[i];
+    vk_recorder *r = &plan->device->recorder;
+    uint32_t reporter =
+        plan->meaning && plan->reporter
+            ? vk_reporter(plan->device, r->reporters[plan->reporter].name, plan->meaning)
+            : plan->reporter;
     vk_launch launch = {.pipeline = step->pipeline,
                         .groups = {step->groups[0], step->groups[1], step->groups[2]},
-                        .reporter = plan->reporter};
+                        .reporter = reporter};
     while (i > 0 && !plan->step[i].constant)
         i--;
     launch.constant = plan->step[i].constant;

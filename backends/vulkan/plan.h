@@ -24,7 +24,8 @@ struct cr_plan {
     vk_step step[VK_STEPS];
     int nsteps;
     uint32_t
-        reporter; /* whose report its kernels write, see vk_reporter; those that look at no index: any */
+        reporter; /* whose report its kernels write, see vk_reporter; 0: those that look at no index */
+    const char *meaning; /* of indices in this run, or null */
 };
 
 /* in[i] is null where an optional input is absent, out[i] where an output is not wanted; in_at and

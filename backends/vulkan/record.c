@@ -135,15 +135,18 @@ cr_status vk_wait_sent(cr_device *d, uint64_t value)
     return CR_OK;
 }
 
-uint32_t vk_reporter(cr_device *d, const char *operation)
+uint32_t vk_reporter(cr_device *d, const char *operation, const char *meaning)
 {
     vk_recorder *r = &d->recorder;
-    for (int i = 0; i < r->nreporters; i++)
-        if (!strcmp(r->reporters[i], operation))
+    if (!r->nreporters)
+        r->nreporters = 1; /* the first is of those that look at no index */
+    for (int i = 1; i < r->nreporters; i++)
+        if (r->reporters[i].meaning == meaning && !strcmp(r->reporters[i].name, operation))
             return (uint32_t)i;
     if (r->nreporters == VK_REPORTS)
         return VK_REPORTS - 1;
-    snprintf(r->reporters[r->nreporters], sizeof r->reporters[0], "%s", operation);
+    snprintf(r->reporters[r->nreporters].name, sizeof r->reporters[0].name, "%s", operation);
+    r->reporters[r->nreporters].meaning = meaning;
     return (uint32_t)r->nreporters++;
 }
 
@@ -156,11 +159,14 @@ cr_status vk_check_reports(cr_device *d)
         if (!reports[i].set)
             continue;
         reports[i].set = 0;
+        const char *meaning = r->reporters[i].meaning;
         if (status == CR_OK) /* one of them; the others may be what came of it */
             status = vk_host->fail(
                 vk_host, CR_INVALID,
-                "%s: index %lld is out of bounds for dimension %u with size %lld", r->reporters[i],
-                (long long)reports[i].index, reports[i].dim, (long long)reports[i].size);
+                "%s%s%s: index %lld is out of bounds for dimension %u with size %lld%s",
+                meaning ? meaning : "", meaning ? " (" : "", r->reporters[i].name,
+                (long long)reports[i].index, reports[i].dim, (long long)reports[i].size,
+                meaning ? ")" : "");
     }
     return status;
 }

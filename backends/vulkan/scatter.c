@@ -178,7 +178,7 @@ static cr_status plan_new(const vk_call *call, uint32_t op, cr_plan **plan)
     scatter_plan *p = vk_plan_new(call->device, sizeof *p, scatter_run);
     if (!p)
         return CR_OUT_OF_MEMORY;
-    p->base.reporter = vk_reporter(call->device, call->node->op);
+    p->base.reporter = vk_reporter(call->device, call->node->op, NULL);
     p->self_at = call->in_at[0];
     p->index_at = call->in_at[1];
     p->src_at = call->in_at[2];
@@ -235,7 +235,7 @@ static cr_status plan_embedding_back(const vk_call *call, cr_plan **plan)
     scatter_plan *p = vk_plan_new(call->device, sizeof *p, scatter_run);
     if (!p)
         return CR_OUT_OF_MEMORY;
-    p->base.reporter = vk_reporter(call->device, call->node->op);
+    p->base.reporter = vk_reporter(call->device, call->node->op, NULL);
     p->self_at = -1;
     p->src_at = call->in_at[0];
     p->index_at = call->in_at[1];

@@ -236,7 +236,7 @@ typedef struct vk_report {
     uint64_t unused;
 } vk_report;
 
-enum { VK_REPORTS = 32 };
+enum { VK_REPORTS = 64 };
 
 typedef struct vk_recorder {
     vk_slot slots[VK_SLOTS];
@@ -248,7 +248,10 @@ typedef struct vk_recorder {
     uint32_t count, next; /* dispatches in the open slot; the next slot */
     bool first_runs;      /* some of them are a pipeline's first */
     vk_block reports;
-    char reporters[VK_REPORTS][48]; /* the operations' names, as they came */
+    struct {
+        char name[48];       /* the operations' names, as they came */
+        const char *meaning; /* cr_run.index_meaning, or null */
+    } reporters[VK_REPORTS];
     int nreporters;
     const char *names[VK_NAMES]; /* of the last kernels, a ring */
     uint32_t named;
@@ -268,8 +271,8 @@ cr_status vk_wait_sent(cr_device *d, uint64_t value);
 bool vk_is_done(cr_device *d, uint64_t value);
 /* The open slot, opening one (and waiting for it, when all are under way). */
 cr_status vk_open_slot(cr_device *d, vk_slot **slot);
-/* The number of an operation's report, for vk_launch.reporter; operations that are one too many share the last. */
-uint32_t vk_reporter(cr_device *d, const char *operation);
+/* The number, from 1, of an operation's report, for vk_launch.reporter; those that are one too many share the last. */
+uint32_t vk_reporter(cr_device *d, const char *operation, const char *meaning);
 /* What kernels reported since the last call, as an error. */
 cr_status vk_check_reports(cr_device *d);
 

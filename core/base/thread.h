@@ -47,13 +47,24 @@ typedef struct cr_thread {
     int quiet_errors; /* above 0: failures are not recorded (a trial, as overload resolution) */
     char *texts;      /* cr_thread_text's buffers */
     unsigned next_text;
-    char *backend_words;    /* one of them: what a backend said last about a failure */
-    const char *within;     /* the outermost operation that is being decomposed, or null */
-    struct cr_trace *trace; /* what runs is being recorded; the compile room's */
-    const char *context;    /* the operation or call that is running, for messages of lower rooms */
+    char *backend_words;       /* one of them: what a backend said last about a failure */
+    const char *within;        /* the outermost operation that is being decomposed, or null */
+    const char *index_meaning; /* see cr_indices_mean; or null */
+    struct cr_trace *trace;    /* what runs is being recorded; the compile room's */
+    const char *context; /* the operation or call that is running, for messages of lower rooms */
 } cr_thread;
 
 extern CR_TLS cr_thread cr_this_thread;
+
+/* Until cr_this_thread.index_meaning is set back to what this returns, errors about an index out of bounds begin with these words, a
+ * literal, unless somebody further out has said what it means. */
+static inline const char *cr_indices_mean(const char *words)
+{
+    const char *was = cr_this_thread.index_meaning;
+    if (!was)
+        cr_this_thread.index_meaning = words;
+    return was;
+}
 
 /* Has the thread's end release what the thread holds. Cheap after the first time. */
 void cr_thread_register(void);

@@ -3,6 +3,7 @@
 
 #include <cresset/functional.h>
 
+#include "core/base/thread.h"
 #include "core/nn/layer.h"
 
 typedef struct embedding {
@@ -21,6 +22,7 @@ static const char *const modes[] = {"sum", "mean", "max"};
 static bool renorm(const embedding *self, cr_tensor *indices)
 {
     bool good = true;
+    const char *was = cr_indices_mean("embedding: index out of range");
     if (self->max_norm > 0)
         CR_SCOPE
             CR_NO_GRAD {
@@ -29,6 +31,7 @@ static bool renorm(const embedding *self, cr_tensor *indices)
                                             0, self->max_norm);
                 good = cr_index_copy_(self->weight, 0, flat, rows) != NULL;
             }
+    cr_this_thread.index_meaning = was;
     return good;
 }
 

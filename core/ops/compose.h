@@ -7,12 +7,24 @@
 #include <cresset/autograd.h>
 #include <cresset/ops.h>
 
+#include "core/base/thread.h"
 #include "core/ops/functions.h"
 
 #define COMPOSITE(name) \
     int cr_composite_##name(const cr_op *op, const cr_value *args, cr_results *r)
 #define DECOMPOSE(name) \
     int cr_decompose_##name(const cr_op *op, const cr_value *args, cr_results *r)
+/* One whose indices out of bounds mean something to who called it. */
+#define COMPOSITE_OF_INDICES(name, words)                                               \
+    static int name##_of_indices(const cr_op *op, const cr_value *args, cr_results *r); \
+    COMPOSITE(name)                                                                     \
+    {                                                                                   \
+        const char *was = cr_indices_mean(words);                                       \
+        int failed = name##_of_indices(op, args, r);                                    \
+        cr_this_thread.index_meaning = was;                                             \
+        return failed;                                                                  \
+    }                                                                                   \
+    static int name##_of_indices(const cr_op *op, const cr_value *args, cr_results *r)
 #define GIVE(t)               \
     {                         \
         (void)op;             \

@@ -188,21 +188,8 @@ COMPOSITE(soft_margin_loss)
     return cr_give(r, reduced(cr_log1p(cr_exp(cr_mul(cr_neg(T(1)), T(0)))), INT(2)));
 }
 
-/* Where a lookup by classes failed: the error says so of the loss. */
-static int class_error(const cr_op *op)
-{
-    const char *words = cr_error();
-    if (words && strstr(words, "out of bounds") && !strstr(words, op->name)) {
-        char said[200];
-        snprintf(said, sizeof said, "%s", words);
-        cr_clear_error();
-        cr_fail("%.*s: target out of range: %s", (int)strcspn(op->name, "."), op->name, said);
-    }
-    return -1;
-}
-
 /* Of [n, c] or [c] and the right class of each row. */
-COMPOSITE(multi_margin_loss)
+COMPOSITE_OF_INDICES(multi_margin_loss, "multi_margin_loss: target out of range")
 {
     cr_tensor *x = T(0), *t = T(1), *weight = T(4);
     double p = F(2), margin = F(3);
@@ -219,7 +206,7 @@ COMPOSITE(multi_margin_loss)
     }
     cr_tensor *at = cr_unsqueeze(t, 1), *right = cr_gather(x, 1, at);
     if (!right)
-        return class_error(op);
+        return -1;
     cr_tensor *away = cr_clamp_min(cr_add_scalar(cr_sub(x, right), margin), 0);
     away = p == 2 ? cr_square(away) : away;
     if (weight)
@@ -230,7 +217,7 @@ COMPOSITE(multi_margin_loss)
 }
 
 /* The target's classes up to the first -1 are the right ones. */
-COMPOSITE(multilabel_margin_loss)
+COMPOSITE_OF_INDICES(multilabel_margin_loss, "multilabel_margin_loss: target out of range")
 {
     cr_tensor *x = T(0), *t = T(1);
     bool single = x->dim < 2;
@@ -248,7 +235,7 @@ COMPOSITE(multilabel_margin_loss)
     cr_tensor *zero = cr_zeros(CR_INTS(n, c), .dtype = CR_I64, .device = cr_tensor_device(x));
     cr_tensor *right = cr_gt_scalar(cr_scatter_add(zero, 1, at, cr_to_dtype(counts, CR_I64)), 0);
     if (!right)
-        return class_error(op);
+        return -1;
     cr_tensor *chosen = cr_unsqueeze(cr_gather(x, 1, at), 2);
     cr_tensor *away = cr_clamp_min(cr_add_scalar(cr_sub(cr_unsqueeze(x, 1), chosen), 1), 0);
     cr_tensor *pairs =
@@ -289,7 +276,7 @@ static cr_tensor *behind(cr_tensor *alpha, int64_t by)
 }
 
 /* log_probs [t, n, c]; targets [n, s] or all of them in one row; lengths as integer tensors [n]. */
-COMPOSITE(ctc_loss)
+COMPOSITE_OF_INDICES(ctc_loss, "ctc_loss: target out of range")
 {
     cr_tensor *lp = T(0), *targets = T(1), *input_lengths = T(2), *target_lengths = T(3);
     int64_t blank = INT(4), reduction = INT(5);
@@ -350,7 +337,7 @@ COMPOSITE(ctc_loss)
     cr_tensor *skips = cr_logical_and(cr_ne(label, earlier), cr_ge_scalar(state, 2));
     cr_tensor *emit = cr_gather(lp, 2, cr_expand(cr_unsqueeze(label, 0), CR_INTS(time, n, states)));
     if (!emit)
-        return class_error(op);
+        return -1;
     cr_tensor *begins = cr_expand(cr_lt_scalar(state, 2), CR_INTS(n, states));
     cr_tensor *alpha = cr_where_scalar_other(begins, cr_select(emit, 0, 0), -INFINITY);
     for (int64_t t = 1; t < most_time && alpha; t++) {

@@ -431,7 +431,7 @@ DECOMPOSE(nll_loss_backward)
 }
 
 /* Of [n, c, d…] against [n, d…]: the extra dimensions are more items. */
-COMPOSITE(nll_loss)
+COMPOSITE_OF_INDICES(nll_loss, "nll_loss: target out of range")
 {
     (void)op;
     cr_tensor *x = T(0), *target = T(1);
@@ -450,7 +450,7 @@ COMPOSITE(nll_loss)
 }
 
 /* Class indices, or probabilities when the target has the input's shape; with label smoothing. */
-COMPOSITE(cross_entropy)
+COMPOSITE_OF_INDICES(cross_entropy, "cross_entropy: target out of range")
 {
     (void)op;
     cr_tensor *x = T(0), *target = T(1), *weight = T(2);
@@ -531,13 +531,11 @@ static cr_tensor *nothing_outside(cr_tensor *x)
 {
     cr_tensor *zero = cr_zeros(1, .dtype = dtype_of(x), .device = cr_tensor_device(x));
     cr_tensor *outside = cr_any(cr_ne(cr_clamp(x, .min = CR_S(0), .max = CR_S(1)), x));
-    bool before = cr_error() != NULL;
+    const char *was =
+        cr_indices_mean("binary_cross_entropy: all elements of input should be between 0 and 1");
     cr_tensor *found =
         cr_index_select(zero, 0, cr_reshape(cr_to_dtype(outside, CR_I64), CR_INTS(1)));
-    if (!found && !before && cr_error() && strstr(cr_error(), "out of bounds")) {
-        cr_clear_error();
-        return cr_fail("binary_cross_entropy: all elements of input should be between 0 and 1");
-    }
+    cr_this_thread.index_meaning = was;
     return cr_squeeze_dim(found, 0);
 }
 

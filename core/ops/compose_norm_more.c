@@ -219,7 +219,7 @@ static bool are_offsets(cr_tensor *offsets, int64_t count)
 }
 
 /* weight, indices, offsets, scale_grad_by_freq, mode, sparse, per_sample_weights, include_last_offset, padding_idx */
-COMPOSITE(embedding_bag)
+COMPOSITE_OF_INDICES(embedding_bag, "embedding_bag: index out of range")
 {
     (void)op;
     cr_tensor *weight = T(0), *indices = T(1), *offsets = T(2), *scale = T(6);

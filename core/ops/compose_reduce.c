@@ -448,7 +448,9 @@ DECOMPOSE(embedding)
     for (int d = 0; d < index->dim; d++)
         sizes[d] = index->size[d];
     sizes[index->dim] = w->size[1];
+    const char *was = cr_indices_mean("embedding: index out of range");
     cr_tensor *rows = cr_index_select(w, 0, cr_reshape(index, CR_INTS(-1)));
+    cr_this_thread.index_meaning = was;
     return cr_give(r, cr_reshape(rows, cr_make_ints(sizes, (size_t)index->dim + 1)));
 }
 DECOMPOSE(embedding_dense_backward)

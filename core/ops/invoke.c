@@ -6,6 +6,7 @@
 #include "core/dispatch/trace.h"
 
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 cr_recorder cr_the_recorder;
@@ -327,7 +328,15 @@ static CR_NOINLINE void say_failed(const cr_op_run *run, cr_dev *dev, cr_status 
     char name[80];
     memcpy(name, run->op->name, sizeof name);
     name[run->op->schema->bare] = 0;
+    bool before = cr_error() != NULL;
     cr_dev_failed(dev, name, ran);
+    const char *meaning = cr_this_thread.index_meaning, *words = cr_error();
+    if (meaning && words && !before && ran == CR_INVALID && strstr(words, " out of ")) {
+        char said[CR_TEXT_SIZE];
+        snprintf(said, sizeof said, "%s", words);
+        cr_clear_error();
+        cr_fail("%s (%s)", meaning, said);
+    }
 }
 
 /* Most calls: all inputs as they are, one result in new memory, a plan of the device's own, and nobody watching. Device's lock as
@@ -347,7 +356,8 @@ static inline int run_simple(cr_op_run *run, cr_plan_entry *e, cr_results *resul
         cr_run r = {.struct_size = sizeof r,
                     .values = bind,
                     .numbers = run->numbers,
-                    .within = cr_this_thread.within};
+                    .within = cr_this_thread.within,
+                    .index_meaning = cr_this_thread.index_meaning};
         ran = dev->backend->run(e->plan, &r);
         cr_dev_count(dev, run->op->functional->index, CR_PLAN_NATIVE);
         if (CR_UNLIKELY(ran != CR_OK))
@@ -419,7 +429,8 @@ static int run_plan(cr_op_run *run, cr_plan_entry *e, cr_results *results)
     cr_run r = {.struct_size = sizeof r,
                 .values = bind,
                 .numbers = run->numbers,
-                .within = cr_this_thread.within};
+                .within = cr_this_thread.within,
+                .index_meaning = cr_this_thread.index_meaning};
     if (CR_UNLIKELY(e->workspace)) {
         if (!(workspace = cr_storage_new_locked(dev, e->workspace)))
             goto done;

@@ -47,7 +47,7 @@ extern "C" {
 /* A backend of another major is refused. Minors mix freely: each side uses what both know. A
  * backend writes what it was built with into its table. */
 #define CR_ABI_MAJOR 1
-#define CR_ABI_MINOR 2
+#define CR_ABI_MINOR 3
 
 /* The most dimensions a value has. */
 #define CR_MAX_RANK 8
@@ -206,6 +206,10 @@ typedef struct cr_run {
      * ("layer_norm"): the outermost one. Null where the run is the operation itself. For figures
      * only. Lives as long as the library. */
     const char *within;
+    /* What an index out of bounds means in this run ("ctc_loss: target out of range"), or null: said
+     * in front by a backend that finds it after run has returned. Lives as long as the library.
+     * Since minor 3. */
+    const char *index_meaning;
 } cr_run;
 
 typedef struct cr_device_info {

@@ -51,7 +51,7 @@ CR_API cr_module *cr_l1_loss_layer_with(const cr_loss_options *options);
 /* BCELoss: -w (t log x + (1 - t) log(1 - x)) for x in 0 to 1, logarithms clamped at -100.
  * BCEWithLogitsLoss: the same of σ(x), computed stably; pos_weight multiplies the first term. x and t:
  * (*), alike; weight and pos_weight broadcast to it. Errors, when called: t of another size; of BCELoss
- * x outside of 0 to 1 (on devices that compute later: a lookup out of bounds, told when somebody reads). */
+ * x outside of 0 to 1 (told, on devices that compute later, when somebody reads). */
 typedef struct cr_bce_loss_options {
     int begin_;
     cr_tensor *weight;

@@ -190,7 +190,8 @@ cr_status operation_run(const operation *op)
     cr_buffer *workspace = NULL;
     if (info.workspace && backend->alloc(device, info.workspace, &workspace) != CR_OK)
         return CR_OUT_OF_MEMORY;
-    cr_run run = {sizeof run, bindings, op->number, {workspace, 0}, op->seed, op->offset, NULL};
+    cr_run run = {sizeof run, bindings,   op->number, {workspace, 0},
+                  op->seed,   op->offset, NULL,       NULL};
     if (!in_host_memory)
         upload(op, bindings);
     status = backend->run(plan, &run);

@@ -300,10 +300,10 @@ int cr_invoke_view(const cr_op *op, const cr_value *args, cr_results *results)
     }
     if (CR_UNLIKELY(base->storage->layout) && cr_make_plain(base))
         return -1;
-    bool records = cr_requires_grad_flag(base) && !cr_this_thread.grad_disabled &&
+    bool tracked = op->index != CR_OP_view_dtype && /* another dtype's bits have no derivative */
                    !cr_this_thread.inference_mode;
     struct cr_grad_node *node = NULL;
-    if (records) {
+    if (tracked && cr_requires_grad_flag(base) && !cr_this_thread.grad_disabled) {
         const uint16_t first[2] = {0, 1};
         bool cannot = false;
         node = cr_the_recorder.begin(op, args, &base, 1, first, &cannot);
@@ -319,7 +319,7 @@ int cr_invoke_view(const cr_op *op, const cr_value *args, cr_results *results)
         else
             failed = cr_the_recorder.finish(node, op, &base, results);
     }
-    if (!failed && !cr_this_thread.inference_mode && !(base->flags & CR_FLAG_INFERENCE) &&
+    if (!failed && tracked && !(base->flags & CR_FLAG_INFERENCE) &&
         cr_dtype_is_floating((cr_dtype)base->dtype))
         failed = cr_the_recorder.view(op, base, results->t[0]);
     return failed;

@@ -106,6 +106,63 @@ int cr_view_view(const cr_op *op, const cr_value *args, cr_results *r)
     return give_view(r, t, n, sizes, strides, t->offset);
 }
 
+/* The view's element is `wider` times as large as the tensor's: sizes and places count the larger ones. */
+static int widen(const cr_tensor *t, cr_dtype dtype, int64_t wider, cr_tensor *v)
+{
+    const char *from = cr_dtype_name((cr_dtype)t->dtype), *to = cr_dtype_name(dtype);
+    int last = t->dim - 1;
+    if (t->size[last] % wider)
+        return CR_FAIL_INT("view: self.size(-1) must be divisible by %lld to view %s as %s "
+                           "(different element sizes), but got %lld",
+                           (long long)wider, from, to, (long long)t->size[last]);
+    if (t->offset % wider)
+        return CR_FAIL_INT("view: self.storage_offset() must be divisible by %lld to view %s as %s "
+                           "(different element sizes), but got %lld",
+                           (long long)wider, from, to, (long long)t->offset);
+    for (int d = 0; d < last; d++) {
+        if (t->stride[d] % wider)
+            return CR_FAIL_INT("view: self.stride(%d) must be divisible by %lld to view %s as %s "
+                               "(different element sizes), but got %lld",
+                               d, (long long)wider, from, to, (long long)t->stride[d]);
+        v->stride[d] /= wider;
+    }
+    v->size[last] /= wider;
+    v->offset /= wider;
+    return 0;
+}
+
+int cr_view_view_dtype(const cr_op *op, const cr_value *args, cr_results *r)
+{
+    (void)op;
+    const cr_tensor *t = self_of(args);
+    cr_dtype dtype = (cr_dtype)args[1].as.i;
+    int64_t from = (int64_t)cr_dtype_size((cr_dtype)t->dtype), to = (int64_t)cr_dtype_size(dtype);
+    cr_tensor v = *t; /* its geometry */
+    if (!to)
+        return CR_FAIL_INT("view: dtype %d does not exist", (int)dtype);
+    if (from != to) {
+        int last = t->dim - 1;
+        if (last < 0 || t->stride[last] != 1)
+            return CR_FAIL_INT("view: self.%s to view %s as %s (different element sizes)",
+                               last < 0 ? "dim() cannot be 0" : "stride(-1) must be 1",
+                               cr_dtype_name((cr_dtype)t->dtype), cr_dtype_name(dtype));
+        if (to > from && widen(t, dtype, to / from, &v))
+            return -1;
+        if (to < from) {
+            int64_t finer = from / to;
+            bool fits = !__builtin_mul_overflow(t->size[last], finer, &v.size[last]) &&
+                        !__builtin_mul_overflow(t->offset, finer, &v.offset);
+            for (int d = 0; d < last && fits; d++)
+                fits = !__builtin_mul_overflow(t->stride[d], finer, &v.stride[d]);
+            if (!fits || cr_numel_of(t->dim, v.size) < 0)
+                return CR_FAIL_INT("view: sizes %s are too many of %s",
+                                   cr_sizes_text(t->dim, t->size), cr_dtype_name(dtype));
+        }
+    }
+    return cr_give(r, cr_tensor_make(cr_storage_retain(t->storage), dtype, t->dim, v.size, v.stride,
+                                     v.offset));
+}
+
 int cr_view_permute(const cr_op *op, const cr_value *args, cr_results *r)
 {
     (void)op;

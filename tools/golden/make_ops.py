@@ -263,6 +263,15 @@ def shape():
     g.add("_to_copy", [strided(3, 4)], dtype=torch.float64)
     g.add("_to_copy", [strided(3, 4)], dtype=torch.int16, grad=False)
     g.add("clone", [strided(3, 4)])
+    read_as = lambda x, d: x.view(d)
+    for x, dtypes in ((torch.randn(3, 4), (torch.int32, torch.float32, torch.float64, torch.int64, torch.int16, torch.uint8, torch.bfloat16)),
+                      (torch.randn(4, 3).t(), (torch.int32, torch.int16)), (torch.randn(6)[1:], (torch.float64, torch.int8)),
+                      (torch.randn(3, 5)[:, :4], (torch.float64, torch.int16)), (torch.randn(3, 6)[:, 2:], (torch.float64, torch.float16)),
+                      (torch.randn(2, 3, 2).permute(1, 0, 2), (torch.float64,)), (torch.randn(()), (torch.int32, torch.float64)),
+                      (torch.zeros(0, 2), (torch.float64, torch.int8)), (torch.tensor([True, False]), (torch.uint8, torch.int16)),
+                      (torch.randn(1, 4).expand(3, 4), (torch.int64, torch.int16)), (ints(0, 9, 2, 2), (torch.float64, torch.int32))):
+        for dtype in dtypes:
+            g.add("view.dtype", [x, dtype], read_as, grad=False)
     return g
 
 

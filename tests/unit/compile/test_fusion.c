@@ -123,8 +123,8 @@ START_TEST(a_residual_block_is_two_plans)
 {
     conv_now = 1;
     cr_module *na = cr_batch_norm2d(16), *nb = cr_batch_norm2d(16);
-    cr_module *net = CR_NEW(Sum, .a = conv_of(&conv_cases[1]), .na = na,
-                            .b = conv_of(&conv_cases[1]), .nb = nb);
+    cr_module *net =
+        CR_NEW(Sum, .a = conv_of(&conv_cases[1]), .na = na, .b = conv_of(&conv_cases[1]), .nb = nb);
     cr_eval(net);
     shake_statistics(na);
     shake_statistics(nb);

@@ -170,6 +170,32 @@ START_TEST(equality_and_closeness)
 }
 END_TEST
 
+START_TEST(memory_is_read_as_another_dtype)
+{
+    cr_tensor *x = cr_tensor_f32(4, 1, -2, 0, 0.5), *bits = cr_view_dtype(x, CR_I32);
+    ck_assert(bits && cr_is_same_storage(bits, x));
+    ck_assert_int_eq(cr_item(cr_select(bits, 0, 0)), 0x3f800000);
+    ck_assert_ptr_nonnull(cr_bitwise_and_scalar_(bits, 0x7fffffff)); /* without signs */
+    ck_assert(cr_equal(x, cr_tensor_f32(4, 1, 2, 0, 0.5)));
+    ck_assert(cr_equal(cr_view_dtype(cr_view_dtype(x, CR_U8), CR_F32), x));
+    cr_tensor *second = cr_view_dtype(cr_narrow(x, 0, 1, 1), CR_I16);
+    ck_assert_int_eq(cr_tensor_size(second, 0), 2);
+    ck_assert_int_eq(cr_item(cr_select(second, 0, 1)), 0x4000);
+    /* No derivative, and none of the in-place rules of views that have one. */
+    cr_tensor *leaf = cr_requires_grad_(cr_clone(x), true), *raw = cr_view_dtype(leaf, CR_I32);
+    ck_assert(raw && !cr_requires_grad(raw));
+    ck_assert_ptr_nonnull(cr_zero_(raw));
+    ck_assert_int_eq(cr_backward(cr_sum(leaf)), 0);
+    cr_value out,
+        args[] = {{.tag = CR_TENSOR, .as.tensor = x}, {.tag = CR_STRING, .as.s = "int32"}};
+    ck_assert_int_eq(cr_call("view", args, 2, NULL, 0, &out, 1, NULL), 0);
+    ck_assert_int_eq(cr_tensor_dtype(out.as.tensor), CR_I32);
+    ck_assert_ptr_null(cr_view_dtype(x, (cr_dtype)77));
+    ck_assert_ptr_nonnull(cr_error());
+    cr_clear_error();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("views");
@@ -183,6 +209,7 @@ int main(void)
     tcase_add_test(tests, views_of_what_is_written);
     tcase_add_test(tests, resizing_keeps_what_was_there);
     tcase_add_test(tests, equality_and_closeness);
+    tcase_add_test(tests, memory_is_read_as_another_dtype);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

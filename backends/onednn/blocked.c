@@ -203,7 +203,9 @@ static void nan_elements(const dn_nan_job *job)
     }
 }
 
+#include "small_real.h"
+
 extern const dn_kernel_table CPU_NAME(dn_kernels_of);
-const dn_kernel_table CPU_NAME(dn_kernels_of) = {unblock,       block,        norm_forward,
-                                                 norm_backward, pool_forward, pool_backward,
-                                                 nan_rows,      nan_elements};
+const dn_kernel_table CPU_NAME(dn_kernels_of) = {
+    unblock,  block,        norm_forward,  norm_backward, pool_forward, pool_backward,
+    nan_rows, nan_elements, small_forward, small_data,    small_weights};

@@ -59,6 +59,13 @@ typedef struct dn_nan_job {
     void *to;
 } dn_nan_job;
 
+/* Products of few rows with many weights (small_real.h): rows [m, o], cols [m, k], w and dw [o, k]. */
+typedef struct dn_small_job {
+    int64_t m, k, o;
+    const float *w;
+    float *rows, *cols, *dw;
+} dn_small_job;
+
 typedef void (*dn_unblock)(const dn_unblock_job *job, int64_t begin, int64_t end);
 
 typedef struct dn_kernel_table {
@@ -71,6 +78,9 @@ typedef struct dn_kernel_table {
     void (*nan_rows)(const dn_nan_job *job);
     /* Every element is NaN where `from` is. */
     void (*nan_elements)(const dn_nan_job *job);
+    void (*small_forward)(const dn_small_job *job, int64_t begin, int64_t end);
+    void (*small_data)(const dn_small_job *job, int64_t begin, int64_t end);
+    void (*small_weights)(const dn_small_job *job, int64_t begin, int64_t end);
 } dn_kernel_table;
 
 /* The kernels for this machine, or those that CRESSET_CPU_ISA asks for. */

@@ -287,9 +287,11 @@ static cr_status plan_forward(const cpu_call *call, cr_plan **out)
     } else if (bias && bias->dtype != CR_F32) {
         return CR_UNSUPPORTED; /* the sum would be rounded twice */
     }
-    if (!shape_of(call->node, c.x, c.y, w, &c.shape) ||
-        !takes_part(&c, transposed ? DN_DATA : DN_FORWARD))
+    if (!shape_of(call->node, c.x, c.y, w, &c.shape))
         return CR_UNSUPPORTED;
+    cr_status small = transposed ? CR_UNSUPPORTED : dn_conv_small(call, &c, false, out);
+    if (small != CR_UNSUPPORTED || !takes_part(&c, transposed ? DN_DATA : DN_FORWARD))
+        return small;
     c.keeps = keeps(&c, x, y) && !(transposed && bias);
     dn_conv_plan *plan = dn_plan_new(call, sizeof *plan);
     if (!plan)
@@ -314,8 +316,12 @@ static cr_status plan_backward(const cpu_call *call, cr_plan **out)
                  .y_at = call->in_at[transposed ? 1 : 0],
                  .w_at = call->in_at[2],
                  .info = call->info};
-    if (!shape_of(call->node, c.x, c.y, w, &c.shape) ||
-        (call->out[0] && !takes_part(&c, transposed ? DN_FORWARD : DN_DATA)) ||
+    if (!shape_of(call->node, c.x, c.y, w, &c.shape))
+        return CR_UNSUPPORTED;
+    cr_status small = transposed ? CR_UNSUPPORTED : dn_conv_small(call, &c, true, out);
+    if (small != CR_UNSUPPORTED)
+        return small;
+    if ((call->out[0] && !takes_part(&c, transposed ? DN_FORWARD : DN_DATA)) ||
         (call->out[1] && !takes_part(&c, DN_WEIGHTS)) || (!call->out[0] && !call->out[1]))
         return CR_UNSUPPORTED;
     dn_conv_plan *plan = dn_plan_new(call, sizeof *plan);

@@ -54,6 +54,10 @@ cr_status dn_reorder_in(dn_plan *plan, dn_stage *stage, const dn_md *from, const
 /* Where the images of a value lie. */
 dn_where dn_images(const cr_meta *meta, int at);
 
+/* A plan for few positions and many weights (conv_small.c), which reads the weights as they lie; CR_UNSUPPORTED where
+ * another is better. x and y: the input and the output, or its gradient. */
+cr_status dn_conv_small(const cpu_call *call, const dn_conv *c, bool backward, cr_plan **out);
+
 /* Stages of the weights' gradient, and of the bias's where c->bias is not null. */
 cr_status dn_conv_weights(dn_conv_plan *plan, const dn_conv *c);
 /* A stage that sums images over all but the channels. */

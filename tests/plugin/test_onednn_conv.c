@@ -1,6 +1,8 @@
 /* Convolution, its gradients and its transposed form. */
 #include "onednn_compare.h"
 
+#include <math.h>
+
 typedef struct conv_case {
     const char *what;
     int dims;
@@ -36,6 +38,26 @@ static const conv_case cases[] = {
      NOT_NATIVE,
      NOT_NATIVE},
     {"tiny", 2, 1, 2, 2, 1, {3, 3}, {2, 2}, {1, 1}, {0, 0}, {1, 1}, {0}, NOT_NATIVE, NOT_NATIVE},
+    /* conv_small.c */
+    {"few", 2, 8, 64, 256, 1, {1, 1}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {0}, NATIVE, NATIVE},
+    {"few, strided", 2, 8, 64, 256, 1, {4, 4}, {3, 3}, {2, 2}, {1, 1}, {1, 1}, {0}, NATIVE, NATIVE},
+    {"few, dilated", 2, 3, 64, 256, 1, {4, 3}, {3, 3}, {1, 1}, {2, 2}, {2, 2}, {0}, NATIVE, NATIVE},
+    {"few, 1x1", 2, 5, 512, 256, 1, {3, 4}, {1, 1}, {2, 2}, {0, 0}, {1, 1}, {0}, NATIVE, NATIVE},
+    {"few, line", 1, 7, 64, 512, 1, {5}, {5}, {1}, {2}, {1}, {0}, NATIVE, NATIVE},
+    {"few, volume",
+     3,
+     1,
+     64,
+     128,
+     1,
+     {2, 2, 3},
+     {3, 3, 3},
+     {1, 1, 1},
+     {1, 1, 1},
+     {1, 1, 1},
+     {0},
+     NATIVE,
+     NATIVE},
     {"line", 1, 6, 32, 48, 1, {50}, {5}, {2}, {2}, {1}, {1}, NATIVE, NATIVE},
     {"line, grouped", 1, 2, 32, 32, 2, {61}, {3}, {1}, {1}, {1}, {0}, NATIVE, NATIVE},
     {"volume",
@@ -145,6 +167,34 @@ START_TEST(masked_gradients)
 END_TEST
 
 /* A gradient whose memory is repeated, as sum() gives it, and inputs cut out of larger tensors. */
+/* Positions that are read out of oneDNN's blocks, values and gradients. */
+START_TEST(few_positions_of_blocked_images)
+{
+    static const int64_t sizes[4] = {2, 64, 8, 8}, one[4] = {64, 64, 3, 3},
+                         two[4] = {256, 64, 3, 3};
+    float got[2][2 * 64 * 8 * 8];
+    double most = 0;
+    cr_tensor *given[4] = {some(CR_F32, 4, sizes), some(CR_F32, 4, one), some(CR_F32, 4, two),
+                           NULL};
+    for (int k = 0; k < 2; k++)
+        CR_SCOPE {
+            cr_tensor *x[3];
+            for (int i = 0; i < 3; i++)
+                x[i] =
+                    cr_requires_grad_(cr_detach(k ? cr_tensor_to(given[i], "cpu") : given[i]), 1);
+            cr_tensor *y = cr_f_conv2d(cr_f_conv2d(x[0], x[1]), x[2], .stride = CR_INTS(3));
+            cr_tensor *gradient = NULL, *loss = cr_sum(cr_mul(y, y));
+            ck_assert_msg(!cr_autograd_grad(&loss, NULL, 1, x, 1, 0, &gradient), "%s", cr_error());
+            ck_assert(!cr_tensor_read(gradient, got[k], sizeof got[k]));
+        }
+    for (size_t i = 0; i < sizeof got[0] / sizeof **got; i++)
+        most = fabs((double)got[1][i]) > most ? fabs((double)got[1][i]) : most;
+    for (size_t i = 0; i < sizeof got[0] / sizeof **got; i++)
+        ck_assert_msg(fabs((double)got[0][i] - (double)got[1][i]) <= 1e-4 * most,
+                      "element %zu is %g, not %g", i, (double)got[0][i], (double)got[1][i]);
+}
+END_TEST
+
 START_TEST(strange_strides)
 {
     CR_SCOPE {
@@ -183,6 +233,7 @@ Suite *conv_suite(void)
     tcase_add_loop_test(tc, transposed, 0, 2);
     tcase_add_loop_test(tc, channels_last, 0, 2);
     tcase_add_loop_test(tc, masked_gradients, 0, 2);
+    tcase_add_test(tc, few_positions_of_blocked_images);
     tcase_add_loop_test(tc, strange_strides, 0, 2);
     suite_add_tcase(suite, tc);
     return suite;

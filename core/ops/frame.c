@@ -191,3 +191,12 @@ bool cr_frame_elementwise(cr_frame *f, cr_dtype compute, cr_dtype out)
     f->inplace_ok = f->like_inputs = true;
     return cr_frame_out(f, 0, out, rank, sizes);
 }
+
+bool cr_frame_has_sizes(cr_frame *f, int i, int rank, const int64_t *sizes)
+{
+    const cr_tensor *t = f->in[i];
+    if (t && t->dim == rank && (!rank || !memcmp(t->size, sizes, (size_t)rank * sizeof *sizes)))
+        return true;
+    return cr_frame_fail(f, "expected tensor %d of the arguments to have the sizes %s, got %s", i,
+                         cr_sizes_text(rank, sizes), t ? cr_describe(t) : "none");
+}

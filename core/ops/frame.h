@@ -60,6 +60,9 @@ bool cr_frame_spread(cr_frame *f, int arg, int n, int64_t least, int64_t *into);
 void cr_frame_attr_ints(cr_frame *f, const char *name, const int64_t *values, int count);
 void cr_frame_attr_drop(cr_frame *f, const char *name);
 
+/* Whether tensor i of the arguments has these sizes; false, and an error that says what was expected. */
+bool cr_frame_has_sizes(cr_frame *f, int i, int rank, const int64_t *sizes);
+
 /* Every input must have this dtype (and is cast to it otherwise). */
 void cr_frame_cast_all(cr_frame *f, cr_dtype dtype);
 

@@ -296,14 +296,6 @@ bool cr_infer_native_batch_norm(cr_frame *f)
 }
 
 /* grad_input, grad_weight, grad_bias, as the mask (the last argument) wants them. */
-static bool has_sizes(cr_frame *f, int i, int rank, const int64_t *sizes)
-{
-    const cr_tensor *t = f->in[i];
-    if (t && t->dim == rank && (!rank || !memcmp(t->size, sizes, (size_t)rank * sizeof *sizes)))
-        return true;
-    return cr_frame_fail(f, "expected tensor %d of the arguments to have the sizes %s, got %s", i,
-                         cr_sizes_text(rank, sizes), t ? cr_describe(t) : "none");
-}
 static bool has_dtype_of(cr_frame *f, int i, int k)
 {
     if (f->in[i]->dtype == f->in[k]->dtype)
@@ -322,9 +314,10 @@ static bool batch_norm_saved(cr_frame *f)
     if (x->dim < 2)
         return cr_frame_fail(f, "expected an input of at least 2 dimensions, got %s",
                              cr_describe(x));
-    return has_dtype_of(f, 0, 1) && has_sizes(f, 0, x->dim, x->size) &&
-           (!f->in[2] || has_sizes(f, 2, 1, &x->size[1])) && has_sizes(f, first, 1, &x->size[1]) &&
-           has_sizes(f, first + 1, 1, &x->size[1]);
+    return has_dtype_of(f, 0, 1) && cr_frame_has_sizes(f, 0, x->dim, x->size) &&
+           (!f->in[2] || cr_frame_has_sizes(f, 2, 1, &x->size[1])) &&
+           cr_frame_has_sizes(f, first, 1, &x->size[1]) &&
+           cr_frame_has_sizes(f, first + 1, 1, &x->size[1]);
 }
 /* grad_out, input, mean, rstd, weight, bias. */
 static bool layer_norm_saved(cr_frame *f)
@@ -338,9 +331,9 @@ static bool layer_norm_saved(cr_frame *f)
     int64_t sizes[CR_MAX_RANK];
     for (int d = 0; d < x->dim; d++)
         sizes[d] = d < outer ? x->size[d] : 1;
-    return has_dtype_of(f, 0, 1) && has_sizes(f, 0, x->dim, x->size) &&
-           has_sizes(f, 2, x->dim, sizes) && has_sizes(f, 3, x->dim, sizes) &&
-           (!f->in[4] || has_sizes(f, 4, n, shape->as.ints));
+    return has_dtype_of(f, 0, 1) && cr_frame_has_sizes(f, 0, x->dim, x->size) &&
+           cr_frame_has_sizes(f, 2, x->dim, sizes) && cr_frame_has_sizes(f, 3, x->dim, sizes) &&
+           (!f->in[4] || cr_frame_has_sizes(f, 4, n, shape->as.ints));
 }
 
 bool cr_infer_norm_backward(cr_frame *f)
@@ -438,8 +431,8 @@ bool cr_infer_nll_loss_backward(cr_frame *f)
 {
     const cr_tensor *x = f->in[1], *target = f->in[2];
     return nll_fits(f, 1, f->args[4].as.i) && has_dtype_of(f, 0, 1) &&
-           has_sizes(f, 0, f->args[4].as.i ? 0 : target->dim, target->size) &&
-           has_sizes(f, 4, 0, NULL) && cr_frame_out_like(f, 0, x, (cr_dtype)x->dtype);
+           cr_frame_has_sizes(f, 0, f->args[4].as.i ? 0 : target->dim, target->size) &&
+           cr_frame_has_sizes(f, 4, 0, NULL) && cr_frame_out_like(f, 0, x, (cr_dtype)x->dtype);
 }
 
 /* ---- optimiser steps ---- */

@@ -151,10 +151,8 @@ bool cr_infer_adaptive_avg_pool(cr_frame *f)
 static bool is_of_output(cr_frame *f, int i, int rank, const int64_t *sizes)
 {
     const cr_tensor *t = f->in[i];
-    if (t->dim != rank || memcmp(t->size, sizes, (size_t)rank * sizeof *sizes))
-        return cr_frame_fail(f, "expected %s of the output's sizes %s, but got %s",
-                             i ? "indices" : "grad_output", cr_sizes_text(rank, sizes),
-                             cr_describe(t));
+    if (!cr_frame_has_sizes(f, i, rank, sizes))
+        return false;
     if (!i && t->dtype != f->in[1]->dtype)
         return cr_frame_fail(f, "expected grad_output of the input's dtype %s, but got %s",
                              cr_dtype_name((cr_dtype)f->in[1]->dtype), cr_describe(t));

@@ -27,6 +27,7 @@ static int sgd_step(const cr_group_numbers *n, const cr_tensors *l, cr_param_sta
 
 static const cr_optimizer_kind sgd = {
     .name = "SGD",
+    .mixes_dtypes = true,
     .options = CR_COMMON_OPTIONS | CR_TAKES(MOMENTUM) | CR_TAKES(DAMPENING) |
                CR_TAKES(WEIGHT_DECAY) | CR_TAKES(NESTEROV) | CR_TAKES(MAXIMIZE),
     .states = {"momentum_buffer"},
@@ -72,6 +73,7 @@ static int rmsprop_step(const cr_group_numbers *n, const cr_tensors *l, cr_param
 
 static const cr_optimizer_kind rmsprop = {
     .name = "RMSprop",
+    .mixes_dtypes = true,
     .options = CR_COMMON_OPTIONS | CR_TAKES(MOMENTUM) | CR_TAKES(ALPHA) | CR_TAKES(EPS) |
                CR_TAKES(CENTERED) | CR_TAKES(WEIGHT_DECAY) | CR_TAKES(MAXIMIZE),
     .states = {"square_avg", "grad_avg", "momentum_buffer"},
@@ -120,6 +122,7 @@ static int rprop_step(const cr_group_numbers *n, const cr_tensors *l, cr_param_s
 
 static const cr_optimizer_kind rprop = {
     .name = "Rprop",
+    .mixes_dtypes = true,
     .options = CR_COMMON_OPTIONS | CR_TAKES(ETAS) | CR_TAKES(STEP_SIZES) | CR_TAKES(MAXIMIZE),
     .states = {"prev", "step_size"},
     .counts_steps = true,
@@ -203,6 +206,7 @@ static int adadelta_step(const cr_group_numbers *n, const cr_tensors *l, cr_para
 
 static const cr_optimizer_kind adadelta = {
     .name = "Adadelta",
+    .mixes_dtypes = true,
     .options = CR_COMMON_OPTIONS | CR_TAKES(RHO) | CR_TAKES(EPS) | CR_TAKES(WEIGHT_DECAY) |
                CR_TAKES(MAXIMIZE),
     .states = {"square_avg", "acc_delta"},
@@ -243,6 +247,7 @@ static int asgd_step(const cr_group_numbers *n, const cr_tensors *l, cr_param_st
 
 static const cr_optimizer_kind asgd = {
     .name = "ASGD",
+    .mixes_dtypes = true,
     .options = CR_COMMON_OPTIONS | CR_TAKES(LAMBD) | CR_TAKES(ALPHA) | CR_TAKES(T0) |
                CR_TAKES(WEIGHT_DECAY) | CR_TAKES(MAXIMIZE),
     .states = {"ax"},

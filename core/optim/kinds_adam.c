@@ -91,6 +91,7 @@ static int sparse_adam_step(const cr_group_numbers *n, const cr_tensors *l, cr_p
 
 static const cr_optimizer_kind sparse_adam = {
     .name = "SparseAdam",
+    .mixes_dtypes = true,
     .options = CR_COMMON_OPTIONS | CR_TAKES(BETAS) | CR_TAKES(EPS) | CR_TAKES(MAXIMIZE),
     .states = {"exp_avg", "exp_avg_sq"},
     .counts_steps = true,
@@ -194,6 +195,7 @@ static int radam_step(const cr_group_numbers *n, const cr_tensors *l, cr_param_s
 
 static const cr_optimizer_kind radam = {
     .name = "RAdam",
+    .mixes_dtypes = true,
     .options = ADAM_OPTIONS,
     .states = {"exp_avg", "exp_avg_sq"},
     .counts_steps = true,

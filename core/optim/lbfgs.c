@@ -179,6 +179,11 @@ static int turn(cr_lbfgs *l, cr_tensor *grad, size_t most)
         l->h_diag = 1;
         return l->d ? 0 : -1;
     }
+    if (cr_tensor_dtype(grad) != cr_tensor_dtype(l->d))
+        return CR_FAIL_INT(
+            "LBFGS: parameters are %s now, but its history is %s: make the optimizer "
+            "after a module's dtype has changed",
+            cr_dtype_name(cr_tensor_dtype(grad)), cr_dtype_name(cr_tensor_dtype(l->d)));
     cr_tensor *y = cr_sub(grad, l->prev_flat_grad), *s = cr_mul_scalar(l->d, l->t);
     double ys = dot(y, s);
     if (ys > 1e-10)

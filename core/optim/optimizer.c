@@ -4,6 +4,7 @@
 
 #include "core/dispatch/trace.h"
 #include "core/optim/lbfgs.h"
+#include "core/tensor/tensor.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -267,6 +268,45 @@ static bool alike(const cr_optimizer_kind *kind, const cr_param_state *a, const 
            a->tally[1] == b->tally[1] && !a->tensor[0] == !b->tensor[0];
 }
 
+/* The state that isn't of the parameter's dtype, since a module was moved to another one; -1: none. */
+static int moved(const cr_param_group *g, size_t i)
+{
+    for (int s = 0; s < CR_STATES; s++)
+        if (g->states[i].tensor[s] &&
+            cr_tensor_dtype(g->states[i].tensor[s]) != cr_tensor_dtype(g->params[i]))
+            return s;
+    return -1;
+}
+
+/* The step of one such parameter: in the dtype that holds both, and each back in its own. */
+static int step_mixed(const cr_optimizer_kind *kind, const cr_param_group *g,
+                      const cr_tensors *lists, int state, cr_param_state *as, bool is_first)
+{
+    cr_tensor *param = lists[0].data[0], *odd = as->tensor[state];
+    cr_dtype wide = cr_promote_types(cr_tensor_dtype(param), cr_tensor_dtype(odd));
+    if (!kind->mixes_dtypes)
+        return CR_FAIL_INT(
+            "%s: a parameter of %s has %s of %s since its module was moved: make the "
+            "optimizer after that, or load its state dict again, which brings the "
+            "state to the parameter's dtype",
+            kind->name, cr_describe(param), kind->states[state],
+            cr_dtype_name(cr_tensor_dtype(odd)));
+    cr_tensor *each[2 + CR_STATES] = {NULL};
+    cr_tensors with[2 + CR_STATES];
+    int failed = -1;
+    CR_SCOPE {
+        for (int k = 0; k < 2 + CR_STATES; k++) {
+            each[k] = lists[k].count ? cr_to_dtype(lists[k].data[0], wide) : NULL;
+            with[k] = cr_make_tensors(&each[k], lists[k].count);
+        }
+        failed = kind->step(&g->numbers, with, as, is_first);
+        for (int k = 0; k < 2 + CR_STATES && !failed; k++)
+            if (k != 1 && each[k] && each[k] != lists[k].data[0])
+                failed = cr_copy_(lists[k].data[0], each[k]) ? 0 : -1;
+    }
+    return failed;
+}
+
 /* Steps the leader, and together with it all those that share its history, and so all numbers of the step. */
 static int step_with(cr_optimizer *o, cr_param_group *g, size_t leader)
 {
@@ -274,10 +314,12 @@ static int step_with(cr_optimizer *o, cr_param_group *g, size_t leader)
     size_t n = 0, total = g->count;
     unsigned used = kind->uses ? kind->uses(&g->numbers) : ~0u;
     cr_param_state as = g->states[leader];
+    int odd = moved(g, leader);
     for (size_t i = leader; i < total; i++) {
         cr_param_state *state = &g->states[i];
         cr_tensor *grad = cr_grad(g->params[i]);
-        if (!grad || state->batch || !alike(kind, state, &as))
+        if (!grad || state->batch || !alike(kind, state, &as) ||
+            (i != leader && (odd >= 0 || moved(g, i) >= 0)))
             continue;
         state->batch = leader + 1;
         g->lists[n] = g->params[i];
@@ -297,7 +339,8 @@ static int step_with(cr_optimizer *o, cr_param_group *g, size_t leader)
     }
     bool is_first = as.tensor[0] == NULL;
     as.step++;
-    if (kind->step(&g->numbers, lists, &as, is_first))
+    if (odd >= 0 ? step_mixed(kind, g, lists, odd, &as, is_first)
+                 : kind->step(&g->numbers, lists, &as, is_first))
         return -1;
     for (size_t i = leader; i < total; i++)
         if (g->states[i].batch == leader + 1) {

@@ -71,7 +71,8 @@ typedef struct cr_optimizer_kind {
     const char *states[CR_STATES];   /* "momentum_buffer"; "exp_avg", "exp_avg_sq" … */
     const char *tallies[CR_TALLIES]; /* "mu_product" … */
     bool counts_steps;               /* the state dict has "step" */
-    bool begins_at_once;             /* states are made with the optimiser, not at the first step */
+    bool mixes_dtypes;   /* goes on where the parameter has another dtype than its state */
+    bool begins_at_once; /* states are made with the optimiser, not at the first step */
     bool (*check)(const cr_group_numbers *n);
     /* Which state tensors a step uses, as bits (null: all that have names), and with what they are filled at first. */
     unsigned (*uses)(const cr_group_numbers *n);

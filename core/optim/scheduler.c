@@ -183,7 +183,8 @@ static void begin_part(cr_scheduler *part)
     part->t = 0;
     part->step_count++;
     part->t_cur = 0;
-    part->t_i = part->n.every;
+    if (part->t_i) /* it restarts; others have n.every for something else */
+        part->t_i = part->n.every;
     for (size_t g = 0; part->restarts_at_base && g < part->groups; g++)
         part->optimizer->groups[g].numbers.lr = part->base[g];
     cr_scheduler_apply(part);

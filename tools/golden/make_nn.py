@@ -6,9 +6,7 @@ layers.safetensors holds for each case its state dict, inputs, outputs, cotangen
 after the call.
 """
 
-import json
 import pathlib
-import struct
 import sys
 
 import steady  # noqa: F401  (first: it starts Python anew)
@@ -16,19 +14,7 @@ import steady  # noqa: F401  (first: it starts Python anew)
 import torch
 from torch import nn
 
-DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64", torch.bool: "BOOL"}
-
-
-def save(path, tensors):
-    header, data = {}, b""
-    for name, t in tensors.items():
-        raw = t.detach().contiguous().numpy().tobytes()
-        header[name] = {"dtype": DTYPES[t.dtype], "shape": list(t.shape), "data_offsets": [len(data), len(data) + len(raw)]}
-        data += raw
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+from safetensors_file import save
 
 
 def floats(*shape):

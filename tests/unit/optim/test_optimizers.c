@@ -361,6 +361,66 @@ START_TEST(adagrad_and_asgd_have_pytorchs_state)
 }
 END_TEST
 
+static cr_tensor *ones_squared(void *net)
+{
+    cr_module *linear = net;
+    cr_tensor *w = cr_module_tensor(linear, "weight");
+    cr_tensor *x = cr_ones(CR_INTS(4, 3), .dtype = cr_tensor_dtype(w));
+    cr_module_zero_grad(linear);
+    cr_tensor *loss = cr_sum(cr_square(cr_forward(linear, x)));
+    cr_backward(loss);
+    return loss;
+}
+
+/* Two steps in f32, the module to f64, two more: what PyTorch's go on with, to the weight that it has then. */
+START_TEST(a_module_may_change_its_dtype_between_steps)
+{
+    static const struct {
+        const char *name;
+        double first;
+    } expected[] = {{"SGD", -0.005534242},       {"ASGD", 0.050863152},  {"Rprop", 0.046320003},
+                    {"SparseAdam", 0.060853418}, {"RAdam", 0.039063834}, {"RMSprop", 0.058064550},
+                    {"Adadelta", 0.087549224}};
+    for (int i = 0; i < 9; i++) {
+        cr_module *net = cr_linear(3, 2);
+        CR_NO_GRAD {
+            cr_copy_(cr_module_tensor(net, "weight"),
+                     on_device(cr_tensor_f32(CR_INTS(2, 3), .1, -.2, .3, .4, -.5, .6)));
+            cr_copy_(cr_module_tensor(net, "bias"), on_device(cr_tensor_f32(CR_INTS(2), .05, -.1)));
+        }
+        cr_optimizer *o = i == 0   ? cr_sgd(net, .lr = .01, .momentum = .9)
+                          : i == 1 ? cr_asgd(net, .lr = .01)
+                          : i == 2 ? cr_rprop(net, .lr = .01)
+                          : i == 3 ? cr_sparse_adam(net, .lr = .01)
+                          : i == 4 ? cr_radam(net, .lr = .01)
+                          : i == 5 ? cr_rmsprop(net, .lr = .01, .momentum = .5, .centered = true)
+                          : i == 6 ? cr_adadelta(net)
+                          : i == 7 ? cr_adam(net, .lr = .01)
+                                   : cr_lbfgs(net, .lr = .1, .max_iter = 2);
+        for (int step = 0; step < 2; step++)
+            ck_assert_msg(cr_step_closure(o, ones_squared, net) != NULL, "%s", cr_error());
+        cr_module_to(net, .dtype = CR_F64);
+        cr_tensor *more = cr_step_closure(o, ones_squared, net);
+        if (i == 7) {
+            ck_assert_ptr_null(more);
+            assert_error_has("Adam: a parameter of float64[2, 3] has exp_avg of float32 since its "
+                             "module was moved");
+        } else if (i == 8) {
+            ck_assert_ptr_null(more);
+            assert_error_has("LBFGS: parameters are float64 now, but its history is float32");
+        } else {
+            ck_assert_msg(more && cr_step_closure(o, ones_squared, net), "%s: %s", expected[i].name,
+                          cr_error());
+            cr_tensor *w = cr_module_tensor(net, "weight");
+            ck_assert_str_eq(cr_dtype_name(cr_tensor_dtype(w)), "float64");
+            double first = cr_item(cr_select(cr_select(w, 0, 0), 0, 0));
+            ck_assert_msg(fabs(first - expected[i].first) < 2e-6, "%s: %.9f, not %.9f",
+                          expected[i].name, first, expected[i].first);
+        }
+    }
+}
+END_TEST
+
 START_TEST(a_state_dict_has_pytorchs_names)
 {
     cr_optimizer *adam = cr_adam(fresh(), .lr = 0.1);
@@ -580,6 +640,7 @@ int main(void)
     tcase_add_test(all, pytorchs_state_is_gone_on_from);
     tcase_add_test(all, groups_of_every_kind_follow_their_options);
     tcase_add_test(all, adagrad_and_asgd_have_pytorchs_state);
+    tcase_add_test(all, a_module_may_change_its_dtype_between_steps);
     tcase_add_test(all, a_state_dict_has_pytorchs_names);
     tcase_add_test(all, groups_have_options_of_their_own);
     tcase_add_test(all, groups_are_saved_as_pytorch_has_them);

@@ -173,6 +173,25 @@ static cr_scheduler *make_swa(void)
     return cr_swa_lr(fresh(), 0.5, .anneal_epochs = 20, .anneal_strategy = "linear");
 }
 
+/* PyTorch 1.13's rates. */
+START_TEST(a_sequence_may_have_steps_in_it)
+{
+    static const double expected[] = {0.1, 0.2,  0.2,  0.18,  0.162, 0.1458, 0.2,
+                                      0.2, 0.06, 0.06, 0.018, 0.018, 0.0054, 0.0054};
+    cr_tensor *w = cr_zeros(1);
+    cr_optimizer *o = cr_sgd(CR_TENSORS(w), .lr = 0.2);
+    cr_scheduler *parts[3] = {cr_constant_lr(o, .factor = 0.5, .total_iters = 2),
+                              cr_exponential_lr(o, 0.9)};
+    parts[2] = cr_step_lr(o, 2, .gamma = 0.3);
+    cr_scheduler *s = cr_sequential_lr(o, CR_INTS(3, 7), parts[0], parts[1], parts[2]);
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        ck_assert_msg(!cr_scheduler_step(s), "%s", cr_error());
+        ck_assert_double_eq_tol(cr_get_lr(o), expected[i], 1e-12);
+    }
+    assert_no_error();
+}
+END_TEST
+
 START_TEST(every_schedule_resumes_from_a_file)
 {
     resume("plateau_options", make_plateau);
@@ -303,6 +322,7 @@ int main(void)
     tcase_add_checked_fixture(all, load, finish);
     tcase_add_test(all, rates_follow_pytorch);
     tcase_add_test(all, cycles_and_schedules_of_schedules_follow_pytorch);
+    tcase_add_test(all, a_sequence_may_have_steps_in_it);
     tcase_add_test(all, every_schedule_resumes_from_a_file);
     tcase_add_test(all, a_schedule_of_other_options_becomes_the_saved_one);
     tcase_add_test(all, warm_restarts_go_to_any_epoch);

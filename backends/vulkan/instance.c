@@ -112,6 +112,17 @@ static bool has_extension(VkPhysicalDevice physical, const char *name)
     return found;
 }
 
+/* Whether a test wants the device to be one without this feature. */
+static bool is_hidden(const char *feature)
+{
+    const char *list = vk_env("CRESSET_VULKAN_WITHOUT");
+    size_t n = strlen(feature);
+    for (const char *at = list; at && (at = strstr(at, feature)); at += n)
+        if ((at == list || at[-1] == ',') && (!at[n] || at[n] == ','))
+            return true;
+    return false;
+}
+
 static void read_features(VkPhysicalDevice physical, vk_profile *p)
 {
     VkPhysicalDeviceVulkan12Features f12 = {
@@ -121,7 +132,7 @@ static void read_features(VkPhysicalDevice physical, vk_profile *p)
     VkPhysicalDeviceFeatures2 f = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
                                    .pNext = &f11};
     vkGetPhysicalDeviceFeatures2(physical, &f);
-    p->addresses = f12.bufferDeviceAddress;
+    p->addresses = f12.bufferDeviceAddress && !is_hidden("addresses");
     p->robust = f.features.robustBufferAccess;
     p->descriptors = has_extension(physical, VK_KHR_PUSH_DESCRIPTOR_EXTENSION_NAME) &&
                      f.features.shaderStorageBufferArrayDynamicIndexing &&
@@ -129,10 +140,12 @@ static void read_features(VkPhysicalDevice physical, vk_profile *p)
     note_lack(p, p->addresses || p->descriptors,
               "it lacks both bufferDeviceAddress and VK_KHR_push_descriptor");
     note_lack(p, f12.timelineSemaphore, "it lacks timelineSemaphore");
-    note_lack(p, f.features.shaderInt64, "it lacks shaderInt64");
-    note_lack(p, f11.storageBuffer16BitAccess, "it lacks storageBuffer16BitAccess");
-    note_lack(p, f12.storageBuffer8BitAccess, "it lacks storageBuffer8BitAccess");
-    p->f64 = f.features.shaderFloat64;
+    note_lack(p, f.features.shaderInt64 && !is_hidden("int64"), "it lacks shaderInt64");
+    note_lack(p, f11.storageBuffer16BitAccess && !is_hidden("storage16"),
+              "it lacks storageBuffer16BitAccess");
+    note_lack(p, f12.storageBuffer8BitAccess && !is_hidden("storage8"),
+              "it lacks storageBuffer8BitAccess");
+    p->f64 = f.features.shaderFloat64 && !is_hidden("float64");
     if (f12.shaderFloat16 && f12.vulkanMemoryModel &&
         p->limits.maxComputeSharedMemorySize >= 32768 &&
         has_extension(physical, "VK_KHR_cooperative_matrix"))
@@ -168,7 +181,8 @@ static void read_profile(VkPhysicalDevice physical, vk_profile *p)
     p->timestamps = is->limits.timestampComputeAndGraphics;
     VkSubgroupFeatureFlags wanted = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT;
     p->subgroup_ops = (subgroup.supportedOperations & wanted) == wanted &&
-                      subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT;
+                      subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT &&
+                      !is_hidden("subgroups");
     vkGetPhysicalDeviceMemoryProperties(physical, &p->memories);
     for (uint32_t i = 0; i < p->memories.memoryHeapCount; i++)
         if (p->memories.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT)
@@ -178,7 +192,8 @@ static void read_profile(VkPhysicalDevice physical, vk_profile *p)
         return;
     note_lack(p, p->limits.maxComputeSharedMemorySize >= 16384,
               "it has under 16 KiB of shared memory");
-    p->budget = has_extension(physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+    p->budget =
+        has_extension(physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) && !is_hidden("budget");
     read_features(physical, p);
 }
 

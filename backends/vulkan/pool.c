@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { MAX, MAX_BACK, MEAN, MEAN_BACK }; /* shaders/pool.comp */
+enum { MAX, MAX_BACK, MEAN, MEAN_BACK, MAX_BACK_APART }; /* shaders/pool.comp */
 enum { X, Y, INDEX };
 
 /* Uniform block of shaders/pool.comp. */
@@ -105,6 +105,27 @@ static bool fill_block(const vk_call *call, int n, const cr_meta *x, const cr_me
     return true;
 }
 
+/* Whether windows lie side by side from the plane's first element on; invocations then run over
+ * windows, also those that would follow the last one. */
+static bool lie_apart(const cr_meta *x, int n, pool_block *b)
+{
+    for (int d = 0; d < 3; d++)
+        if (b->pad[d] || b->dil[d] != 1 || b->stride[d] != b->k[d])
+            return false;
+    uint64_t count = 1;
+    for (int d = 0; d < x->rank - n; d++)
+        count *= (uint64_t)x->size[d];
+    for (int d = 0; d < 3; d++) {
+        uint32_t windows = (uint32_t)((b->x_size[d] + b->k[d] - 1) / b->k[d]);
+        vk_dim axis = vk_dim_of(windows);
+        memcpy(axis.stride, b->axis[2 + d].stride, sizeof axis.stride);
+        b->axis[2 + d] = axis;
+        count *= windows;
+    }
+    b->count = (uint32_t)count;
+    return true;
+}
+
 /* x and y are the values or their gradients; in_at is the one that is read. */
 static cr_status plan_new(const vk_call *call, int op, int n, const cr_meta *x, const cr_meta *y,
                           const cr_meta *index, int in_at, int index_at, cr_plan **plan)
@@ -116,6 +137,8 @@ static cr_status plan_new(const vk_call *call, int op, int n, const cr_meta *x, 
         (index && (!alike(index, y, n) || index->dtype != CR_I64)) ||
         !fill_block(call, n, x, y, index, back, &b))
         return CR_UNSUPPORTED;
+    if (op == MAX_BACK && lie_apart(x, n, &b))
+        op = MAX_BACK_APART;
     pool_plan *p = vk_plan_new(d, sizeof *p, pool_run);
     if (!p)
         return CR_OUT_OF_MEMORY;

@@ -20,6 +20,18 @@ pass CRESSET_VULKAN_CHECKED=1 'b*mm' 'conv*d' 'native_*norm*' 'cumsum' 'gather' 
 pass CRESSET_VULKAN_AS_GPU=1 '*mm' 'conv*d' 'native_*norm*' '*softmax*' 'sum' 'argmax' 'cumsum' 'nll*'
 pass CRESSET_VULKAN_MATRIX=emulated '*mm'
 
+# Devices that have less: f64 is then the cpu backend's, said plainly, and everything else still the device's own.
+pass CRESSET_VULKAN_WITHOUT=addresses,subgroups,budget 'bmm' 'conv2d' 'sum'
+expect 0 env CRESSET_FALLBACK=allow CRESSET_VULKAN_WITHOUT=float64 "$cresset" conform --backend vulkan --op 's*m*'
+silent
+says out ", 0 failed on vulkan"
+expect 0 env CRESSET_VULKAN_WITHOUT=float64 "$cresset" backends
+says out "no f64"
+for feature in int64 storage8 storage16; do
+    expect 1 env "CRESSET_VULKAN_WITHOUT=$feature" CRESSET_BACKEND=vulkan "$cresset" conform --op relu
+    says err "it lacks s"
+done
+
 expect 0 env CRESSET_LOG=warning CRESSET_VULKAN_MATRIX=emulated:64 "$cresset" conform --backend vulkan --op mm
 says err "elements of a product are wrong; it does without them"
 finish

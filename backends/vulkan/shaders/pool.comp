@@ -1,7 +1,7 @@
 #version 450
 // Pooling over up to three dimensions. Forward: an invocation finds one window's greatest element
 // and its place in the plane, or its mean. Backward: an invocation gathers one element's share of
-// the windows that it lies in.
+// the windows that it lies in; or, where windows lie side by side, writes a window's elements.
 #include "kernel.glsl"
 #include "dim.glsl"
 
@@ -21,7 +21,7 @@ layout(constant_id = 11) const int DIL_Z = 1;
 const ivec3 K = ivec3(K_X, K_Y, K_Z), STRIDE = ivec3(STRIDE_X, STRIDE_Y, STRIDE_Z),
             DIL = ivec3(DIL_X, DIL_Y, DIL_Z);
 
-const int MAX = 0, MAX_BACK = 1, MEAN = 2, MEAN_BACK = 3;
+const int MAX = 0, MAX_BACK = 1, MEAN = 2, MEAN_BACK = 3, MAX_BACK_APART = 4;
 
 // pool_block in pool.c. Dim strides: x (or its gradient), y (or its gradient), the indices.
 layout(set = 0, binding = 0, std140) uniform Pool {
@@ -151,12 +151,28 @@ void backward(Where w)
     store(args.at[0], x_place(w, w.o), TO, sum);
 }
 
+// Windows that neither overlap nor leave the plane by their beginning: what is beyond the last of them
+// is as if there were more. Each index and each gradient is read once.
+void backward_apart(Where w)
+{
+    bool is = all(lessThan(w.o, p.y_size.xyz));
+    ivec3 from = w.o * STRIDE, to = min(from + K, p.x_size.xyz), c;
+    int best = is ? I32_AT(args.at[2], 2 * index_place(w, w.o)) : -1;
+    T g = is ? load(args.at[1], y_place(w, w.o), TO) : T(0);
+    for (c.x = from.x; c.x < to.x; c.x++)
+        for (c.y = from.y; c.y < to.y; c.y++)
+            for (c.z = from.z; c.z < to.z; c.z++)
+                store(args.at[0], x_place(w, c), TO, in_plane(c) == best ? g : T(0));
+}
+
 void main()
 {
     for (uint i = gl_GlobalInvocationID.x; i < p.count; i += gl_NumWorkGroups.x * gl_WorkGroupSize.x) {
         Where w = find(i);
         if (OP == MAX || OP == MEAN)
             forward(w);
+        else if (OP == MAX_BACK_APART)
+            backward_apart(w);
         else
             backward(w);
     }

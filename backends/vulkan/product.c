@@ -226,7 +226,8 @@ cr_status vk_product_add(cr_plan *plan, const vk_product *product, cr_plan_info 
                           s->split,
                           (uint32_t)p->spatial,
                           b->k_axis[p->k_rank - 1].stride[VK_A] == 1,
-                          b->k_axis[p->k_rank - 1].stride[VK_B] == 1 && p->mode == VK_PLAIN,
+                          p->mode == VK_PLAIN ? b->k_axis[p->k_rank - 1].stride[VK_B] == 1
+                                              : t.by_rows && b->spatial[2] == 1,
                           divides};
     cr_status status =
         vk_plan_step(plan, t.shader, t.group, special, 12, b, sizeof *b, x, y, batch * b->splits);

@@ -168,6 +168,28 @@ START_TEST(sums_have_the_same_bits_every_time)
 }
 END_TEST
 
+/* Pairs of elements are loaded at once where rows are shared: a view may begin between two. */
+START_TEST(convolutions_begin_anywhere)
+{
+    CR_SCOPE {
+        const int64_t n = (int64_t)3 * 4 * 11 * 13;
+        cr_tensor *flat = cr_randn(n + 4), *window = cr_randn(CR_INTS(6, 4, 5, 5));
+        for (int64_t from = 0; from < 4; from++)
+            for (int64_t padding = 0; padding < 3; padding++) {
+                cr_tensor *view = cr_reshape(cr_narrow(flat, 0, from, n), CR_INTS(3, 4, 11, 13));
+                cr_tensor *a = cr_f_conv2d(view, window, .padding = CR_INTS(padding)),
+                          *b = cr_f_conv2d(cr_clone(view), window, .padding = CR_INTS(padding)),
+                          *c = cr_f_conv2d(cr_tensor_to(view, "cpu"), cr_tensor_to(window, "cpu"),
+                                           .padding = CR_INTS(padding));
+                double most = cr_item(cr_amax(cr_abs(cr_sub(cr_tensor_to(a, "cpu"), c))));
+                no_error();
+                ck_assert_msg(same_bits(a, b) && most < 1e-4, "from %d, padding %d: %g", (int)from,
+                              (int)padding, most);
+            }
+    }
+}
+END_TEST
+
 int main(void)
 {
     /* Leaves Mesa's driver loaded, so that the leak checker knows whose its memory is. */
@@ -185,6 +207,7 @@ int main(void)
     tcase_add_test(tests, attention_never_holds_the_scores);
     tcase_add_test(tests, random_numbers_have_the_cpus_bits);
     tcase_add_test(tests, sums_have_the_same_bits_every_time);
+    tcase_add_test(tests, convolutions_begin_anywhere);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_set_fork_status(runner, CK_NOFORK); /* a driver's threads don't survive a fork */

@@ -16,7 +16,7 @@ layout(constant_id = 7) const int ADDS = 0;  // C0 is added
 layout(constant_id = 8) const int SPLIT = 0; // results are parts of a sum, for product_join.comp
 layout(constant_id = 9) const int SPATIAL = 0; // how many coordinates there are, the last ones of three
 layout(constant_id = 10) const int A_ALONG_K = 0; // A's neighbours in memory are neighbours in k
-layout(constant_id = 11) const int B_ALONG_K = 0;
+layout(constant_id = 11) const int B_ALONG_K = 0; // or in windows, where their rows are shared
 layout(constant_id = 12) const int DIVIDES = 0; // SCATTERED: some `divide_by` is not 1
 
 const int PLAIN = 0, WINDOWS = 1, SCATTERED = 2; // SCATTERED: coordinates are divided by `divide_by`

@@ -10,10 +10,11 @@
 #include "product.glsl"
 
 const uint LANES = 8;
-const int WINDOW = TK + TN - 1;
+const int WINDOW = TK + TN - 1, PAIRS = WINDOW / 2 + 1;
 const bool BACKWARDS = MODE == SCATTERED; // terms go against the row
 
-// Elements of the row from k and n on: those that the first `columns` of n and `terms` of k meet.
+// Elements of the row from k and n on: those that the first `columns` of n and `terms` of k meet. What
+// stands behind those is anything.
 void load_row(uint b, Place k, Place n, uint columns, uint terms, out T x[WINDOW])
 {
     uint start = b * p.b_axis[0].stride.y + k.at.y + n.at.y, step = p.n_axis[N_RANK - 1].stride.y;
@@ -24,6 +25,26 @@ void load_row(uint b, Place k, Place n, uint columns, uint terms, out T x[WINDOW
         inside = step_inside(c.y, p.extent.y, 1, p.spatial.y, start);
     if (MODE != PLAIN && SPATIAL > 2)
         inside = step_inside(c.x, p.extent.x, 1, p.spatial.x, start) && inside;
+    if (B_ALONG_K != 0) { // then two elements come for the price of one
+        uint64_t base = args.at[2] & ~uint64_t(7);
+        int first = MODE == PLAIN ? 0 : c.z - (BACKWARDS ? TK - 1 : 0);
+        int begin = int(start) + int(uint(args.at[2]) >> 2 & 1u); // in elements from base
+        int end = (begin + (MODE == PLAIN ? last : min(first + last, p.extent.z - 1))) >> 1;
+        int pair = (begin + first) >> 1;
+        bool odd = ((begin + first) & 1) != 0;
+        float pairs[2 * PAIRS];
+        [[unroll]] for (int t = 0; t < PAIRS; t++) {
+            uvec2 two = unpack32(U64_AT(base, uint(max(min(pair + t, end), 0))));
+            pairs[2 * t] = uintBitsToFloat(two.x);
+            pairs[2 * t + 1] = uintBitsToFloat(two.y);
+        }
+        [[unroll]] for (int t = 0; t < WINDOW; t++) {
+            bool is = MODE == PLAIN || (inside && uint(first + t) < uint(p.extent.z));
+            float found = odd ? pairs[t + 1] : pairs[t];
+            x[t] = is ? found : OUTSIDE;
+        }
+        return;
+    }
     [[unroll]] for (int t = 0; t < WINDOW; t++) {
         int there = min(t, last);
         if (MODE == PLAIN) {

@@ -92,10 +92,10 @@ static void correlate_parts(void *context, int64_t begin, int64_t end)
                     for (int64_t r = 0; r < j->rows; r++)
                         for (int64_t k = 0; k < j->columns; k++)
                             out[r * j->columns + k] = y[o * y_size + r * j->in.pitch + k] + bias;
-                    conv_tell(j->d, (i * j->outputs + c) * j->rows * j->columns,
-                              j->rows * j->columns);
                 }
             }
+            int64_t size = j->outputs * j->rows * j->columns;
+            conv_tell(j->d, i * size, size);
         }
     }
 }

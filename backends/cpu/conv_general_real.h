@@ -99,7 +99,7 @@ static void NAME(forward_slots)(void *context, int64_t begin, int64_t end)
     for (int64_t slot = begin; slot < end; slot++) {
         REAL *col = (REAL *)(d->scratch + (size_t)slot * NAME(slot_bytes)(s, false));
         for (int64_t i = slot; i < s->n; i += job->slots)
-            for (int64_t g = 0; g < s->groups; g++)
+            for (int64_t g = 0; g < s->groups; g++) {
                 for (int64_t line = 0; line < all; line += job->lines) {
                     int64_t last = line + job->lines < all ? line + job->lines : all;
                     REAL *x = (REAL *)d->x + (i * s->groups + g) * s->ic * s->in_size;
@@ -120,11 +120,9 @@ static void NAME(forward_slots)(void *context, int64_t begin, int64_t end)
                     }
                     if (!GEMM(&args))
                         __atomic_store_n(&job->failed, true, __ATOMIC_RELAXED);
-                    for (int64_t c = 0; c < s->oc; c++)
-                        conv_tell(
-                            d, ((i * s->groups + g) * s->oc + c) * s->out_size + line * s->out[2],
-                            args.n);
                 }
+                conv_tell(d, (i * s->groups + g) * s->oc * s->out_size, s->oc * s->out_size);
+            }
     }
 }
 

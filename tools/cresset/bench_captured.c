@@ -2,6 +2,7 @@
 #include "bench.h"
 
 #include "cli.h"
+#include "models.h"
 
 typedef struct captured {
     cr_compiled *graph;
@@ -65,8 +66,56 @@ static void lenet(void)
     bench_row("captured/infer/lenet_b1", "us", 1, do_infer, &c);
 }
 
+static void infer(const char *name, cr_module *net, cr_tensor *x, double amount)
+{
+    captured c = {.in = {x}, .n = 1};
+    cr_eval(net);
+    CR_NO_GRAD
+        c.graph = cr_compile(net, x);
+    bench_row(name, "images/s", amount, do_infer, &c);
+}
+
+static void train(const char *name, const char *unit, double amount, cr_module *net,
+                  cr_optimizer *optimizer, cr_compiled_loss loss, cr_tensor *x, cr_tensor *y)
+{
+    captured c = {.in = {x, y}, .n = 2};
+    c.graph = cr_compile_step(net, optimizer, loss, NULL);
+    bench_row(name, unit, amount, do_call, &c);
+}
+
+static void resnet(void)
+{
+    cr_module *net = make_resnet18(64);
+    train("captured/train/resnet18_b8_32px", "images/s", 8, net,
+          cr_sgd(net, .lr = 0.01, .momentum = 0.9), loss_of, cr_randn(CR_INTS(8, 3, 32, 32)),
+          cr_randint(10, CR_INTS(8)));
+    infer("captured/infer/resnet18_b8_224px", net, cr_randn(CR_INTS(8, 3, 224, 224)), 8);
+}
+
+static cr_tensor *gpt_loss(void *context, cr_module *net, cr_tensor *const *in, size_t n)
+{
+    (void)context, (void)n;
+    cr_tensor *logits = cr_forward(net, in[0]);
+    return cr_cross_entropy(cr_reshape(logits, CR_INTS(-1, cr_tensor_size(logits, -1))),
+                            cr_flatten(in[1]));
+}
+
+static void gpt(void)
+{
+    cr_module *net = make_gpt(4, 256);
+    cr_tensor *ids = cr_randint(256, CR_INTS(8, GPT_CONTEXT));
+    train("captured/train/gpt_4l_d256_b8_t128", "tokens/s", 8 * GPT_CONTEXT, net, cr_adamw(net),
+          gpt_loss, ids, ids);
+}
+
 void bench_captured(void)
 {
+    if (bench_wants("captured/train/resnet18") || bench_wants("captured/infer/resnet18"))
+        CR_SCOPE
+            resnet();
+    if (bench_wants("captured/train/gpt"))
+        CR_SCOPE
+            gpt();
     if (bench_wants("captured/relu") || bench_wants("chain/"))
         CR_SCOPE
             chains();

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { COL_ELEMENTS = 1 << 17, MOST_SCRATCH = 64 << 20 };
+enum { COL_ELEMENTS = 1 << 17, MOST_SCRATCH = 16 << 20 };
 
 #define REAL      float
 #define GEMM      CPU_NAME(cpu_sgemm)

@@ -86,8 +86,17 @@ static bool NAME(takes_data)(const conv_shape *s, size_t *scratch)
 
 static bool NAME(takes_weight)(const conv_shape *s, size_t *scratch)
 {
-    *scratch = (size_t)NAME(slots)(s, true) * NAME(slot_bytes)(s, true);
+    *scratch =
+        NAME(slot_bytes)(s, false) + (size_t)(NAME(slots)(s, true) - 1) * NAME(slot_bytes)(s, true);
     return true;
+}
+
+/* Where slot's gradient of w begins, and its col behind that; the first slot has col alone. */
+static REAL *NAME(weight_slot)(const conv_data *d, int64_t slot)
+{
+    size_t first = NAME(slot_bytes)(d->shape, false);
+    return (REAL *)(d->scratch +
+                    (slot ? first + (size_t)(slot - 1) * NAME(slot_bytes)(d->shape, true) : 0));
 }
 
 static void NAME(forward_slots)(void *context, int64_t begin, int64_t end)
@@ -169,8 +178,7 @@ static void NAME(weight_slots)(void *context, int64_t begin, int64_t end)
     const conv_shape *s = d->shape;
     int64_t k = s->ic * s->taps, all = s->out[0] * s->out[1];
     for (int64_t slot = begin; slot < end; slot++) {
-        size_t bytes = NAME(slot_bytes)(s, true);
-        REAL *own = (REAL *)(d->scratch + (size_t)slot * bytes), *col = own + s->groups * s->oc * k;
+        REAL *own = NAME(weight_slot)(d, slot), *col = slot ? own + s->groups * s->oc * k : own;
         REAL *w = slot ? own : d->w;
         memset(w, 0, (size_t)(s->groups * s->oc * k) * sizeof *w);
         for (int64_t i = slot; i < s->n; i += job->slots)
@@ -226,7 +234,7 @@ static bool NAME(backward_weight)(const conv_data *d)
     int64_t count = s->groups * s->oc * s->ic * s->taps, slots = NAME(slots)(s, true);
     REAL *w = d->w;
     for (int64_t slot = 1; slot < slots; slot++) {
-        const REAL *own = (const REAL *)(d->scratch + (size_t)slot * NAME(slot_bytes)(s, true));
+        const REAL *own = NAME(weight_slot)(d, slot);
         for (int64_t i = 0; i < count; i++)
             w[i] += own[i];
     }

@@ -121,7 +121,12 @@ static bool place_values(cr_trace *t)
         t->separate += list[i].bytes;
     }
     size_t total = place_all(list, by_place, n);
+    enum { MUCH = 1 << 20 };
+    if (total >= MUCH) /* the recordings' memory waits, and this takes its place */
+        cr_allocator_empty(t->dev);
     t->memory = cr_storage_new(t->dev, total);
+    if (t->memory)
+        cr_storage_made_by(t->memory, "a captured graph");
     for (size_t i = 0; i < n && t->memory; i++) {
         if (list[i].value == CR_NO_VALUE)
             t->steps[list[i].first].work = (cr_binding){t->memory->buffer, list[i].place};

@@ -97,6 +97,8 @@ int cr_trace_run(cr_trace *t, cr_tensor *const *inputs, cr_tensor **outputs)
         uint32_t v = t->outputs[i].value;
         if (v != CR_NO_VALUE && t->values[v].kind == CR_VALUE_RESULT && !t->results[v])
             failed = !(t->results[v] = cr_storage_new(t->dev, t->values[v].bytes));
+        if (v != CR_NO_VALUE && t->results[v])
+            cr_storage_made_by(t->results[v], "a captured graph's result");
     }
     for (size_t i = 0; i < t->npatches && !failed; i++) {
         const cr_trace_patch *p = &t->patches[i];

@@ -1,6 +1,8 @@
 /* The caching allocator: freed storages wait, struct and memory together, in bins by size class;
  * the backend is asked only when the bin is empty. Eight classes to a doubling, so at most an
- * eighth is wasted. */
+ * eighth is wasted. Where sizes change all the time every class would come to hold its own most, so
+ * a large piece may also be one up to half as large again that waits, and of what waits some goes back to
+ * the backend before much more is held than was ever in use. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +10,12 @@
 #include "core/dispatch/pinned.h"
 #include "core/dispatch/trace.h"
 
-enum { SMALLEST_SHIFT = 6 }; /* 64 bytes */
+enum {
+    SMALLEST_SHIFT = 6,    /* 64 bytes */
+    LARGE_BIN = 60,        /* above 64 KiB; smaller pieces only fit their class */
+    NEAR_BINS = 4,         /* to half as much again */
+    SPARE_BYTES = 32 << 20 /* may always wait */
+};
 
 /* The class that holds bytes, and its size. */
 static int bin_of(size_t bytes, size_t *size)
@@ -48,6 +55,7 @@ static void storage_destroy(cr_storage *storage)
         cr_the_tracer.died(storage);
     cr_biased_lock_acquire(&a->lock);
     a->stats.allocated_bytes -= storage->capacity;
+    storage->in_use = false;
     storage->next = a->bins[storage->bin];
     a->bins[storage->bin] = storage;
     cr_biased_lock_release(&a->lock);
@@ -84,12 +92,15 @@ static cr_storage *out_of_memory(cr_dev *dev, size_t bytes, cr_status status)
 }
 
 static void empty_locked(cr_dev *dev);
+static void make_room_locked(cr_dev *dev, size_t size, int bin);
 
 /* The slow half: memory from the backend. The device's lock is held. */
 static cr_storage *from_backend(cr_dev *dev, size_t bytes, size_t size, int bin)
 {
     cr_allocator *a = &dev->allocator;
     cr_buffer *buffer = NULL;
+    if (bin >= LARGE_BIN)
+        make_room_locked(dev, size, bin);
     cr_status status = dev->backend->alloc(dev->handle, size, &buffer);
     if (status == CR_OUT_OF_MEMORY) {
         empty_locked(dev);
@@ -119,9 +130,28 @@ static cr_storage *from_backend(cr_dev *dev, size_t bytes, size_t size, int bin)
     cr_biased_lock_acquire(&a->lock);
     a->stats.backend_allocations++;
     a->stats.reserved_bytes += size;
+    storage->in_use = false;
+    storage->all_before = NULL;
+    storage->all_next = a->all;
+    if (a->all)
+        a->all->all_before = storage;
+    a->all = storage;
     raise_peak(&a->stats.peak_reserved_bytes, a->stats.reserved_bytes);
     cr_biased_lock_release(&a->lock);
     return storage;
+}
+
+/* Of the next larger classes the first piece that waits, taken out; or null. The allocator's lock is held. */
+static cr_storage *take_near(cr_allocator *a, int bin)
+{
+    for (int i = bin + 1; bin >= LARGE_BIN && i <= bin + NEAR_BINS && i < CR_BINS; i++) {
+        cr_storage *storage = a->bins[i];
+        if (storage) {
+            a->bins[i] = storage->next;
+            return storage;
+        }
+    }
+    return NULL;
 }
 
 static cr_storage *storage_new(cr_dev *dev, size_t bytes, bool locked)
@@ -135,7 +165,7 @@ static cr_storage *storage_new(cr_dev *dev, size_t bytes, bool locked)
     cr_storage *storage = a->bins[bin];
     if (CR_LIKELY(storage != NULL)) {
         a->bins[bin] = storage->next;
-    } else {
+    } else if (!(storage = take_near(a, bin))) {
         cr_biased_lock_release(&a->lock);
         if (!locked)
             cr_biased_lock_acquire(&dev->lock);
@@ -146,11 +176,14 @@ static cr_storage *storage_new(cr_dev *dev, size_t bytes, bool locked)
             return NULL;
         cr_biased_lock_acquire(&a->lock);
     }
-    a->stats.allocations++;
-    a->stats.allocated_bytes += size;
-    raise_peak(&a->stats.peak_allocated_bytes, a->stats.allocated_bytes);
-    cr_biased_lock_release(&a->lock);
+    storage->made = a->stats.allocations++;
+    storage->in_use = true;
     storage->bytes = bytes;
+    a->stats.allocated_bytes += storage->capacity;
+    raise_peak(&a->stats.peak_allocated_bytes, a->stats.allocated_bytes);
+    raise_peak(&a->most, a->stats.allocated_bytes);
+    cr_biased_lock_release(&a->lock);
+    atomic_store_explicit(&storage->made_by, (const char *)NULL, memory_order_relaxed);
     storage->layout = 0;
     storage->prepared = NULL;
     atomic_store_explicit(&storage->exposed, false, memory_order_relaxed);
@@ -171,29 +204,64 @@ cr_storage *cr_storage_new_locked(cr_dev *dev, size_t bytes)
     return storage_new(dev, bytes, true);
 }
 
+/* Puts the first piece that waits in the bin on a list of those that go back. The allocator's lock is held. */
+static void give_up(cr_allocator *a, int bin, cr_storage **list)
+{
+    cr_storage *storage = a->bins[bin];
+    a->bins[bin] = storage->next;
+    a->stats.reserved_bytes -= storage->capacity;
+    if (storage->all_next)
+        storage->all_next->all_before = storage->all_before;
+    if (storage->all_before)
+        storage->all_before->all_next = storage->all_next;
+    else
+        a->all = storage->all_next;
+    storage->next = *list;
+    *list = storage;
+}
+
+static void give_back(cr_dev *dev, cr_storage *list)
+{
+    if (list && dev->backend->sync)
+        dev->backend->sync(dev->handle); /* nothing may still be using what is freed now */
+    while (list) {
+        cr_storage *storage = list;
+        list = storage->next;
+        dev->backend->free(dev->handle, storage->buffer);
+        free(storage);
+    }
+}
+
 static void empty_locked(cr_dev *dev)
 {
     cr_allocator *a = &dev->allocator;
     cr_storage *all = NULL;
     cr_biased_lock_acquire(&a->lock);
-    for (int bin = 0; bin < CR_BINS; bin++) {
-        while (a->bins[bin]) {
-            cr_storage *storage = a->bins[bin];
-            a->bins[bin] = storage->next;
-            a->stats.reserved_bytes -= storage->capacity;
-            storage->next = all;
-            all = storage;
-        }
-    }
+    for (int bin = 0; bin < CR_BINS; bin++)
+        while (a->bins[bin])
+            give_up(a, bin, &all);
     cr_biased_lock_release(&a->lock);
-    if (dev->backend->sync)
-        dev->backend->sync(dev->handle); /* nothing may still be using what is freed now */
-    while (all) {
-        cr_storage *storage = all;
-        all = storage->next;
-        dev->backend->free(dev->handle, storage->buffer);
-        free(storage);
-    }
+    give_back(dev, all);
+}
+
+/* Before size bytes of a class are asked for: of what waits, so much goes back that no more than half as much again is held as
+ * was in use at the most. The next smaller classes first, for they don't serve; then the largest. */
+static void make_room_locked(cr_dev *dev, size_t size, int bin)
+{
+    cr_allocator *a = &dev->allocator;
+    cr_storage *list = NULL;
+    cr_biased_lock_acquire(&a->lock);
+    uint64_t most =
+        a->stats.allocated_bytes + size > a->most ? a->stats.allocated_bytes + size : a->most;
+    uint64_t limit = most + most / 2 + SPARE_BYTES;
+    for (int i = bin - 1; i >= LARGE_BIN; i--)
+        while (a->bins[i] && a->stats.reserved_bytes + size > limit)
+            give_up(a, i, &list);
+    for (int i = CR_BINS - 1; i > bin; i--)
+        while (a->bins[i] && a->stats.reserved_bytes + size > limit)
+            give_up(a, i, &list);
+    cr_biased_lock_release(&a->lock);
+    give_back(dev, list);
 }
 
 void cr_allocator_empty(cr_dev *dev)

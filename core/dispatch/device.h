@@ -73,7 +73,9 @@ typedef struct cr_allocator {
     cr_biased_lock lock;
     cr_storage *bins[CR_BINS]; /* free storages by size class */
     cr_storage *spare;         /* structs without memory */
+    cr_storage *all;           /* in use or waiting */
     cr_memory_stats_result stats;
+    uint64_t most; /* in use at once, ever: a peak that nobody resets */
 } cr_allocator;
 
 typedef struct cr_dev_counts {
@@ -122,6 +124,11 @@ static inline bool cr_dev_is_host(const cr_dev *dev)
  * once) without memory. _locked: the caller holds the device's lock. */
 cr_storage *cr_storage_new(cr_dev *dev, size_t bytes);
 cr_storage *cr_storage_new_locked(cr_dev *dev, size_t bytes);
+/* Whose result it is, for snapshots: a name that lives as long as the library. */
+static inline void cr_storage_made_by(cr_storage *storage, const char *name)
+{
+    atomic_store_explicit(&storage->made_by, name, memory_order_relaxed);
+}
 /* Host memory that somebody else owns, on a host-memory device. release(context) is called in the
  * end, also on failure. */
 cr_storage *cr_storage_adopt(cr_dev *dev, void *memory, size_t bytes, void (*release)(void *),

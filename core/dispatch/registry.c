@@ -504,39 +504,7 @@ int cr_synchronize(const char *device)
     return 0;
 }
 
-/* ---- memory figures and counts ---- */
-
-int cr_memory_stats(const char *device, cr_memory_stats_result *stats)
-{
-    cr_dev *dev = cr_dev_find(device);
-    if (!dev || !stats)
-        return dev ? CR_FAIL_INT("cr_memory_stats: stats is null") : -1;
-    cr_biased_lock_acquire(&dev->allocator.lock);
-    *stats = dev->allocator.stats;
-    cr_biased_lock_release(&dev->allocator.lock);
-    return 0;
-}
-
-int cr_reset_peak_memory_stats(const char *device)
-{
-    cr_dev *dev = cr_dev_find(device);
-    if (!dev)
-        return -1;
-    cr_biased_lock_acquire(&dev->allocator.lock);
-    dev->allocator.stats.peak_allocated_bytes = dev->allocator.stats.allocated_bytes;
-    dev->allocator.stats.peak_reserved_bytes = dev->allocator.stats.reserved_bytes;
-    cr_biased_lock_release(&dev->allocator.lock);
-    return 0;
-}
-
-int cr_empty_cache(const char *device)
-{
-    cr_dev *dev = cr_dev_find(device);
-    if (!dev)
-        return -1;
-    cr_allocator_empty(dev);
-    return 0;
-}
+/* ---- counts ---- */
 
 /* The general case: no counts yet, or not a plan of the device's own. */
 void cr_dev_count_slowly(cr_dev *dev, size_t op, cr_plan_mode mode)

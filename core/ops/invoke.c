@@ -300,7 +300,8 @@ static inline cr_binding binding_of(const cr_tensor *t)
 }
 
 /* Output i of the entry over storage, whose reference it takes. Null, with the error set, without memory. */
-static inline cr_tensor *make_output(const cr_plan_entry *e, int i, cr_storage *storage)
+static inline cr_tensor *make_output(const cr_op_run *run, const cr_plan_entry *e, int i,
+                                     cr_storage *storage)
 {
     const cr_meta *m = &e->out[i];
     cr_tensor *t = cr_tensor_new_struct();
@@ -309,6 +310,7 @@ static inline cr_tensor *make_output(const cr_plan_entry *e, int i, cr_storage *
         return NULL;
     }
     storage->layout = m->layout;
+    cr_storage_made_by(storage, cr_this_thread.within ? cr_this_thread.within : run->op->name);
     t->dtype = (uint8_t)m->dtype;
     t->dim = (uint8_t)m->rank;
     t->flags = (uint8_t)(e->out_flags[i] | (cr_this_thread.inference_mode ? CR_FLAG_INFERENCE : 0));
@@ -349,7 +351,7 @@ static inline int run_simple(cr_op_run *run, cr_plan_entry *e, cr_results *resul
     for (uint32_t i = 0; i < nin; i++)
         bind[i] = binding_of(run->in[i]);
     cr_storage *storage = cr_storage_new_locked(dev, e->out_bytes[0]);
-    cr_tensor *t = CR_LIKELY(storage != NULL) ? make_output(e, 0, storage) : NULL;
+    cr_tensor *t = CR_LIKELY(storage != NULL) ? make_output(run, e, 0, storage) : NULL;
     cr_status ran = CR_OUT_OF_MEMORY; /* said already */
     if (CR_LIKELY(t != NULL)) {
         bind[nin] = (cr_binding){storage->buffer, 0};
@@ -421,7 +423,7 @@ static int run_plan(cr_op_run *run, cr_plan_entry *e, cr_results *results)
         cr_storage *storage = cr_storage_new_locked(dev, e->out_bytes[i]);
         if (CR_UNLIKELY(!storage))
             goto done;
-        fresh[i] = make_output(e, i, storage);
+        fresh[i] = make_output(run, e, i, storage);
         if (CR_UNLIKELY(!fresh[i]))
             goto done;
         bind[nbind++] = (cr_binding){storage->buffer, 0};
@@ -434,6 +436,7 @@ static int run_plan(cr_op_run *run, cr_plan_entry *e, cr_results *results)
     if (CR_UNLIKELY(e->workspace)) {
         if (!(workspace = cr_storage_new_locked(dev, e->workspace)))
             goto done;
+        cr_storage_made_by(workspace, run->op->name);
         r.workspace.buffer = workspace->buffer;
     }
     if (CR_UNLIKELY(e->draws))

@@ -37,6 +37,11 @@ typedef struct cr_storage {
     struct cr_pinned *pinned; /* of host memory that a device copies from by itself; else null */
     bool wait_later;          /* who owns it sees to it that copies from it are done */
     struct cr_storage *next;  /* in a free list */
+    /* For snapshots (memory.c); in_use and made under the allocator's lock. */
+    _Atomic(const char *) made_by; /* the operation whose result it is; null: none */
+    bool in_use;
+    uint64_t made;                            /* the count of allocations then */
+    struct cr_storage *all_next, *all_before; /* among all of the device's allocator */
 } cr_storage;
 
 enum {

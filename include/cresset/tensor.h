@@ -332,6 +332,22 @@ typedef struct cr_memory_stats_result {
 /* Of a device (null: the default one). Returns 0, or an error. */
 CR_API int cr_memory_stats(const char *device, cr_memory_stats_result *stats);
 CR_API int cr_reset_peak_memory_stats(const char *device);
+/* One piece of memory that the allocator has from the backend. */
+typedef struct cr_memory_block {
+    const char
+        *made_by;    /* the operation whose result (or workspace) it is or was, the outermost one
+                            ("layer_norm"); null: the program made it by itself */
+    size_t bytes;    /* what was asked for; 0 when it waits */
+    size_t capacity; /* what it takes */
+    uint64_t made;   /* how many allocations came before this one: an order of age */
+    bool in_use;     /* false: it waits to be used again */
+} cr_memory_block;
+/* Writes up to cap blocks of a device (null: the default one) in no order, and returns how many there are; SIZE_MAX and an
+ * error on failure. */
+CR_API size_t cr_memory_snapshot(const char *device, cr_memory_block *blocks, size_t cap);
+/* The same in words: totals, what is in use by the operation that made it, what waits by size. Free with cr_free; null, and an
+ * error, on failure. */
+CR_API char *cr_memory_summary(const char *device);
 /* Gives cached memory back to the backend. */
 CR_API int cr_empty_cache(const char *device);
 

@@ -79,6 +79,8 @@ static int bench_main(int argc, char **argv)
     bench_sequences();
     bench_captured();
     bench_data();
+    if (*only)
+        bench_costs();
     return cr_error() ? report_error() : 0;
 }
 

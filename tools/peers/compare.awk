@@ -20,12 +20,15 @@ END {
     for (i = 1; i <= rows; i++) {
         r = order[i]
         rate = unit[r] ~ /\/s$/
+        peer = r # captured or not, the peer does the same work
+        if (!(("pytorch" SUBSEP peer) in best)) sub(/^captured\//, "", peer)
+        if (!(("pytorch" SUBSEP peer) in best)) peer = "chain/" peer
         ours = ("cresset" SUBSEP r) in best ? best["cresset" SUBSEP r] : ""
-        theirs = ("pytorch" SUBSEP r) in best ? best["pytorch" SUBSEP r] : ""
+        theirs = ("pytorch" SUBSEP peer) in best ? best["pytorch" SUBSEP peer] : ""
         ratio = ours == "" || theirs == "" ? "" : sprintf("%.2f", rate ? ours / theirs : theirs / ours)
         since = ours == "" || !(r in before) ? "" : sprintf("%7.2f", rate ? ours / before[r] : before[r] / ours)
         threads_ours = at["cresset" SUBSEP r]
-        threads_theirs = at["pytorch" SUBSEP r]
+        threads_theirs = at["pytorch" SUBSEP peer]
         printf "%-28s %12s %4s %12s %4s  %-9s %7s%s\n", r, ours, threads_ours, theirs, threads_theirs, unit[r], ratio, since
         printf "%s\n  {\"row\": \"%s\", \"unit\": \"%s\"", (i > 1 ? "," : ""), r, unit[r] > json
         if (ours != "") printf ", \"cresset\": %s, \"cresset_threads\": %d", ours, threads_ours > json

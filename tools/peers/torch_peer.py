@@ -69,6 +69,8 @@ with torch.no_grad():
         timed(f"sum/{n}", "us", 1, lambda: x.sum())
     x = randn(4096, 4096)
     timed("transpose_copy/4096", "us", 1, lambda: x.t().contiguous())
+    x, y = randn(10_000_000), randn(10_000_000)
+    timed("chain/relu_add_mul/10000000", "us", 1, lambda: (x + y).relu() * x)
     x = randn(10_000_000)
     timed("copy/10000000", "us", 1, lambda: x.clone())
     x = randn(1_000_000)

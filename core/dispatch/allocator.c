@@ -181,7 +181,6 @@ static cr_storage *storage_new(cr_dev *dev, size_t bytes, bool locked)
     storage->bytes = bytes;
     a->stats.allocated_bytes += storage->capacity;
     raise_peak(&a->stats.peak_allocated_bytes, a->stats.allocated_bytes);
-    raise_peak(&a->most, a->stats.allocated_bytes);
     cr_biased_lock_release(&a->lock);
     atomic_store_explicit(&storage->made_by, (const char *)NULL, memory_order_relaxed);
     storage->layout = 0;
@@ -251,8 +250,9 @@ static void make_room_locked(cr_dev *dev, size_t size, int bin)
     cr_allocator *a = &dev->allocator;
     cr_storage *list = NULL;
     cr_biased_lock_acquire(&a->lock);
-    uint64_t most =
-        a->stats.allocated_bytes + size > a->most ? a->stats.allocated_bytes + size : a->most;
+    uint64_t most = a->most;
+    raise_peak(&most, a->stats.peak_allocated_bytes);
+    raise_peak(&most, a->stats.allocated_bytes + size);
     uint64_t limit = most + most / 2 + SPARE_BYTES;
     for (int i = bin - 1; i >= LARGE_BIN; i--)
         while (a->bins[i] && a->stats.reserved_bytes + size > limit)

@@ -75,7 +75,7 @@ typedef struct cr_allocator {
     cr_storage *spare;         /* structs without memory */
     cr_storage *all;           /* in use or waiting */
     cr_memory_stats_result stats;
-    uint64_t most; /* in use at once, ever: a peak that nobody resets */
+    uint64_t most; /* in use at once before the peak of the statistics was reset */
 } cr_allocator;
 
 typedef struct cr_dev_counts {

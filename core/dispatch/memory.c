@@ -22,6 +22,8 @@ int cr_reset_peak_memory_stats(const char *device)
     if (!dev)
         return -1;
     cr_biased_lock_acquire(&dev->allocator.lock);
+    if (dev->allocator.stats.peak_allocated_bytes > dev->allocator.most)
+        dev->allocator.most = dev->allocator.stats.peak_allocated_bytes;
     dev->allocator.stats.peak_allocated_bytes = dev->allocator.stats.allocated_bytes;
     dev->allocator.stats.peak_reserved_bytes = dev->allocator.stats.reserved_bytes;
     cr_biased_lock_release(&dev->allocator.lock);

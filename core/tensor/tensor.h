@@ -24,24 +24,24 @@ typedef struct cr_storage {
     atomic_int refs;
     atomic_uint version; /* counts changes in place */
     atomic_bool exposed;
+    bool wait_later; /* who owns it sees to it that copies from it are done */
+    bool in_use;     /* under the allocator's lock, as bin, made and the lists */
+    int bin;         /* of the allocator */
     struct cr_prepared *prepared;
     cr_dev *dev;
     cr_buffer *buffer;
     size_t bytes; /* asked for */
     size_t capacity;
-    int bin; /* of the allocator */
     uint64_t layout;
     void (*destroy)(struct cr_storage *storage);
-    void (*release)(void *context); /* of adopted memory */
+    struct cr_storage *next; /* in a free list */
+    _Atomic(const char *)
+        made_by;   /* for snapshots (memory.c): the operation whose result it is; null: none */
+    uint64_t made; /* the count of allocations then */
+    struct cr_storage *all_next, *all_before; /* among all of the device's allocator */
+    void (*release)(void *context);           /* of adopted memory */
     void *context;
     struct cr_pinned *pinned; /* of host memory that a device copies from by itself; else null */
-    bool wait_later;          /* who owns it sees to it that copies from it are done */
-    struct cr_storage *next;  /* in a free list */
-    /* For snapshots (memory.c); in_use and made under the allocator's lock. */
-    _Atomic(const char *) made_by; /* the operation whose result it is; null: none */
-    bool in_use;
-    uint64_t made;                            /* the count of allocations then */
-    struct cr_storage *all_next, *all_before; /* among all of the device's allocator */
 } cr_storage;
 
 enum {

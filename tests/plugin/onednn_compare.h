@@ -18,6 +18,9 @@ void compare(const char *op, const cr_value *args, size_t nargs, double toleranc
 void compare_with(const char *op, const cr_value *args, size_t nargs, const cr_keyword *kw,
                   size_t nkw, double tolerance, way expected);
 
+/* Whether oneDNN has AVX-512 to itself: without it some families, and bf16 in all (`compare` knows that), are not its own. */
+bool has_avx512(void);
+
 /* What rounding allows for sums of the dtype. */
 double tolerance_of(cr_dtype dtype);
 

@@ -19,6 +19,7 @@ START_TEST(softmax_along_any_dimension)
         CR_SCOPE {
             double most = tolerance_of(dtype);
             way expected = sizes[i][dim] > 1 ? NATIVE : NOT_NATIVE;
+            way expected_back = has_avx512() ? expected : ANY_WAY;
             cr_tensor *x = some(dtype, 3, sizes[i]), *g = some(dtype, 3, sizes[i]);
             cr_tensor *turned = cr_permute(x, CR_INTS(2, 0, 1));
             cr_value args[4] = {v_tensor(x), v_int(dim), v_bool(false)};
@@ -28,9 +29,9 @@ START_TEST(softmax_along_any_dimension)
             compare("_softmax", args, 3, most, ANY_WAY);
             cr_value back[4] = {v_tensor(g), v_tensor(cr_softmax_forward(x, dim, false)),
                                 v_int(dim), v_dtype(dtype)};
-            compare("_softmax_backward_data", back, 4, most, expected);
+            compare("_softmax_backward_data", back, 4, most, expected_back);
             back[1] = v_tensor(cr_log_softmax_forward(x, dim, false));
-            compare("_log_softmax_backward_data", back, 4, most, expected);
+            compare("_log_softmax_backward_data", back, 4, most, expected_back);
         }
 }
 END_TEST

@@ -12,7 +12,7 @@ typedef struct conv {
     int64_t in_channels, out_channels, groups;
     int64_t kernel_size[3], stride[3], padding[3], dilation[3];
     int64_t output_padding[3];
-    bool same; /* padding='same' */
+    bool same, valid; /* padding='same', padding='valid' */
     bool transposed, no_bias;
     const char *mode; /* how the input is padded; null: with zeros */
     const cr_module_type
@@ -134,8 +134,8 @@ static int conv_repr(const cr_module *module, char *to, size_t bytes)
     cr_repr_tuple(&text, self->kernel_size, self->dims);
     cr_text_add(&text, ", stride=");
     cr_repr_tuple(&text, self->stride, self->dims);
-    if (self->same) {
-        cr_text_add(&text, ", padding=same");
+    if (self->same || self->valid) {
+        cr_text_add(&text, ", padding=%s", self->same ? "same" : "valid");
     } else if (!all_are(self, self->padding, 0)) {
         cr_text_add(&text, ", padding=");
         cr_repr_tuple(&text, self->padding, self->dims);
@@ -245,6 +245,7 @@ static bool set_options(conv *self, const char *type, const cr_conv_options *o, 
     self->out_channels = o->out_channels;
     self->groups = cr_or_default_int(o->groups, 1);
     self->same = o->padding_same;
+    self->valid = o->padding_valid;
     self->no_bias = o->no_bias;
     self->dtype = o->dtype;
     if (!set_mode(self, type, o->padding_mode) || !set_device(self, type, o->device))
@@ -263,6 +264,8 @@ static bool set_options(conv *self, const char *type, const cr_conv_options *o, 
                             ? "out_channels must be divisible by groups"
                         : self->same && !all_are(self, self->stride, 1)
                             ? "padding='same' is not supported for strided convolutions"
+                        : self->valid && (self->same || !all_are(self, self->padding, 0))
+                            ? "padding='valid' takes no other padding"
                             : NULL;
     if (wrong)
         cr_fail("%s: %s (in_channels=%lld, out_channels=%lld, groups=%lld)", type, wrong,
@@ -369,6 +372,7 @@ static cr_module *new_lazy(int dims, const cr_lazy_conv_options *o)
         return (cr_module *)begin(true, false, dims, NULL);
     COPY_OPTIONS(known, o);
     known.padding_same = o->padding_same;
+    known.padding_valid = o->padding_valid;
     return (cr_module *)begin(true, false, dims, &known);
 }
 

@@ -73,12 +73,12 @@ CR_API cr_module *cr_identity(void);
  *   Conv3d: (N, C_in, D, H, W) or (C_in, D, H, W) to (N, C_out, D_out, H_out, W_out) or without N
  * with   L_out = ⌊(L + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1⌋,   and D, H, W alike. Parameters: weight
  * (out_channels, in_channels / groups, kernel sizes), bias (out_channels), uniform in ±1/√(in_channels / groups · Π kernel sizes).
- * stride, dilation and groups are 1, padding 0; padding_same is padding='same' (y as large as x; stride 1); padding_mode says what
- * is padded. Dilated: Yu and Koltun, 2016. Errors: channels that groups doesn't divide, sizes below 1, padding below 0, another
+ * stride, dilation and groups are 1, padding 0; padding_same is padding='same' (y as large as x; stride 1), padding_valid
+ * padding='valid' (none); padding_mode says what is padded. Dilated: Yu and Koltun, 2016. Errors: channels that groups doesn't divide, sizes below 1, padding below 0, another
  * padding_mode; called with another rank or number of channels, a kernel larger than the padded input, another dtype. */
 typedef struct cr_conv_options {
     int64_t in_channels, out_channels, kernel_size, stride, padding, dilation, groups;
-    bool no_bias, padding_same;
+    bool no_bias, padding_same, padding_valid;
     const char *device;
     cr_dtype dtype;
     int64_t kernel_size_hw[2], stride_hw[2], padding_hw[2], dilation_hw[2];     /* conv2d */
@@ -116,7 +116,7 @@ CR_API cr_module *cr_conv_transpose3d_with(const cr_conv_transpose_options *opti
  * optimiser or load a state; with the first call it becomes an ordinary Conv or ConvTranspose. */
 typedef struct cr_lazy_conv_options {
     int64_t out_channels, kernel_size, stride, padding, output_padding, dilation, groups;
-    bool no_bias, padding_same;
+    bool no_bias, padding_same, padding_valid;
     const char *padding_mode;
     const char *device;
     cr_dtype dtype;

@@ -172,6 +172,8 @@ START_TEST(layers_print_as_in_pytorch)
                "Linear(in_features=4, out_features=3, bias=False)");
     check_text(cr_bilinear(1, 2, 3),
                "Bilinear(in1_features=1, in2_features=2, out_features=3, bias=True)");
+    check_text(cr_conv1d(1, 4, 3, .padding_valid = true),
+               "Conv1d(1, 4, kernel_size=(3,), stride=(1,), padding=valid)");
     check_text(cr_conv1d(1, 4, 3, .padding_same = true),
                "Conv1d(1, 4, kernel_size=(3,), stride=(1,), padding=same)");
     check_text(cr_conv2d(4, 8, .kernel_size_hw = {3, 5}, .stride = 2, .padding_hw = {1, 2},
@@ -229,6 +231,8 @@ START_TEST(options_that_make_no_sense_are_refused)
                  "groups=2)");
     ck_assert_ptr_null(cr_conv1d(3, 4, 3, .stride = 2, .padding_same = true));
     assert_error_has("padding='same' is not supported for strided convolutions");
+    ck_assert_ptr_null(cr_conv1d(3, 4, 3, .padding = 2, .padding_valid = true));
+    assert_error_has("padding='valid' takes no other padding");
     ck_assert_ptr_null(cr_max_pool2d(3, .padding = 2));
     assert_error("MaxPool2d: pad should be at most half of kernel size, but got pad=2 and "
                  "kernel_size=3");

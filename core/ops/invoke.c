@@ -300,8 +300,8 @@ static inline cr_binding binding_of(const cr_tensor *t)
 }
 
 /* Output i of the entry over storage, whose reference it takes. Null, with the error set, without memory. */
-static inline cr_tensor *make_output(const cr_op_run *run, const cr_plan_entry *e, int i,
-                                     cr_storage *storage)
+static CR_INLINE cr_tensor *make_output(const cr_op_run *run, const cr_plan_entry *e, int i,
+                                        cr_storage *storage)
 {
     const cr_meta *m = &e->out[i];
     cr_tensor *t = cr_tensor_new_struct();

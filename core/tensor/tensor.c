@@ -1,28 +1,11 @@
 /* The tensor object: making and freeing, reference counts, getters. What needs a device's help is
  * in core/ops/host.c. */
 #include "core/tensor/tensor.h"
-#include "core/base/small.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 void (*cr_autograd_free)(cr_autograd *autograd);
-
-cr_tensor *cr_tensor_new_struct(void)
-{
-    cr_tensor *t = cr_small_take(sizeof *t);
-    if (CR_UNLIKELY(!t))
-        return cr_fail_memory("a tensor", sizeof *t);
-    atomic_init(&t->refs, 1);
-    t->flags = 0;
-    t->autograd = NULL;
-    return t;
-}
-
-void cr_tensor_free_struct(cr_tensor *t)
-{
-    cr_small_give(t, sizeof *t);
-}
 
 cr_tensor *cr_tensor_make(cr_storage *storage, cr_dtype dtype, int dim, const int64_t *sizes,
                           const int64_t *strides, int64_t offset)

@@ -10,6 +10,7 @@
 
 #include "core/base/error.h"
 #include "core/base/scope.h"
+#include "core/base/small.h"
 #include "core/base/thread.h"
 
 typedef struct cr_dev cr_dev;           /* an open device; the dispatch room's */
@@ -100,8 +101,20 @@ cr_tensor *cr_tensor_make(cr_storage *storage, cr_dtype dtype, int dim, const in
 cr_tensor *cr_tensor_make_view(const cr_tensor *t, int dim, const int64_t *sizes,
                                const int64_t *strides, int64_t offset);
 /* A tensor struct with refs 1 and everything else unset; back with cr_tensor_free_struct. */
-cr_tensor *cr_tensor_new_struct(void);
-void cr_tensor_free_struct(cr_tensor *t);
+static inline cr_tensor *cr_tensor_new_struct(void)
+{
+    cr_tensor *t = cr_small_take(sizeof *t);
+    if (CR_UNLIKELY(!t))
+        return cr_fail_memory("a tensor", sizeof *t);
+    atomic_init(&t->refs, 1);
+    t->flags = 0;
+    t->autograd = NULL;
+    return t;
+}
+static inline void cr_tensor_free_struct(cr_tensor *t)
+{
+    cr_small_give(t, sizeof *t);
+}
 
 void cr_tensor_release(void *tensor); /* cr_release, as scopes want it */
 /* Gives the scope the reference. Returns t; null (t released) without memory. */

@@ -36,13 +36,12 @@ bool dn_grid_of(const cr_meta *meta, int64_t block, dn_grid *grid)
 
 static dnnl_status_t md_of_block(dn_md *md, const cr_meta *meta, int64_t n, int64_t block)
 {
-    static const dnnl_format_tag_t by16[3] = {dnnl_nCw16c, dnnl_nChw16c, dnnl_nCdhw16c};
-    static const dnnl_format_tag_t by8[3] = {dnnl_nCw8c, dnnl_nChw8c, dnnl_nCdhw8c};
+    static const dnnl_format_tag_t tags[2][3] = {{dnnl_nCw8c, dnnl_nChw8c, dnnl_nCdhw8c},
+                                                 {dnnl_nCw16c, dnnl_nChw16c, dnnl_nCdhw16c}};
     int64_t size[CR_MAX_RANK];
     memcpy(size, meta->size, sizeof size);
     size[0] = n;
-    return dn_md_tag(md, meta->rank, size, dn_type(meta->dtype),
-                     (block == 16 ? by16 : by8)[meta->rank - 3]);
+    return dn_md_tag(md, meta->rank, size, dn_type(meta->dtype), tags[block == 16][meta->rank - 3]);
 }
 
 static dnnl_status_t md_of_last(dn_md *md, const cr_meta *meta, int64_t n)

@@ -341,6 +341,16 @@ static CR_NOINLINE void say_failed(const cr_op_run *run, cr_dev *dev, cr_status 
     }
 }
 
+/* What the backend is told of a run over these buffers. */
+static CR_INLINE cr_run run_of(const cr_op_run *run, const cr_binding *bind)
+{
+    return (cr_run){.struct_size = sizeof(cr_run),
+                    .values = bind,
+                    .numbers = run->numbers,
+                    .within = cr_this_thread.within,
+                    .index_meaning = cr_this_thread.index_meaning};
+}
+
 /* Most calls: all inputs as they are, one result in new memory, a plan of the device's own, and nobody watching. Device's lock as
  * in run_plan, which does the others. */
 static inline int run_simple(cr_op_run *run, cr_plan_entry *e, cr_results *results)
@@ -355,11 +365,7 @@ static inline int run_simple(cr_op_run *run, cr_plan_entry *e, cr_results *resul
     cr_status ran = CR_OUT_OF_MEMORY; /* said already */
     if (CR_LIKELY(t != NULL)) {
         bind[nin] = (cr_binding){storage->buffer, 0};
-        cr_run r = {.struct_size = sizeof r,
-                    .values = bind,
-                    .numbers = run->numbers,
-                    .within = cr_this_thread.within,
-                    .index_meaning = cr_this_thread.index_meaning};
+        cr_run r = run_of(run, bind);
         ran = dev->backend->run(e->plan, &r);
         cr_dev_count(dev, run->op->functional->index, CR_PLAN_NATIVE);
         if (CR_UNLIKELY(ran != CR_OK))
@@ -428,11 +434,7 @@ static int run_plan(cr_op_run *run, cr_plan_entry *e, cr_results *results)
             goto done;
         bind[nbind++] = (cr_binding){storage->buffer, 0};
     }
-    cr_run r = {.struct_size = sizeof r,
-                .values = bind,
-                .numbers = run->numbers,
-                .within = cr_this_thread.within,
-                .index_meaning = cr_this_thread.index_meaning};
+    cr_run r = run_of(run, bind);
     if (CR_UNLIKELY(e->workspace)) {
         if (!(workspace = cr_storage_new_locked(dev, e->workspace)))
             goto done;

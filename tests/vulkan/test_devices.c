@@ -3,6 +3,8 @@
  * one that lacks 64-bit integers. */
 #include "loader.h"
 
+#include "first_device.h"
+
 #include <check.h>
 #include <cresset/cresset.h>
 
@@ -228,8 +230,7 @@ END_TEST
 int main(void)
 {
     setenv("CRESSET_VULKAN_TIMEOUT", "60", 1); /* a wait that fails at once counts as a second */
-    /* Leaves Mesa's driver loaded, so that the leak checker knows whose its memory is. */
-    dlopen("libvulkan_lvp.so", RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE);
+    keep_driver();
     if (!cr_device_is_available("vulkan:0")) {
         fprintf(stderr, "no Vulkan device: %s\n", cr_error() ? cr_error() : "");
         return 77;

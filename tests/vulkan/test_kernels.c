@@ -1,10 +1,11 @@
 /* The vulkan backend's kernels on values of more than one block, which the conformance samples hardly have: attention
  * against the cpu backend's, random numbers bit by bit, and sums that have the same bits every time. */
+#include "first_device.h"
+
 #include <check.h>
 
 #include <cresset/cresset.h>
 
-#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,14 +193,9 @@ END_TEST
 
 int main(void)
 {
-    /* Leaves Mesa's driver loaded, so that the leak checker knows whose its memory is. */
-    dlopen("libvulkan_lvp.so", RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE);
-    device = cr_default_device();
-    if (!device) {
-        bool missing = strstr(cr_error(), "no Vulkan driver");
-        fprintf(stderr, "%s\n", cr_error());
-        return missing ? 77 : EXIT_FAILURE;
-    }
+    int status;
+    if (!(device = first_device(&status)))
+        return status;
     Suite *suite = suite_create("vulkan kernels");
     TCase *tests = tcase_create("kernels");
     tcase_set_timeout(tests, 200);

@@ -2,6 +2,8 @@
  * has two of Vulkan's functions of its own, which the backend then calls and which fail when a test wants it. */
 #include "loader.h"
 
+#include "first_device.h"
+
 #include <check.h>
 
 #include <cresset/cresset.h>
@@ -259,14 +261,9 @@ END_TEST
 
 int main(void)
 {
-    /* Leaves Mesa's driver loaded, so that the leak checker knows whose its memory is. */
-    dlopen("libvulkan_lvp.so", RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE);
-    device = cr_default_device();
-    if (!device) {
-        bool missing = strstr(cr_error(), "no Vulkan driver");
-        fprintf(stderr, "%s\n", cr_error());
-        return missing ? 77 : EXIT_FAILURE;
-    }
+    int status;
+    if (!(device = first_device(&status)))
+        return status;
     Suite *suite = suite_create("vulkan");
     TCase *tests = tcase_create("library");
     tcase_set_timeout(tests, 200);

@@ -67,14 +67,6 @@ static void raise_peak(uint64_t *peak, uint64_t now)
         *peak = now;
 }
 
-static cr_storage *take_struct(cr_allocator *a)
-{
-    cr_storage *storage = a->spare;
-    if (storage)
-        a->spare = storage->next;
-    return storage;
-}
-
 static cr_storage *out_of_memory(cr_dev *dev, size_t bytes, cr_status status)
 {
     cr_memory_stats_result stats = dev->allocator.stats;
@@ -112,10 +104,8 @@ static cr_storage *from_backend(cr_dev *dev, size_t bytes, size_t size, int bin)
     }
     if (status != CR_OK)
         return out_of_memory(dev, bytes, status);
-    cr_biased_lock_acquire(&a->lock);
-    cr_storage *storage = take_struct(a);
-    cr_biased_lock_release(&a->lock);
-    if (!storage && !(storage = malloc(sizeof *storage))) {
+    cr_storage *storage = malloc(sizeof *storage);
+    if (!storage) {
         dev->backend->free(dev->handle, buffer);
         return cr_fail_memory("a storage", sizeof *storage);
     }

@@ -37,9 +37,8 @@ typedef struct cr_plan_entry {
     uint32_t nkey;
     uint8_t mode; /* cr_plan_mode */
     uint8_t nout;
-    uint8_t used; /* since the clock's hand passed */
-    bool
-        simple; /* the device's own plan, all inputs in order, one result in new memory, nothing else */
+    uint8_t used;  /* since the clock's hand passed */
+    bool simple;   /* the device's own plan, inputs in order, one result in new memory */
     uint32_t pins; /* captured graphs that run its plan: it must stay */
     cr_plan *plan;
     struct cr_dev *by; /* whose plan it is, when another host-memory device lent it; else null */
@@ -72,7 +71,6 @@ enum { CR_BINS = 432 };
 typedef struct cr_allocator {
     cr_biased_lock lock;
     cr_storage *bins[CR_BINS]; /* free storages by size class */
-    cr_storage *spare;         /* structs without memory */
     cr_storage *all;           /* in use or waiting */
     cr_memory_stats_result stats;
     uint64_t most; /* in use at once before the peak of the statistics was reset */

@@ -107,11 +107,6 @@ static size_t group_blocks(const cr_memory_block *blocks, size_t n, group *group
     return count;
 }
 
-static void add_row(cr_text *t, size_t blocks, size_t bytes, size_t asked)
-{
-    cr_text_add(t, "%10zu %14zu %14zu", blocks, bytes, asked);
-}
-
 static void describe(cr_text *t, const char *device, cr_memory_block *blocks, size_t n,
                      group *groups)
 {
@@ -130,9 +125,9 @@ static void describe(cr_text *t, const char *device, cr_memory_block *blocks, si
     cr_text_add(t, "\n%-32s %10s %14s %14s\n", "in use, made by", "blocks", "bytes", "asked for");
     size_t count = group_blocks(blocks, used, groups);
     for (size_t i = 0; i < count; i++) {
-        cr_text_add(t, "%-32s ", groups[i].made_by ? groups[i].made_by : "(the program)");
-        add_row(t, groups[i].blocks, groups[i].bytes, groups[i].asked);
-        cr_text_add(t, "\n");
+        const group *g = &groups[i];
+        cr_text_add(t, "%-32s %10zu %14zu %14zu\n", g->made_by ? g->made_by : "(the program)",
+                    g->blocks, g->bytes, g->asked);
     }
     count = group_blocks(blocks + used, n - used, groups);
     cr_text_add(t, "\n%-32s %10s %14s\n", "waiting to be used again, of", "blocks", "bytes");

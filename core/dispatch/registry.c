@@ -32,11 +32,6 @@ static void close_all(void)
         cr_dev *dev = devices;
         devices = dev->next;
         cr_allocator_empty(dev);
-        while (dev->allocator.spare) {
-            cr_storage *storage = dev->allocator.spare;
-            dev->allocator.spare = storage->next;
-            free(storage);
-        }
         dev->backend->device_close(dev->handle);
         free(dev->counts);
         free(dev);

@@ -1,8 +1,8 @@
 /* _blocked_attention and its backward: softmax(scale · q kᵀ + mask) v by blocks of rows, without ever holding all scores. The
  * softmax goes along, corrected as greater scores turn up (Milakov and Gimelshein, 2018; Dao et al., 2022); the backward works
  * the blocks' scores out again from each row's log Σ exp. */
+#include "cpu_math.h"
 #include "gemm_f32.h"
-#include "nn_math.h"
 #include "random.h"
 #include "simd.h"
 #include "staged.h"
@@ -73,7 +73,7 @@ static void draw_keep(const att_job *j, int64_t head, int64_t row, int64_t key, 
 }
 
 #define REAL     float
-#define EXP      nn_expf
+#define EXP      cpu_expf
 #define LOG      logf
 #define NAME(x)  f32_##x
 #define GEMM     CPU_NAME(cpu_sgemm)

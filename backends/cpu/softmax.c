@@ -1,8 +1,8 @@
 /* _softmax, _log_softmax and their backwards along any dimension:
  *   softmax      y = exp(x - max) / Σ exp(x - max)        x' = y (y' - Σ y' y)
  *   log_softmax  y = x - max - log Σ exp(x - max)         x' = y' - exp(y) Σ y' */
+#include "cpu_math.h"
 #include "staged.h"
-#include "nn_math.h"
 #include "variant.h"
 
 #include <math.h>
@@ -23,7 +23,7 @@ typedef struct softmax_job {
 } softmax_job;
 
 #define REAL    float
-#define EXP     nn_expf
+#define EXP     cpu_expf
 #define LOG     logf
 #define NAME(x) f32_##x
 #include "softmax_real.h"

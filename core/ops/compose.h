@@ -112,5 +112,9 @@ int cr_list_of(cr_results *r, int64_t n);
 /* The factory arguments dtype, layout, device, … that begin at place i. */
 #define FACTORY_DTYPE(i)  cr_value_dtype(&args[i])
 #define FACTORY_DEVICE(i) cr_value_device(&args[(i) + 2])
+static inline cr_dtype or_default(cr_dtype dtype)
+{
+    return dtype ? dtype : cr_default_dtype();
+}
 
 #endif

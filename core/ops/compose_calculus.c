@@ -100,7 +100,7 @@ COMPOSITE(corrcoef)
 static cr_tensor *phases(int64_t n, bool periodic, cr_dtype dtype, const char *device, double *last)
 {
     *last = (double)(periodic ? n : n - 1);
-    return cr_arange(n, .dtype = dtype ? dtype : cr_default_dtype(), .device = device);
+    return cr_arange(n, .dtype = or_default(dtype), .device = device);
 }
 typedef cr_tensor *(*window_shape)(cr_tensor *k, double last, const cr_value *args);
 
@@ -262,5 +262,5 @@ COMPOSITE(logspace)
     cr_dtype dtype = FACTORY_DTYPE(4);
     cr_tensor *power =
         cr_linspace(S(0), S(1), INT(2), .dtype = CR_F64, .device = FACTORY_DEVICE(4));
-    return cr_give(r, cr_to_dtype(cr_pow_base(F(3), power), dtype ? dtype : cr_default_dtype()));
+    return cr_give(r, cr_to_dtype(cr_pow_base(F(3), power), or_default(dtype)));
 }

@@ -5,21 +5,10 @@
 #include <stdlib.h>
 
 #include "core/ops/compose.h"
+#include "core/ops/linalg.h"
 
 /* ---- matrices as one batch: [batch, rows, columns] ---- */
 
-static int64_t rows_of(const cr_tensor *a)
-{
-    return a->size[a->dim - 2];
-}
-static int64_t columns_of(const cr_tensor *a)
-{
-    return a->size[a->dim - 1];
-}
-static cr_tensor *mt(cr_tensor *a)
-{
-    return cr_transpose(a, -2, -1);
-}
 /* A copy of a, [batch, m, n], that may be written. */
 static cr_tensor *flattened(cr_tensor *a)
 {

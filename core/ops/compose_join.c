@@ -1,7 +1,65 @@
 /* Joining and splitting lists of tensors. */
 #include <limits.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "core/ops/compose.h"
+
+DECOMPOSE(cat)
+{
+    (void)op;
+    cr_tensor *const *in = args[0].as.tensors;
+    int64_t n = args[0].count, at = 0, sizes[CR_MAX_RANK];
+    cr_tensor *like = NULL;
+    for (int64_t i = 0; i < n; i++)
+        if (!like || (like->dim == 1 && !like->numel))
+            like = in[i];
+    int d = cr_wrap_dim("cat", INT(1), like->dim);
+    if (d < 0)
+        return -1;
+    memcpy(sizes, like->size, sizeof sizes);
+    sizes[d] = 0;
+    for (int64_t i = 0; i < n; i++)
+        sizes[d] += in[i]->dim == 1 && !in[i]->numel ? 0 : in[i]->size[d];
+    cr_tensor *out = cr_empty(cr_make_ints(sizes, like->dim), .dtype = dtype_of(like),
+                              .device = cr_tensor_device(like));
+    for (int64_t i = 0; i < n && out; i++) {
+        if (in[i]->dim == 1 && !in[i]->numel)
+            continue;
+        if (!cr_copy_(cr_narrow(out, d, at, in[i]->size[d]), in[i]))
+            return -1;
+        at += in[i]->size[d];
+    }
+    return cr_give(r, out);
+}
+COMPOSITE(stack)
+{
+    (void)op;
+    cr_tensor *const *in = args[0].as.tensors;
+    int64_t n = args[0].count;
+    if (!n)
+        return CR_FAIL_INT("stack expects a non-empty TensorList");
+    cr_tensor **wide = malloc((size_t)n * sizeof *wide);
+    if (!wide)
+        return cr_fail_memory("stack", (size_t)n * sizeof *wide), -1;
+    bool well = true;
+    for (int64_t i = 0; i < n && well; i++) {
+        if (!in[i] || (in[0] && (in[i]->dim != in[0]->dim ||
+                                 memcmp(in[i]->size, in[0]->size, (size_t)in[0]->dim * 8)))) {
+            if (in[i])
+                cr_fail("stack expects each tensor to be equal size, but got %s at entry 0 and %s "
+                        "at entry %lld",
+                        cr_sizes_text(in[0]->dim, in[0]->size),
+                        cr_sizes_text(in[i]->dim, in[i]->size), (long long)i);
+            well = false;
+        }
+        wide[i] = well ? cr_unsqueeze(in[i], INT(1)) : NULL;
+        well = well && wide[i];
+    }
+    cr_tensor *joined = well ? cr_cat(cr_make_tensors(wide, (size_t)n), .dim = INT(1)) : NULL;
+    free(wide);
+    return cr_give(r, joined);
+}
 
 /* What a function makes of each of a list's tensors. */
 static int each(const cr_value *list, cr_results *r, cr_tensor *(*change)(cr_tensor *, void *),

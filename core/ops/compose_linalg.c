@@ -5,19 +5,7 @@
 #include "core/ops/compose.h"
 #include "core/ops/linalg.h"
 
-static cr_tensor *mt(cr_tensor *t)
-{
-    return cr_transpose(t, -2, -1);
-}
-static int64_t rows(cr_tensor *a)
-{
-    return a->size[a->dim - 2];
-}
-static int64_t columns(cr_tensor *a)
-{
-    return a->size[a->dim - 1];
-}
-static bool is_matrix(const char *name, cr_tensor *a)
+bool cr_linalg_is_matrix(const char *name, cr_tensor *a)
 {
     if (a->dim < 2)
         cr_fail("%s: The input tensor A must have at least 2 dimensions, got %s", name,
@@ -70,7 +58,7 @@ GIVE(cholesky(T(0), INT(1)))
 /* A·X = self, A given by its factor. */
 static cr_tensor *cholesky_solve(cr_tensor *b, cr_tensor *factor, bool upper)
 {
-    if (!is_matrix("cholesky_solve", b) || !is_matrix("cholesky_solve", factor))
+    if (!cr_linalg_is_matrix("cholesky_solve", b) || !cr_linalg_is_matrix("cholesky_solve", factor))
         return NULL;
     cr_tensor *lower = upper ? mt(factor) : factor;
     return cr_linalg_solve_triangular(mt(lower), cr_linalg_solve_triangular(lower, b, false), true);
@@ -81,11 +69,11 @@ COMPOSITE(cholesky_inverse)
 {
     (void)op;
     cr_tensor *l = T(0);
-    if (!is_matrix("cholesky_inverse", l))
+    if (!cr_linalg_is_matrix("cholesky_inverse", l))
         return -1;
-    return cr_give(
-        r, cholesky_solve(cr_eye(columns(l), .dtype = dtype_of(l), .device = cr_tensor_device(l)),
-                          l, INT(1)));
+    return cr_give(r, cholesky_solve(cr_eye(columns_of(l), .dtype = dtype_of(l),
+                                            .device = cr_tensor_device(l)),
+                                     l, INT(1)));
 }
 
 /* ---- LU ---- */
@@ -125,7 +113,7 @@ static cr_tensor *permutation(cr_tensor *order, cr_dtype dtype)
 }
 static void triangles(cr_tensor *lu, cr_tensor **lower, cr_tensor **upper)
 {
-    int64_t m = rows(lu), n = columns(lu), k = m < n ? m : n;
+    int64_t m = rows_of(lu), n = columns_of(lu), k = m < n ? m : n;
     cr_tensor *one = cr_eye_m(m, k, .dtype = dtype_of(lu), .device = cr_tensor_device(lu));
     *lower = cr_add(cr_tril(cr_narrow(lu, -1, 0, k), .diagonal = -1), one);
     *upper = cr_triu(cr_narrow(lu, -2, 0, k));
@@ -155,7 +143,7 @@ COMPOSITE(lu_unpack)
 {
     (void)op;
     cr_tensor *lu = T(0), *pivots = T(1);
-    if (!is_matrix("lu_unpack", lu))
+    if (!cr_linalg_is_matrix("lu_unpack", lu))
         return -1;
     if (dtype_of(pivots) != CR_I32)
         return CR_FAIL_INT("torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of "
@@ -165,7 +153,7 @@ COMPOSITE(lu_unpack)
               *u = none;
     if (INT(2))
         triangles(lu, &l, &u);
-    cr_tensor *p = INT(3) ? permutation(order_of(pivots, rows(lu)), dtype_of(lu)) : none;
+    cr_tensor *p = INT(3) ? permutation(order_of(pivots, rows_of(lu)), dtype_of(lu)) : none;
     return cr_give_three(r, p, l, u, true);
 }
 COMPOSITE(linalg_lu)
@@ -176,7 +164,7 @@ COMPOSITE(linalg_lu)
     if (!f.LU)
         return -1;
     triangles(f.LU, &l, &u);
-    cr_tensor *p = INT(1) ? permutation(order_of(f.pivots, rows(a)), dtype_of(a))
+    cr_tensor *p = INT(1) ? permutation(order_of(f.pivots, rows_of(a)), dtype_of(a))
                           : cr_empty(0, .dtype = dtype_of(a), .device = cr_tensor_device(a));
     return cr_give_three(r, p, l, u, true);
 }
@@ -192,7 +180,7 @@ static cr_tensor *exchanged(cr_tensor *b, cr_tensor *order, bool back)
 /* A·X = B (adjoint: Aᵀ·X = B) by A = P·L·U. */
 static cr_tensor *lu_solve(cr_tensor *lu, cr_tensor *pivots, cr_tensor *b, bool adjoint)
 {
-    cr_tensor *order = order_of(pivots, rows(lu));
+    cr_tensor *order = order_of(pivots, rows_of(lu));
     if (!adjoint) {
         cr_tensor *y = cr_linalg_solve_triangular(lu, exchanged(b, order, false), false,
                                                   .unitriangular = true);
@@ -207,13 +195,13 @@ COMPOSITE(linalg_lu_solve)
     (void)op;
     cr_tensor *lu = T(0), *pivots = T(1), *b = T(2);
     bool left = INT(3), adjoint = INT(4);
-    if (!is_matrix("linalg.lu_solve", lu) || !is_matrix("linalg.lu_solve", b))
+    if (!cr_linalg_is_matrix("linalg.lu_solve", lu) || !cr_linalg_is_matrix("linalg.lu_solve", b))
         return -1;
     if (dtype_of(pivots) != CR_I32 || dtype_of(lu) != dtype_of(b))
         return CR_FAIL_INT("linalg.lu_solve: Expected LU and B to have the same dtype and pivots "
                            "int32, got %s, %s and %s",
                            cr_describe(lu), cr_describe(b), cr_describe(pivots));
-    if (rows(lu) != columns(lu) || (left ? rows(b) : columns(b)) != rows(lu))
+    if (rows_of(lu) != columns_of(lu) || (left ? rows_of(b) : columns_of(b)) != rows_of(lu))
         return CR_FAIL_INT(
             "linalg.lu_solve: Incompatible shapes of A and B for the equation %s (%s and %s)",
             left ? "AX = B" : "XA = B", cr_sizes_text(lu->dim, lu->size),
@@ -260,11 +248,11 @@ COMPOSITE(linalg_solve_ex)
 }
 static cr_tensor *identity_like(cr_tensor *a)
 {
-    return cr_eye(columns(a), .dtype = dtype_of(a), .device = cr_tensor_device(a));
+    return cr_eye(columns_of(a), .dtype = dtype_of(a), .device = cr_tensor_device(a));
 }
 static int inverse(cr_tensor *a, cr_linalg_solve_kernel_result *s)
 {
-    if (!is_matrix("linalg.inv", a))
+    if (!cr_linalg_is_matrix("linalg.inv", a))
         return -1;
     *s = cr_linalg_solve_kernel(a, identity_like(a));
     return s->result ? 0 : -1;
@@ -298,7 +286,7 @@ COMPOSITE(triangular_solve)
     (void)op;
     cr_tensor *b = T(0), *a = T(1);
     bool upper = INT(2), transpose = INT(3);
-    if (!is_matrix("triangular_solve", a) || !is_matrix("triangular_solve", b))
+    if (!cr_linalg_is_matrix("triangular_solve", a) || !cr_linalg_is_matrix("triangular_solve", b))
         return -1;
     cr_tensor *x = cr_linalg_solve_triangular(transpose ? mt(a) : a, b, upper != transpose,
                                               .unitriangular = INT(4));
@@ -353,259 +341,4 @@ COMPOSITE(logdet)
     cr_linalg_slogdet_kernel_result s = cr_linalg_slogdet_kernel(T(0));
     return cr_give(r, s.sign ? cr_where_scalar_self(cr_eq_scalar(s.sign, -1), NAN, s.logabsdet)
                              : NULL);
-}
-
-/* ---- QR ---- */
-
-/* H₁·H₂·…: each is I - τ·v·vᵀ, v below the diagonal of a column and 1 on it. Times the first columns of the identity. */
-static cr_tensor *householder(cr_tensor *a, cr_tensor *tau, int64_t wide)
-{
-    int64_t m = rows(a), k = tau->size[tau->dim - 1], sizes[CR_MAX_RANK];
-    const char *device = cr_tensor_device(a);
-    memcpy(sizes, a->size, sizeof sizes);
-    sizes[a->dim - 1] = wide;
-    cr_tensor *q = cr_expand(cr_eye_m(m, wide, .dtype = dtype_of(a), .device = device),
-                             cr_make_ints(sizes, a->dim));
-    cr_tensor *v = cr_add(cr_tril(cr_narrow(a, -1, 0, k), .diagonal = -1),
-                          cr_eye_m(m, k, .dtype = dtype_of(a), .device = device));
-    for (int64_t i = k - 1; i >= 0 && q; i--) {
-        cr_tensor *column = cr_narrow(v, -1, i, 1),
-                  *scale = cr_unsqueeze(cr_narrow(tau, -1, i, 1), -1);
-        q = cr_sub(q, cr_mul(scale, cr_matmul(column, cr_matmul(mt(column), q))));
-    }
-    return q;
-}
-DECOMPOSE(linalg_qr)
-{
-    (void)op;
-    cr_tensor *a = T(0);
-    const char *mode = args[1].as.s;
-    bool complete = mode[0] == 'c', only_r = !mode[1];
-    int64_t m = rows(a), n = columns(a), k = m < n ? m : n, wide = complete ? m : k;
-    cr_geqrf_result f = cr_geqrf(a);
-    if (!f.a)
-        return -1;
-    cr_tensor *upper = cr_triu(f.a);
-    upper = cr_narrow(upper, -2, 0, wide);
-    cr_tensor *q = only_r ? cr_empty(0, .dtype = dtype_of(a), .device = cr_tensor_device(a))
-                          : householder(f.a, f.tau, wide);
-    return cr_give_two(r, q, upper);
-}
-COMPOSITE(linalg_householder_product)
-{
-    (void)op;
-    cr_tensor *a = T(0), *tau = T(1);
-    if (!is_matrix("torch.linalg.householder_product", a))
-        return -1;
-    if (rows(a) < columns(a) || !tau->dim || tau->size[tau->dim - 1] > columns(a))
-        return CR_FAIL_INT("torch.linalg.householder_product: input.shape[-2] must be greater than "
-                           "or equal to input.shape[-1], "
-                           "which must not be less than tau.shape[-1]; got %s and %s",
-                           cr_sizes_text(a->dim, a->size), cr_sizes_text(tau->dim, tau->size));
-    if (dtype_of(tau) != dtype_of(a) || tau->dim != a->dim - 1)
-        return CR_FAIL_INT("torch.linalg.householder_product: tau %s does not fit input %s",
-                           cr_describe(tau), cr_describe(a));
-    return cr_give(r, householder(a, tau, columns(a)));
-}
-/* Q·C, Qᵀ·C, C·Q or C·Qᵀ for the whole square Q. */
-COMPOSITE(ormqr)
-{
-    (void)op;
-    cr_tensor *a = T(0), *tau = T(1), *c = T(2);
-    bool left = INT(3), transpose = INT(4);
-    if (!is_matrix("ormqr", a) || !is_matrix("ormqr", c))
-        return -1;
-    if (rows(a) != (left ? rows(c) : columns(c)) || !tau->dim || tau->size[tau->dim - 1] > rows(a))
-        return CR_FAIL_INT(
-            "torch.ormqr: other.shape[%d] must be equal to input.shape[-2] (%s and %s)",
-            left ? -2 : -1, cr_sizes_text(c->dim, c->size), cr_sizes_text(a->dim, a->size));
-    cr_tensor *q = householder(a, tau, rows(a));
-    q = transpose ? mt(q) : q;
-    return cr_give(r, left ? cr_matmul(q, c) : cr_matmul(c, q));
-}
-COMPOSITE(qr)
-{
-    (void)op;
-    cr_linalg_qr_result f = cr_linalg_qr(T(0), .mode = INT(1) ? "reduced" : "complete");
-    return cr_give_two(r, f.Q, f.R);
-}
-
-/* ---- singular values and eigenvalues ---- */
-
-COMPOSITE(linalg_svd)
-{
-    (void)op;
-    cr_linalg_svd_kernel_result s = cr_linalg_svd_kernel(
-        T(0), .full_matrices = INT(1), .driver = args[2].tag == CR_NONE ? NULL : args[2].as.s);
-    return cr_give_three(r, s.U, s.S, s.Vh, true);
-}
-/* A derivative of singular values alone still needs the vectors. */
-static cr_tensor *singular_values(cr_tensor *a)
-{
-    return cr_linalg_svd_kernel(a, .no_compute_uv = !(cr_requires_grad(a) && cr_grad_enabled())).S;
-}
-COMPOSITE(linalg_svdvals)
-GIVE(singular_values(T(0)))
-COMPOSITE(svd)
-{
-    (void)op;
-    cr_tensor *a = T(0);
-    const char *device = cr_tensor_device(a);
-    if (!is_matrix("svd", a))
-        return -1;
-    if (!INT(2)) {
-        int64_t u[CR_MAX_RANK], v[CR_MAX_RANK];
-        memcpy(u, a->size, sizeof u);
-        memcpy(v, a->size, sizeof v);
-        u[a->dim - 1] = rows(a);
-        v[a->dim - 2] = columns(a);
-        return cr_give_three(
-            r, cr_zeros(cr_make_ints(u, a->dim), .dtype = dtype_of(a), .device = device),
-            singular_values(a),
-            cr_zeros(cr_make_ints(v, a->dim), .dtype = dtype_of(a), .device = device), true);
-    }
-    cr_linalg_svd_kernel_result s = cr_linalg_svd_kernel(a, .full_matrices = !INT(1));
-    return cr_give_three(r, s.U, s.S, s.Vh ? mt(s.Vh) : NULL, true);
-}
-COMPOSITE(linalg_eigh)
-{
-    (void)op;
-    cr_linalg_eigh_kernel_result e = cr_linalg_eigh_kernel(T(0), .UPLO = args[1].as.s);
-    return cr_give_two(r, e.eigenvalues, e.eigenvectors);
-}
-static cr_tensor *eigenvalues(cr_tensor *a, const char *triangle)
-{
-    return cr_linalg_eigh_kernel(a, .UPLO = triangle,
-                                 .no_compute_v = !(cr_requires_grad(a) && cr_grad_enabled()))
-        .eigenvalues;
-}
-COMPOSITE(linalg_eigvalsh)
-GIVE(eigenvalues(T(0), args[1].as.s))
-
-/* ---- what singular values tell ---- */
-
-static double epsilon(cr_tensor *a)
-{
-    return dtype_of(a) == CR_F64 ? DBL_EPSILON : FLT_EPSILON;
-}
-/* The greater of an absolute tolerance and a relative one; [.., 1] of the values, which are not negative. */
-static cr_tensor *tolerance(cr_tensor *a, cr_tensor *values, const cr_value *atol,
-                            const cr_value *rtol)
-{
-    double absolute = atol && atol->tag != CR_NONE ? cr_value_float(atol) : 0,
-           most = (double)(rows(a) > columns(a) ? rows(a) : columns(a));
-    double relative = rtol && rtol->tag != CR_NONE ? cr_value_float(rtol)
-                      : absolute > 0               ? 0
-                                                   : epsilon(a) * most;
-    cr_tensor *top = cr_amax(values, .dim = CR_INTS(-1), .keepdim = true);
-    return cr_clamp_min(cr_mul_scalar(top, relative), absolute);
-}
-static cr_tensor *spectrum(cr_tensor *a, bool hermitian)
-{
-    return hermitian ? cr_abs(eigenvalues(a, "L")) : singular_values(a);
-}
-/* How many singular values are above the tolerance. */
-static cr_tensor *matrix_rank(cr_tensor *a, const cr_value *atol, const cr_value *rtol,
-                              bool hermitian)
-{
-    int64_t sizes[CR_MAX_RANK];
-    a = cr_detach(a);
-    if (!a || !is_matrix("linalg.matrix_rank", a))
-        return NULL;
-    memcpy(sizes, a->size, sizeof sizes);
-    if (!rows(a) || !columns(a))
-        return cr_zeros(cr_make_ints(sizes, (size_t)a->dim - 2), .dtype = CR_I64,
-                        .device = cr_tensor_device(a));
-    cr_tensor *s = spectrum(a, hermitian);
-    return s ? cr_sum_dim(cr_gt(s, tolerance(a, s, atol, rtol)), -1) : NULL;
-}
-COMPOSITE(linalg_matrix_rank)
-{
-    (void)op;
-    const cr_value none = {.tag = CR_NONE}, zero = {.tag = CR_FLOAT};
-    return cr_give(r, matrix_rank(T(0), &args[1], args[1].as.f > 0 ? &none : &zero, INT(2)));
-}
-COMPOSITE(linalg_matrix_rank_tolerances)
-GIVE(matrix_rank(T(0), &args[1], &args[2], INT(3)))
-
-/* V·S⁻¹·Uᵀ, without the singular values under the tolerance. */
-DECOMPOSE(linalg_pinv)
-{
-    (void)op;
-    cr_tensor *a = T(0), *inverse_values;
-    if (!rows(a) || !columns(a))
-        return cr_give(r, cr_zeros_like(mt(a)));
-    cr_tensor *s, *left, *right;
-    if (INT(3)) {
-        cr_linalg_eigh_kernel_result e = cr_linalg_eigh_kernel(a);
-        s = e.eigenvalues;
-        left = e.eigenvectors;
-        right = left ? mt(left) : NULL;
-    } else {
-        cr_linalg_svd_kernel_result f = cr_linalg_svd_kernel(a);
-        s = f.S;
-        left = f.Vh ? mt(f.Vh) : NULL;
-        right = f.U ? mt(f.U) : NULL;
-    }
-    if (!s || !left || !right)
-        return -1;
-    cr_tensor *size = cr_abs(s), *keep = cr_gt(size, tolerance(a, size, &args[1], &args[2]));
-    inverse_values = cr_where(keep, cr_reciprocal(s), cr_zeros_like(s));
-    return cr_give(r, cr_matmul(cr_mul(left, cr_unsqueeze(inverse_values, -2)), right));
-}
-static cr_tensor *pinv(cr_tensor *a, double rtol, bool hermitian)
-{
-    return cr_linalg_pinv(a, .atol = CR_SOME(0), .rtol = CR_SOME(rtol), .hermitian = hermitian);
-}
-COMPOSITE(linalg_pinv_rcond)
-GIVE(pinv(T(0), F(1), INT(2)))
-COMPOSITE(pinverse)
-GIVE(pinv(T(0), F(1), false))
-
-/* The least ‖A·X - B‖, of several the smallest X; residuals where A has more rows than columns and full rank. */
-COMPOSITE(linalg_lstsq)
-{
-    (void)op;
-    cr_tensor *a = T(0), *b = T(1);
-    static const char *const drivers[] = {"gels", "gelsy", "gelsd", "gelss"};
-    const char *driver = args[3].tag == CR_NONE ? "gelsy" : args[3].as.s;
-    int which = -1;
-    for (int i = 0; i < 4; i++)
-        if (!strcmp(driver, drivers[i]))
-            which = i;
-    if (which < 0)
-        return CR_FAIL_INT("torch.linalg.lstsq: parameter `driver` should be one of (gels, gelsy, "
-                           "gelsd, gelss), but got %s",
-                           driver);
-    if (!is_matrix("torch.linalg.lstsq", a))
-        return -1;
-    bool vector = cr_linalg_is_vector(a, b);
-    cr_tensor *y = vector ? cr_unsqueeze(b, -1) : b;
-    if (!y || y->dim < 2 || rows(y) != rows(a) || dtype_of(a) != dtype_of(b))
-        return cr_error() ? -1
-                          : CR_FAIL_INT("torch.linalg.lstsq: input %s and other %s don't fit",
-                                        cr_describe(a), cr_describe(b));
-    int64_t m = rows(a), n = columns(a), most = m > n ? m : n;
-    double rtol = args[2].tag == CR_NONE ? epsilon(a) * (double)most : F(2);
-    const cr_value relative = cr_v_float(rtol), absolute = cr_v_float(0);
-    const char *device = cr_tensor_device(a);
-    cr_tensor *none = cr_empty(0, .dtype = dtype_of(a), .device = device);
-    cr_tensor *x = cr_matmul(pinv(a, rtol, false), y), *residuals = none, *values = none;
-    cr_tensor *rank = which ? matrix_rank(a, &absolute, &relative, false)
-                            : cr_empty(0, .dtype = CR_I64, .device = device);
-    if (which >= 2)
-        values = cr_detach(singular_values(cr_detach(a)));
-    bool full = m > n && rank && x;
-    if (full && which && rank->numel)
-        full = cr_item_int(cr_min(rank)) == n;
-    if (full) {
-        cr_tensor *gap = cr_sub(cr_matmul(a, x), y);
-        residuals = cr_sum_dim(cr_mul(gap, gap), -2);
-    }
-    r->count = 4;
-    r->t[0] = vector && x ? cr_squeeze_dim(x, -1) : x;
-    r->t[1] = residuals;
-    r->t[2] = rank;
-    r->t[3] = values;
-    return r->t[0] && residuals && rank && values && !cr_error() ? 0 : -1;
 }

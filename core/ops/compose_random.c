@@ -160,8 +160,7 @@ COMPOSITE(normal_float_float)
 {
     (void)op;
     cr_dtype dtype = cr_value_dtype(&args[4]);
-    cr_tensor *t = cr_empty(L(2), .dtype = dtype ? dtype : cr_default_dtype(),
-                            .device = cr_value_device(&args[6]));
+    cr_tensor *t = cr_empty(L(2), .dtype = or_default(dtype), .device = cr_value_device(&args[6]));
     return cr_give(r, cr_normal_(t, .mean = F(0), .std = CR_SOME(F(1))));
 }
 

@@ -4,10 +4,6 @@
 
 #undef result /* a member of what linalg_solve_ex gives */
 
-static cr_tensor *mt(cr_tensor *t)
-{
-    return cr_transpose(t, -2, -1);
-}
 static int64_t last(cr_tensor *t, int back)
 {
     return cr_tensor_size(t, -back);

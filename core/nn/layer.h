@@ -37,6 +37,14 @@ static inline cr_tensor *cr_layer_parameter(void *self, const char *name, cr_ten
     return cr_module_set_parameter(self, name, place, t);
 }
 
+/* A norm's weight of ones and bias of zeros; false, with the error set. */
+static inline bool cr_layer_affine(void *self, cr_tensor **weight, cr_tensor **bias, cr_ints sizes,
+                                   const char *device, cr_dtype dtype)
+{
+    return cr_init_ones_(cr_layer_parameter(self, "weight", weight, sizes, device, dtype)) &&
+           cr_init_zeros_(cr_layer_parameter(self, "bias", bias, sizes, device, dtype));
+}
+
 /* Where a lazy layer will make its parameters, and in what. */
 typedef struct cr_layer_place {
     char device[32]; /* "": the default one */

@@ -1,51 +1,12 @@
 /* InstanceNorm1d to 3d, GroupNorm, LocalResponseNorm and CrossMapLRN2d. */
-#include "core/nn/layer.h"
-
-/* A weight of ones and a bias of zeros. */
-static bool add_affine(void *self, cr_tensor **weight, cr_tensor **bias, int64_t channels,
-                       const char *device, cr_dtype dtype)
-{
-    return cr_init_ones_(
-               cr_layer_parameter(self, "weight", weight, CR_INTS(channels), device, dtype)) &&
-           cr_init_zeros_(cr_layer_parameter(self, "bias", bias, CR_INTS(channels), device, dtype));
-}
+#include "core/nn/channel_norm.h"
 
 /* ---- instance norm ---- */
-
-typedef struct instance_norm {
-    cr_module module;
-    cr_tensor *weight, *bias, *running_mean, *running_var, *num_batches_tracked;
-    int64_t num_features;
-    double eps, momentum;
-    int dims;
-    bool no_momentum, affine, tracks;
-    const cr_module_type *lazy_for; /* as in norm.c */
-    cr_layer_place place;
-} instance_norm;
-
-static bool make_tensors(instance_norm *self);
-
-static bool materialise(instance_norm *self, int64_t channels)
-{
-    self->num_features = channels;
-    if (!make_tensors(self))
-        return false;
-    self->module.type = self->lazy_for;
-    self->lazy_for = NULL;
-    return true;
-}
-
-static bool lazy_loading(cr_module *module, const cr_state_dict *dict, const char *prefix)
-{
-    instance_norm *self = (instance_norm *)(void *)module;
-    const cr_tensor *saved = cr_layer_saved(dict, prefix, self->affine ? "weight" : "running_mean");
-    return !saved || cr_tensor_dim(saved) != 1 || materialise(self, cr_tensor_sizes(saved)[0]);
-}
 
 static size_t forward_instance(cr_module *module, cr_tensor *const *inputs, size_t n,
                                cr_tensor **outputs)
 {
-    instance_norm *self = (instance_norm *)(void *)module;
+    cr_channel_norm *self = (cr_channel_norm *)(void *)module;
     if (!cr_module_check_inputs(module, 1, n))
         return 0;
     cr_tensor *x = inputs[0];
@@ -55,7 +16,7 @@ static size_t forward_instance(cr_module *module, cr_tensor *const *inputs, size
         return cr_fail("%s: expected %dD or %dD input (got %dD input)", module->type->name,
                        self->dims + 1, self->dims + 2, rank),
                0;
-    if (self->lazy_for && !materialise(self, cr_tensor_sizes(x)[!single]))
+    if (!cr_channel_norm_ready(self, cr_tensor_sizes(x)[!single]))
         return 0;
     if ((self->weight || self->running_mean) && cr_tensor_sizes(x)[!single] != self->num_features)
         return cr_fail("%s: expected input with %lld channels, got %s", module->type->name,
@@ -72,97 +33,47 @@ static size_t forward_instance(cr_module *module, cr_tensor *const *inputs, size
                0;
     cr_tensor *y = cr_f_instance_norm(single ? cr_unsqueeze(x, 0) : x, self->weight, self->bias,
                                       self->running_mean, self->running_var, uses_input,
-                                      self->no_momentum ? 0 : self->momentum, self->eps, true);
+                                      self->momentum, self->eps, true);
     outputs[0] = single ? cr_squeeze_dim(y, 0) : y;
     return outputs[0] != NULL;
-}
-
-static int instance_repr(const cr_module *module, char *to, size_t bytes)
-{
-    const instance_norm *self = (const instance_norm *)(const void *)module;
-    cr_text text = {0};
-    cr_text_add(&text, "%lld, eps=", (long long)self->num_features);
-    cr_repr_float(&text, self->eps);
-    cr_text_add(&text, ", momentum=");
-    if (self->no_momentum)
-        cr_text_add(&text, "None");
-    else
-        cr_repr_float(&text, self->momentum);
-    cr_text_add(&text, ", affine=%s, track_running_stats=%s", cr_repr_bool(self->affine),
-                cr_repr_bool(self->tracks));
-    return cr_repr_finish(&text, to, bytes);
-}
-
-static bool add_running_stats(instance_norm *self)
-{
-    cr_dtype dtype = self->place.dtype ? self->place.dtype : cr_default_dtype();
-    const char *device = cr_layer_device(&self->place);
-    return CR_SET_BUFFER(self, running_mean,
-                         cr_zeros(self->num_features, .dtype = dtype, .device = device)) &&
-           CR_SET_BUFFER(self, running_var,
-                         cr_ones(self->num_features, .dtype = dtype, .device = device)) &&
-           CR_SET_BUFFER(self, num_batches_tracked,
-                         cr_zeros(CR_EMPTY, .dtype = CR_I64, .device = device));
-}
-
-static bool make_tensors(instance_norm *self)
-{
-    bool good = true;
-    CR_SCOPE {
-        if (self->affine)
-            good = add_affine(self, &self->weight, &self->bias, self->num_features,
-                              cr_layer_device(&self->place), self->place.dtype);
-        if (self->tracks)
-            good = good && add_running_stats(self);
-    }
-    return good;
 }
 
 static cr_module *new_instance(const cr_module_type *type, int dims,
                                const cr_instance_norm_options *o, const cr_module_type *lazy_for)
 {
-    if (!lazy_for && (!o || o->num_features < 1))
-        return cr_fail("%s: num_features must be positive, got %lld", type->name,
-                       (long long)CR_OPTION(o, num_features));
-    instance_norm *self = cr_module_new(type, NULL);
-    if (!self || !cr_layer_set_place(&self->place, type, o->device, o->dtype))
-        return NULL;
-    self->num_features = o->num_features;
-    self->eps = cr_or_default(o->eps, 1e-5);
-    self->momentum = cr_or_default(o->momentum, 0.1);
-    self->no_momentum = o->no_momentum;
-    self->affine = o->affine;
-    self->tracks = o->track_running_stats;
-    self->dims = dims;
-    self->lazy_for = lazy_for;
-    return lazy_for || make_tensors(self) ? &self->module : NULL;
+    static const cr_instance_norm_options none = {.num_features = 0};
+    o = o ? o : &none;
+    const cr_channel_norm_options common = {o->num_features, o->eps,    o->momentum,
+                                            o->no_momentum,  o->affine, o->track_running_stats,
+                                            o->device,       o->dtype};
+    return cr_channel_norm_new(type, dims, &common, lazy_for);
 }
 
-#define TYPE(words, before_loading)                                                \
-    {                                                                              \
-        .name = words, .size = sizeof(instance_norm), .forward = forward_instance, \
-        .extra_repr = instance_repr, .loading = before_loading                     \
+#define TYPE(words, before_loading)                                                  \
+    {                                                                                \
+        .name = words, .size = sizeof(cr_channel_norm), .forward = forward_instance, \
+        .extra_repr = cr_channel_norm_repr, .loading = before_loading                \
     }
-#define INSTANCE(dims)                                                                        \
-    static const cr_module_type instance##dims##_type = TYPE("InstanceNorm" #dims "d", NULL), \
-                                lazy##dims##_type =                                           \
-                                    TYPE("LazyInstanceNorm" #dims "d", lazy_loading);         \
-    cr_module *cr_instance_norm##dims##d_with(const cr_instance_norm_options *o)              \
-    {                                                                                         \
-        return new_instance(&instance##dims##_type, dims, o, NULL);                           \
-    }                                                                                         \
-    cr_module *cr_lazy_instance_norm##dims##d_with(const cr_lazy_instance_norm_options *o)    \
-    {                                                                                         \
-        cr_instance_norm_options all = {.num_features = 0};                                   \
-        if (o)                                                                                \
-            all = (cr_instance_norm_options){.eps = o->eps,                                   \
-                                             .momentum = o->momentum,                         \
-                                             .affine = o->affine,                             \
-                                             .track_running_stats = o->track_running_stats,   \
-                                             .no_momentum = o->no_momentum,                   \
-                                             .device = o->device,                             \
-                                             .dtype = o->dtype};                              \
-        return new_instance(&lazy##dims##_type, dims, &all, &instance##dims##_type);          \
+#define INSTANCE(dims)                                                                           \
+    static const cr_module_type instance##dims##_type = TYPE("InstanceNorm" #dims "d", NULL),    \
+                                lazy##dims##_type =                                              \
+                                    TYPE("LazyInstanceNorm" #dims "d", cr_channel_norm_loading); \
+    cr_module *cr_instance_norm##dims##d_with(const cr_instance_norm_options *o)                 \
+    {                                                                                            \
+        return new_instance(&instance##dims##_type, dims, o, NULL);                              \
+    }                                                                                            \
+    cr_module *cr_lazy_instance_norm##dims##d_with(const cr_lazy_instance_norm_options *o)       \
+    {                                                                                            \
+        cr_instance_norm_options all = {.num_features = 0};                                      \
+        if (o)                                                                                   \
+            all = (cr_instance_norm_options){.eps = o->eps,                                      \
+                                             .momentum = o->momentum,                            \
+                                             .affine = o->affine,                                \
+                                             .track_running_stats = o->track_running_stats,      \
+                                             .no_momentum = o->no_momentum,                      \
+                                             .device = o->device,                                \
+                                             .dtype = o->dtype};                                 \
+        return new_instance(&lazy##dims##_type, dims, &all, &instance##dims##_type);             \
     }
 INSTANCE(1)
 INSTANCE(2)
@@ -226,8 +137,8 @@ cr_module *cr_group_norm_with(const cr_group_norm_options *o)
     bool good = true;
     CR_SCOPE
         if (!o->no_affine)
-            good =
-                add_affine(self, &self->weight, &self->bias, o->num_channels, o->device, o->dtype);
+            good = cr_layer_affine(self, &self->weight, &self->bias, CR_INTS(o->num_channels),
+                                   o->device, o->dtype);
     return good ? &self->module : NULL;
 }
 

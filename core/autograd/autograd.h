@@ -65,7 +65,7 @@ struct cr_grad_node {
     bool released;       /* what was saved is gone */
     uint16_t transposed; /* bit i: the last two dimensions of input i lay swapped in memory */
     size_t bytes;        /* of its memory */
-    uint64_t seq;        /* newer nodes have higher numbers, and run first */
+    uint64_t seq; /* higher than those of the nodes that its edges lead to: runs before them */
     const cr_derivative *rule;
     cr_edge *edges;          /* [nin], by flattened input */
     cr_output_meta *outputs; /* [nout] */
@@ -157,6 +157,22 @@ static inline cr_grad_node *cr_node_retain(cr_grad_node *node)
     return node;
 }
 void cr_node_release(cr_grad_node *node);
+/* The number of the thread's newest node. Numbers of one thread tell the order in which nodes were made; where a graph goes
+ * on in another thread, edges see to it that they grow along it. No counter for all threads: that costs more than the rest of
+ * numbering. */
+extern CR_TLS uint64_t cr_last_seq;
+/* Edge i of a node, whose reference it takes over. */
+static inline void cr_node_set_edge(cr_grad_node *node, uint32_t i, cr_edge edge)
+{
+    node->edges[i] = edge;
+    if (!edge.target || cr_edge_is_leaf(edge.target))
+        return;
+    uint64_t before = cr_edge_node(edge.target)->seq;
+    if (CR_UNLIKELY(before >= node->seq)) {
+        node->seq = before + 1;
+        cr_last_seq = cr_last_seq > node->seq ? cr_last_seq : node->seq;
+    }
+}
 void cr_node_release_saved(cr_grad_node *node);
 
 /* The edge a tensor's gradient takes; target 0 if it needs none. Takes a reference. */
@@ -165,7 +181,7 @@ void cr_edge_release(cr_edge edge);
 /* The sizes and dtype at the other end. */
 const int64_t *cr_edge_meta(cr_edge edge, int *dim, cr_dtype *dtype, cr_dev **dev);
 
-/* Makes t output nr of node (whose reference is added), with its sizes noted. */
+/* Makes t output nr of node, with its sizes noted. Takes over a reference to the node, on failure too. */
 bool cr_node_set_output(cr_grad_node *node, uint32_t nr, cr_tensor *t);
 
 cr_autograd *cr_autograd_of(

@@ -53,7 +53,7 @@ cr_tensor *cr_out(cr_grad_context *c, int i)
     /* For higher derivatives the output must lead back to its node. */
     cr_tensor *linked =
         cr_tensor_to_scope(cr_tensor_make_view(t, t->dim, t->size, t->stride, t->offset));
-    if (!linked || !cr_node_set_output(node, (uint32_t)i, linked)) {
+    if (!linked || !cr_node_set_output(cr_node_retain(node), (uint32_t)i, linked)) {
         c->failed = true;
         return NULL;
     }

@@ -139,10 +139,10 @@ int cr_function_apply(const cr_function *function, void *data, cr_tensor *const 
     }
     node->own = context;
     for (size_t i = 0; i < ninputs; i++)
-        node->edges[i] = cr_edge_of(inputs[i]);
+        cr_node_set_edge(node, (uint32_t)i, cr_edge_of(inputs[i]));
     for (size_t i = 0; i < noutputs; i++)
         if (cr_dtype_is_floating((cr_dtype)outputs[i]->dtype) &&
-            !cr_node_set_output(node, (uint32_t)i, outputs[i]))
+            !cr_node_set_output(cr_node_retain(node), (uint32_t)i, outputs[i]))
             failed = -1;
     for (size_t s = 0; s < context->nsaved; s++) /* a saved output must not own what owns it */
         for (size_t i = 0; i < noutputs && !failed; i++)

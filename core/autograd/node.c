@@ -7,16 +7,17 @@
 
 /* ---- making ---- */
 
-static atomic_ullong last_seq;
+CR_TLS uint64_t cr_last_seq;
 
 cr_grad_node *cr_node_new(const cr_derivative *rule, uint32_t nin, uint32_t nout, uint32_t nargs,
                           size_t extra)
 {
-    bool saves_in = false, saves_out = false;
-    for (int i = 0; i < CR_SAVED_IN; i++)
-        saves_in = saves_in || rule->in_for[i];
-    for (int i = 0; i < CR_SAVED_OUT; i++)
-        saves_out = saves_out || rule->out_for[i];
+    uint64_t in_for[2], out_for;
+    _Static_assert(sizeof in_for == sizeof rule->in_for && sizeof out_for == sizeof rule->out_for,
+                   "as one word or two");
+    memcpy(in_for, rule->in_for, sizeof in_for);
+    memcpy(&out_for, rule->out_for, sizeof out_for);
+    bool saves_in = in_for[0] | in_for[1], saves_out = out_for;
     size_t edges = nin * sizeof(cr_edge), outputs = nout * sizeof(cr_output_meta),
            args = nargs * sizeof(cr_value);
     size_t in = saves_in ? CR_SAVED_IN * sizeof(cr_saved) : 0,
@@ -32,7 +33,7 @@ cr_grad_node *cr_node_new(const cr_derivative *rule, uint32_t nin, uint32_t nout
     node->nout = (uint16_t)nout;
     node->nargs = (uint16_t)nargs;
     node->bytes = bytes;
-    node->seq = atomic_fetch_add_explicit(&last_seq, 1, memory_order_relaxed) + 1;
+    node->seq = ++cr_last_seq;
     node->rule = rule;
     memory += sizeof *node;
     node->edges = (cr_edge *)(void *)memory;
@@ -44,7 +45,8 @@ cr_grad_node *cr_node_new(const cr_derivative *rule, uint32_t nin, uint32_t nout
     memory += args + extra;
     node->saved_in = saves_in ? (cr_saved *)(void *)memory : NULL;
     node->saved_out = saves_out ? (cr_saved *)(void *)(memory + in) : NULL;
-    memset(memory, 0, in + out);
+    if (in + out)
+        memset(memory, 0, in + out);
     for (uint32_t i = 0; i < nout; i++)
         node->outputs[i].dtype = 0;
     return node;
@@ -88,7 +90,7 @@ static void free_one(cr_grad_node *node)
 
 void cr_node_release(cr_grad_node *node)
 {
-    if (!node || atomic_fetch_sub_explicit(&node->refs, 1, memory_order_acq_rel) != 1)
+    if (!node || !cr_refs_drop(&node->refs))
         return;
     if (freeing) {
         node->next_dying = dying;

@@ -83,7 +83,7 @@ static void save(cr_saved *slot, cr_tensor *t)
 
 /* The arguments without tensors; lists and strings go behind them, and of a list of tensors their
  * sizes. */
-static size_t payload(const cr_value *v)
+static CR_NOINLINE size_t payload_of(const cr_value *v)
 {
     switch (v->tag) {
     case CR_INT_LIST:
@@ -96,32 +96,57 @@ static size_t payload(const cr_value *v)
     }
 }
 
-static void copy_args(cr_grad_node *node, const cr_value *args)
+static inline size_t payload(const cr_value *v)
+{
+    return CR_LIKELY(v->tag <= CR_BOOL) ? 0 : payload_of(v);
+}
+
+/* Copies what `to`, a list or string, points at to `behind`; returns where the next goes. */
+static CR_NOINLINE char *copy_payload(cr_value *to, char *behind)
+{
+    size_t bytes = payload_of(to);
+    if (to->tag == CR_TENSOR_LIST) {
+        for (int64_t i = 0; i < to->count; i++)
+            if (to->as.tensors[i])
+                memcpy(behind + i * CR_MAX_RANK * 8, to->as.tensors[i]->size, CR_MAX_RANK * 8);
+    } else if (bytes) {
+        size_t used = to->tag == CR_STRING || to->tag == CR_DEVICE || to->tag == CR_BOOL_LIST
+                          ? (size_t)to->count
+                          : bytes;
+        memcpy(behind, to->as.s, used);
+        memset(behind + used, 0, bytes - used);
+    } else {
+        return behind;
+    }
+    to->as.s = behind;
+    return behind + bytes;
+}
+
+static inline void copy_args(cr_grad_node *node, const cr_value *args)
 {
     char *behind = (char *)(node->args + node->nargs);
     for (int a = 0; a < node->nargs; a++) {
-        node->args[a] = args[a];
-        size_t bytes = payload(&args[a]);
-        if (args[a].tag == CR_TENSOR) {
-            node->args[a].as.tensor = NULL;
-        } else if (args[a].tag == CR_TENSOR_LIST) {
-            for (int64_t i = 0; i < args[a].count; i++)
-                if (args[a].as.tensors[i])
-                    memcpy(behind + i * CR_MAX_RANK * 8, args[a].as.tensors[i]->size,
-                           CR_MAX_RANK * 8);
-            node->args[a].as.s = behind;
-            behind += bytes;
-        } else if (bytes) {
-            size_t used =
-                args[a].tag == CR_STRING || args[a].tag == CR_DEVICE || args[a].tag == CR_BOOL_LIST
-                    ? (size_t)args[a].count
-                    : bytes;
-            memcpy(behind, args[a].as.s, used);
-            memset(behind + used, 0, bytes - used);
-            node->args[a].as.s = behind;
-            behind += bytes;
-        }
+        cr_value *to = &node->args[a];
+        *to = args[a];
+        if (to->tag == CR_TENSOR)
+            to->as.tensor = NULL;
+        else if (CR_UNLIKELY(to->tag > CR_BOOL))
+            behind = copy_payload(to, behind);
     }
+}
+
+/* Whether the rule wants to save a tensor of inference mode, which is an error. */
+static CR_NOINLINE bool saves_inference(const cr_op *op, const cr_derivative *rule,
+                                        cr_tensor *const *in, uint32_t nin)
+{
+    for (uint32_t i = 0; i < nin && i < CR_SAVED_IN; i++)
+        if (in[i] && in[i]->flags & CR_FLAG_INFERENCE && rule->in_for[i])
+            return cr_fail("%.*s: Inference tensors cannot be saved for backward. To work around "
+                           "you can make a clone to get a "
+                           "normal tensor and use it in autograd.",
+                           op->schema->bare, op->name),
+                   true;
+    return false;
 }
 
 static cr_grad_node *begin(const cr_op *op, const cr_value *args, cr_tensor *const *in,
@@ -140,15 +165,11 @@ static cr_grad_node *begin(const cr_op *op, const cr_value *args, cr_tensor *con
     if (op->schema->nreturns == 1 && op->schema->returns[0].list)
         return NULL; /* lists of views are composites */
     *failed = true;
+    uint32_t flags = 0;
     for (uint32_t i = 0; i < nin; i++)
-        if (in[i] && in[i]->flags & CR_FLAG_INFERENCE && rule != &no_derivative &&
-            i < CR_SAVED_IN && rule->in_for[i]) {
-            cr_fail("%.*s: Inference tensors cannot be saved for backward. To work around you can "
-                    "make a clone to get a "
-                    "normal tensor and use it in autograd.",
-                    op->schema->bare, op->name);
-            return NULL;
-        }
+        flags |= in[i] ? in[i]->flags : 0;
+    if (CR_UNLIKELY(flags & CR_FLAG_INFERENCE) && saves_inference(op, rule, in, nin))
+        return NULL;
     cr_tensor *original = NULL; /* an in-place operation that needs its input as it was */
     if (op->variant == CR_INPLACE && rule->in_for[0] && !(original = cr_clone(in[0])))
         return NULL;
@@ -160,7 +181,7 @@ static cr_grad_node *begin(const cr_op *op, const cr_value *args, cr_tensor *con
     for (uint32_t i = 0; i < nin; i++) {
         if (!in[i] || !cr_requires_grad_flag(in[i]))
             continue;
-        node->edges[i] = cr_edge_of(in[i]);
+        cr_node_set_edge(node, i, cr_edge_of(in[i]));
         wanted |= (uint32_t)1 << (i < 15 ? i : 15);
         if (CR_UNLIKELY(!(in[i]->flags & CR_FLAG_CONTIGUOUS)) && i < 16 && in[i]->dim >= 2 &&
             in[i]->stride[in[i]->dim - 2] == 1)
@@ -191,15 +212,17 @@ bool cr_node_set_output(cr_grad_node *node, uint32_t nr, cr_tensor *t)
     m->dev = t->storage->dev;
     memcpy(m->size, t->size, (size_t)t->dim * sizeof *t->size);
     cr_autograd *meta = cr_autograd_of(t);
-    if (!meta)
+    if (CR_UNLIKELY(!meta)) {
+        cr_node_release(node);
         return false;
-    if (meta->grad_fn) {
+    }
+    if (CR_UNLIKELY(meta->grad_fn != NULL)) {
         if (meta->retains_grad)
             forget_retained(meta->grad_fn, meta);
         cr_node_release(meta->grad_fn);
     }
     meta->retains_grad = false;
-    meta->grad_fn = cr_node_retain(node);
+    meta->grad_fn = node;
     meta->nr = nr;
     meta->view_version = atomic_load_explicit(&t->storage->version, memory_order_relaxed);
     t->flags |= CR_FLAG_REQUIRES_GRAD;
@@ -227,7 +250,8 @@ static int finish(cr_grad_node *node, const cr_op *op, cr_tensor *const *in, cr_
     const cr_derivative *rule = node->rule;
     int failed = 0;
     uint32_t wanted = 0;
-    for (int i = 0; i < node->nin; i++)
+    bool given = false; /* our reference: the first result takes it over */
+    for (int i = 0; node->saved_out && i < node->nin; i++)
         if (node->edges[i].target)
             wanted |= (uint32_t)1 << (i < 15 ? i : 15);
     for (int i = 0; i < results->count && !failed; i++) {
@@ -239,15 +263,18 @@ static int finish(cr_grad_node *node, const cr_op *op, cr_tensor *const *in, cr_
             continue;
         }
         bool written = t == in[0] && (op->variant == CR_INPLACE || op->own_inplace);
-        if (written && t->autograd && t->autograd->base)
+        bool rebased = written && t->autograd && t->autograd->base;
+        if (rebased)
             failed = cr_rebase_view(t, node);
-        else if (!cr_node_set_output(node, (uint32_t)i, t))
+        else if (!cr_node_set_output(given ? cr_node_retain(node) : node, (uint32_t)i, t))
             failed = -1;
+        given = given || !rebased;
         if (!failed && node->saved_out && i < CR_SAVED_OUT && rule->out_for[i] & wanted &&
             !save_output(node, i, t))
             failed = -1;
     }
-    cr_node_release(node);
+    if (!given)
+        cr_node_release(node);
     return failed;
 }
 

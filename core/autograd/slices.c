@@ -95,18 +95,16 @@ int cr_rebase_view(cr_tensor *view, cr_grad_node *inner)
     m->dim = view->dim;
     m->dev = view->storage->dev;
     memcpy(m->size, view->size, sizeof m->size);
-    node->edges[0] = cr_edge_of(base);
-    for (int i = 1; i < inner->nin;
-         i++) { /* moved: the inner node keeps none, so nothing is counted twice */
-        node->edges[i] = inner->edges[i];
-        if (node->edges[i].target && !cr_edge_is_leaf(node->edges[i].target))
-            cr_node_retain(cr_edge_node(node->edges[i].target));
-        else if (node->edges[i].target)
-            cr_retain(cr_edge_leaf(node->edges[i].target));
+    cr_node_set_edge(node, 0, cr_edge_of(base));
+    for (int i = 1; i < inner->nin; i++) {
+        cr_edge edge = inner->edges[i];
+        if (edge.target && !cr_edge_is_leaf(edge.target))
+            cr_node_retain(cr_edge_node(edge.target));
+        else if (edge.target)
+            cr_retain(cr_edge_leaf(edge.target));
+        cr_node_set_edge(node, (uint32_t)i, edge);
     }
-    bool well = cr_node_set_output(node, 0, base);
-    cr_node_release(node);
-    if (!well)
+    if (!cr_node_set_output(node, 0, base))
         return -1;
     /* The view's own history is told from the base when it is next asked for. */
     cr_autograd *meta = view->autograd;
@@ -177,8 +175,6 @@ cr_grad_node *cr_current_grad_fn(cr_tensor *t)
     memcpy(s->base_size, base->size, sizeof s->base_size);
     memcpy(s->base_stride, base->stride, sizeof s->base_stride);
     node->own = s;
-    node->edges[0] = cr_edge_of(base);
-    bool well = cr_node_set_output(node, 0, t);
-    cr_node_release(node);
-    return well ? t->autograd->grad_fn : NULL;
+    cr_node_set_edge(node, 0, cr_edge_of(base));
+    return cr_node_set_output(node, 0, t) ? t->autograd->grad_fn : NULL;
 }

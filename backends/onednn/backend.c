@@ -10,6 +10,7 @@
 #endif
 
 #include "layout.h"
+#include "posts.h"
 
 dnnl_engine_t dn_engine;
 dnnl_stream_t dn_stream;
@@ -217,25 +218,39 @@ static bool find_values(const cr_graph *graph, const uint32_t *wanted, uint32_t 
     return true;
 }
 
+/* A convolution or a product with what follows it is planned like the node alone that writes the last one's output. */
 static cr_status plan_graph(cr_device *device, const cr_graph *graph, cr_plan_info *info,
                             cr_plan **plan)
 {
     (void)device;
-    const cr_graph_node *node = &graph->nodes[0];
-    bool layouts = false;
-    cpu_planner planner = graph->nnodes == 1 ? planner_of(node->op, &layouts) : NULL;
+    const cr_graph_node *node = &graph->nodes[0], *last = &graph->nodes[graph->nnodes - 1];
+    bool layouts = false, chain = graph->nnodes > 1;
+    cpu_planner planner = planner_of(node->op, &layouts);
     if (!planner || node->ninputs > MOST_VALUES || node->noutputs > MOST_VALUES)
         return CR_UNSUPPORTED;
+    cr_graph_node whole = *node;
+    dn_posts *posts = chain ? dn_posts_of(graph) : NULL;
+    if (chain && !posts)
+        return CR_UNSUPPORTED;
+    if (chain) {
+        whole.outputs = last->outputs;
+        whole.noutputs = 1;
+        node = &whole;
+    }
     const cr_meta *in[MOST_VALUES], *out[MOST_VALUES];
     int in_at[MOST_VALUES], out_at[MOST_VALUES];
     if (!find_values(graph, node->inputs, node->ninputs, graph->inputs, graph->ninputs, 0, layouts,
                      in, in_at) ||
         !find_values(graph, node->outputs, node->noutputs, graph->outputs, graph->noutputs,
-                     (int)graph->ninputs, layouts, out, out_at))
+                     (int)graph->ninputs, layouts, out, out_at)) {
+        free(posts);
         return CR_UNSUPPORTED;
+    }
     cpu_call call = {node, in, out, in_at, out_at, node->ninputs, node->noutputs, info};
     int before = dn_enter();
-    cr_status status = planner(&call, plan);
+    cr_status status = !chain                             ? planner(&call, plan)
+                       : !strcmp(node->op, "convolution") ? dn_conv_chain(&call, posts, plan)
+                                                          : dn_product_chain(&call, posts, plan);
     dn_leave(before);
     return status;
 }

@@ -203,9 +203,55 @@ static void nan_elements(const dn_nan_job *job)
     }
 }
 
+/* Of blocks that no vector divides: one by one. */
+static void tail_plain(const dn_tail_job *job)
+{
+    const dn_grid *g = &job->grid;
+    float *wide = job->y;
+    uint16_t *narrow = job->y;
+    const float *wide_other = job->other;
+    const uint16_t *narrow_other = job->other;
+    int64_t at = 0;
+    for (int64_t block = 0; block < g->n * g->blocks; block++)
+        for (int64_t i = 0; i < g->positions * g->block; i++, at++) {
+            int64_t c = block % g->blocks * g->block + i % g->block;
+            float x = job->half ? dn_from_bf16(narrow[at]) : wide[at];
+            if (job->scale)
+                x = x * job->scale[c] + job->shift[c];
+            if (job->other)
+                x += job->half ? dn_from_bf16(narrow_other[at]) : wide_other[at];
+            if (job->relu)
+                x = x < 0 ? 0 : x;
+            if (job->half)
+                narrow[at] = dn_to_bf16(x);
+            else
+                wide[at] = x;
+        }
+}
+
+static void tail(const dn_tail_job *job)
+{
+    if (job->grid.block % 8)
+        tail_plain(job);
+    else
+        CHOOSE(tail, job)(job);
+}
+
+static void relu(bool half, void *x, int64_t n)
+{
+    float *restrict wide = x;
+    uint16_t *restrict narrow = x;
+    if (half)
+        for (int64_t i = 0; i < n; i++) /* below 0, down to -inf; beyond are NaNs */
+            narrow[i] = narrow[i] >= 0x8000 && narrow[i] <= 0xff80 ? 0 : narrow[i];
+    else
+        for (int64_t i = 0; i < n; i++)
+            wide[i] = wide[i] < 0 ? 0 : wide[i];
+}
+
 #include "small_real.h"
 
 extern const dn_kernel_table CPU_NAME(dn_kernels_of);
 const dn_kernel_table CPU_NAME(dn_kernels_of) = {
-    unblock,  block,        norm_forward,  norm_backward, pool_forward, pool_backward,
-    nan_rows, nan_elements, small_forward, small_data,    small_weights};
+    unblock,      block, norm_forward, norm_backward, pool_forward, pool_backward, nan_rows,
+    nan_elements, relu,  tail,         small_forward, small_data,   small_weights};

@@ -59,6 +59,16 @@ typedef struct dn_nan_job {
     void *to;
 } dn_nan_job;
 
+/* What follows a convolution: y = relu(y · scale + shift + other) in place, each part optional. y and other are images as
+ * their grid says, whose blocks may be of one channel; scale and shift have a number for each channel of the blocks. */
+typedef struct dn_tail_job {
+    dn_grid grid;
+    bool half, relu;
+    const float *scale, *shift;
+    const void *other;
+    void *y;
+} dn_tail_job;
+
 /* Products of few rows with many weights (small_real.h): rows [m, o], cols [m, k], w and dw [o, k]. */
 typedef struct dn_small_job {
     int64_t m, k, o;
@@ -78,6 +88,9 @@ typedef struct dn_kernel_table {
     void (*nan_rows)(const dn_nan_job *job);
     /* Every element is NaN where `from` is. */
     void (*nan_elements)(const dn_nan_job *job);
+    /* In place, of f32 or (half) bf16; NaN stays. */
+    void (*relu)(bool half, void *x, int64_t n);
+    void (*tail)(const dn_tail_job *job);
     void (*small_forward)(const dn_small_job *job, int64_t begin, int64_t end);
     void (*small_data)(const dn_small_job *job, int64_t begin, int64_t end);
     void (*small_weights)(const dn_small_job *job, int64_t begin, int64_t end);

@@ -144,6 +144,41 @@ static void NAME(norm_forward)(const dn_norm_job *job, int64_t group)
     }
 }
 
+INLINE void NAME(tail_group)(const dn_tail_job *job, int64_t at, int64_t c, bool norm, bool sum)
+{
+    const int64_t step = job->grid.block;
+    ELEMENT *y = (ELEMENT *)job->y + at;
+    const ELEMENT *other = sum ? (const ELEMENT *)job->other + at : y;
+    VECTOR scale = {0}, shift = {0};
+    if (norm) {
+        scale = *(const NAME(loose) *)(job->scale + c);
+        shift = *(const NAME(loose) *)(job->shift + c);
+    }
+    for (int64_t i = 0; i < job->grid.positions; i++) {
+        VECTOR x = NAME(load)(y + i * step);
+        x = norm ? x * scale + shift : x;
+        x = sum ? x + NAME(load)(other + i * step) : x;
+        x = job->relu ? NAME(pick)(x < NAME(all)(0), NAME(all)(0), x) : x;
+        NAME(store)(y + i * step, x);
+    }
+}
+
+static void NAME(tail)(const dn_tail_job *job)
+{
+    const dn_grid *g = &job->grid;
+    const int64_t image = g->blocks * g->positions * g->block;
+    for (int64_t n = 0; n < g->n; n++)
+        for (int64_t c = 0; c < g->blocks * g->block; c += LANES) {
+            int64_t at = n * image + NAME(start)(g, g->positions, c / LANES);
+            if (job->scale && job->other)
+                NAME(tail_group)(job, at, c, true, true);
+            else if (job->scale)
+                NAME(tail_group)(job, at, c, true, false);
+            else
+                NAME(tail_group)(job, at, c, false, job->other != NULL);
+        }
+}
+
 /* x' = rstd w (g - Σg/n - (x - mean) rstd² Σ g (x - mean) / n);  in evaluation x' = rstd w g. */
 static void NAME(norm_backward)(const dn_norm_job *job, int64_t group)
 {

@@ -151,6 +151,22 @@ static inline dnnl_status_t dn_attr_make(dnnl_primitive_attr_t *attr, bool sum)
     return status;
 }
 
+static inline dnnl_status_t dn_ops_eltwise(dnnl_post_ops_t ops, dnnl_alg_kind_t what, float alpha,
+                                           float beta)
+{
+#if DN_3
+    return dnnl_post_ops_append_eltwise(ops, what, alpha, beta);
+#else
+    return dnnl_post_ops_append_eltwise(ops, 1, what, alpha, beta);
+#endif
+}
+
+static inline dnnl_status_t dn_ops_binary(dnnl_post_ops_t ops, dnnl_alg_kind_t what,
+                                          const dn_md *other)
+{
+    return dnnl_post_ops_append_binary(ops, what, dn_raw(other));
+}
+
 /* ---- primitive descriptors ---- */
 
 typedef struct dn_window { /* of a convolution: per spatial dimension */

@@ -164,17 +164,52 @@ static void keep_output(const dn_conv *c, const cr_meta *m, int64_t piece, const
     c->info->output_bytes[c->output] = (size_t)cpu_numel(m) * cpu_dtype_size(m->dtype);
 }
 
+static dn_where other_images(const void *posts, int i)
+{
+    const dn_post *op = &((const dn_posts *)posts)->op[i];
+    return dn_images(&op->other, op->other_at);
+}
+
+/* The descriptors of post-ops on pieces of n images. */
+static dnnl_status_t describe_posts(const dn_posts *posts, int64_t n, dn_post_set *set)
+{
+    dnnl_status_t status = dnnl_success;
+    memset(set, 0, sizeof *set);
+    for (int i = 0; posts && i < posts->count && !status; i++)
+        if (posts->op[i].binary && posts->op[i].other_at >= 0)
+            status = image_md(&posts->op[i].other, n, false, &set->md[i]);
+    return posts && !status ? dn_post_set_make(set, posts) : status;
+}
+
+/* Whether the values that are added lie as the primitive writes. */
+static bool lie_alike(const dn_posts *posts, const dn_post_set *set, const dn_md *chosen, bool back)
+{
+    for (int i = 0; posts && i < posts->count; i++)
+        if (posts->op[i].binary && posts->op[i].other_at >= 0 &&
+            (back || !dn_md_equal(&set->md[i], chosen)))
+            return false;
+    return true;
+}
+
 /* The images' stage of forward (y from x) or of the input's gradient (x from y). */
 static cr_status add_images(dn_plan *plan, const dn_conv *c, bool forward)
 {
     int64_t piece = piece_of(c);
     dn_conv_parts p;
+    dn_post_set set;
     dnnl_primitive_desc_t pd = NULL, hint = NULL;
-    const dn_md *bias = forward && c->bias ? &p.bias : NULL;
+    bool norm = c->posts && c->posts->norm;
+    const dn_md *bias = forward && (c->bias || norm) ? &p.bias : NULL;
     dnnl_status_t made = dn_conv_parts_make(c, piece, &p);
+    if (!made && norm) { /* less the mean, in f32 */
+        dn_md_free(&p.bias);
+        made = dn_md_tag(&p.bias, 1, &c->posts->channels, dnnl_f32, dnnl_a);
+    }
+    dnnl_status_t posts = describe_posts(c->posts, piece, &set);
+    made = made ? made : posts;
     if (!made)
-        made = dn_pd_conv_forward(&hint, dn_engine, dn_attr, &p.any_x, &p.any_w, bias, &p.any_y,
-                                  &c->shape.window);
+        made = dn_pd_conv_forward(&hint, dn_engine, c->posts ? set.attr : dn_attr, &p.any_x,
+                                  &p.any_w, bias, &p.any_y, &c->shape.window);
     if (!made && forward) {
         pd = hint;
         hint = NULL;
@@ -204,16 +239,30 @@ static cr_status add_images(dn_plan *plan, const dn_conv *c, bool forward)
     bool back = status == CR_OK && !dn_md_equal(md_to, chosen_to);
     if (status == CR_OK && back && !dn_take_slot(plan, dn_md_bytes(chosen_to), &into))
         status = CR_UNSUPPORTED;
+    if (status == CR_OK && !lie_alike(c->posts, &set, chosen_to, back))
+        status = CR_UNSUPPORTED;
+    if (status == CR_OK && c->posts && c->posts->own &&
+        !dn_grid_chosen(chosen_to, c->y, piece, &c->posts->grid))
+        status = CR_UNSUPPORTED;
     if (status == CR_OK) {
-        const dn_operand operands[4] = {
+        dn_operand operands[4 + DN_POSTS] = {
             {forward ? DNNL_ARG_SRC : DNNL_ARG_DIFF_DST, from},
             {DNNL_ARG_WEIGHTS, w},
             {forward ? DNNL_ARG_DST : DNNL_ARG_DIFF_SRC, into},
-            {DNNL_ARG_BIAS, dn_value(c->bias_at, 0)},
+            {DNNL_ARG_BIAS, norm ? c->posts->bias : dn_value(c->bias_at, 0)},
         };
-        const dn_md *mds[4] = {chosen_from, &p.chosen_w, chosen_to, &p.bias};
-        status = dn_step_set(plan, stage, stage->nsteps, 0, pd, operands, mds, bias ? 4 : 3);
+        const dn_md *mds[4 + DN_POSTS] = {chosen_from, &p.chosen_w, chosen_to, &p.bias};
+        int count = bias ? 4 : 3, step = stage->nsteps;
+        if (c->posts)
+            count = dn_posts_operands(c->posts, &set, operands, mds, count, other_images, c->posts);
+        status = dn_step_set(plan, stage, step, 0, pd, operands, mds, count);
         pd = NULL;
+        if (status == CR_OK && c->posts && c->posts->own)
+            dn_posts_after_images(c->posts, &stage->step[step]);
+        else if (status == CR_OK && c->posts) /* all elements, those that fill blocks too */
+            dn_posts_after(c->posts, &stage->step[step],
+                           (int64_t)(dn_md_bytes(chosen_to) / cpu_dtype_size(c->y->dtype)) / piece,
+                           1, 0);
     }
     if (status == CR_OK && back)
         status = dn_step_reorder(plan, stage, stage->nsteps, 0, chosen_to, into, md_to, to);
@@ -221,6 +270,7 @@ static cr_status add_images(dn_plan *plan, const dn_conv *c, bool forward)
         dnnl_primitive_desc_destroy(pd);
     if (hint)
         dnnl_primitive_desc_destroy(hint);
+    dn_post_set_free(&set);
     dn_conv_parts_free(&p);
     return status;
 }
@@ -299,6 +349,35 @@ static cr_status plan_forward(const cpu_call *call, cr_plan **out)
     cr_status status = add_images(&plan->plan, &c, !transposed);
     if (status == CR_OK && transposed && bias)
         status = dn_conv_add_bias(plan, y, call->out_at[0], bias, call->in_at[2]);
+    return dn_plan_done(&plan->plan, call, status, out);
+}
+
+cr_status dn_conv_chain(const cpu_call *call, dn_posts *posts, cr_plan **out)
+{
+    const cr_meta *x = call->in[0], *w = call->in[1], *y = call->out[0];
+    dn_conv c = {.x = x,
+                 .y = y,
+                 .w = w,
+                 .bias = call->in[2],
+                 .x_at = call->in_at[0],
+                 .y_at = call->out_at[0],
+                 .w_at = call->in_at[1],
+                 .bias_at = call->in_at[2],
+                 .info = call->info,
+                 .posts = posts};
+    dn_conv_plan *plan = NULL;
+    if (x && w && y && takes(call) && !cpu_attr_int(call->node, "transposed", 0) &&
+        shape_of(call->node, x, y, w, &c.shape) && !dn_conv_is_small(call, &c) &&
+        takes_part(&c, DN_FORWARD))
+        plan = dn_plan_new(call, sizeof *plan);
+    if (!plan) {
+        free(posts);
+        return CR_UNSUPPORTED;
+    }
+    c.keeps = keeps(&c, x, y);
+    cr_status status = dn_posts_own(&plan->plan, posts);
+    if (status == CR_OK)
+        status = add_images(&plan->plan, &c, true);
     return dn_plan_done(&plan->plan, call, status, out);
 }
 

@@ -4,6 +4,7 @@
 #define CRESSET_BACKENDS_ONEDNN_CONV_H
 
 #include "layout.h"
+#include "posts.h"
 
 typedef struct dn_conv_shape {
     int dims;
@@ -17,8 +18,9 @@ typedef struct dn_conv {
     const cr_meta *x, *w, *y, *bias; /* bias may be null */
     int x_at, w_at, y_at, bias_at;   /* their places in cr_run.values */
     cr_plan_info *info;
-    bool keeps; /* what the images' stage writes may stay in the primitive's layout */
-    int output; /* which of the graph's outputs that is */
+    bool keeps;      /* what the images' stage writes may stay in the primitive's layout */
+    int output;      /* which of the graph's outputs that is */
+    dn_posts *posts; /* of a forward, or null */
 } dn_conv;
 
 /* Partial sums over pieces of the images, each `count` floats, that a plain stage adds up into the first. */
@@ -57,6 +59,9 @@ dn_where dn_images(const cr_meta *meta, int at);
 /* A plan for few positions and many weights (conv_small.c), which reads the weights as they lie; CR_UNSUPPORTED where
  * another is better. x and y: the input and the output, or its gradient. */
 cr_status dn_conv_small(const cpu_call *call, const dn_conv *c, bool backward, cr_plan **out);
+
+/* Whether that is so. */
+bool dn_conv_is_small(const cpu_call *call, const dn_conv *c);
 
 /* Stages of the weights' gradient, and of the bias's where c->bias is not null. */
 cr_status dn_conv_weights(dn_conv_plan *plan, const dn_conv *c);

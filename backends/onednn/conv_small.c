@@ -197,14 +197,24 @@ static bool is_plain(const cr_meta *m)
     return !m || (m->dtype == CR_F32 && !m->layout && cpu_is_contiguous(m));
 }
 
-cr_status dn_conv_small(const cpu_call *call, const dn_conv *c, bool backward, cr_plan **out)
+static bool takes(const cpu_call *call, const dn_conv *c, small_plan *sizes)
 {
-    small_plan sizes = {.x_at = c->x_at};
     bool plain = is_plain(c->w) && is_plain(c->bias);
     for (uint32_t i = 0; i < call->nout; i++)
         plain = plain && is_plain(call->out[i]);
-    if (c->shape.groups != 1 || !plain || !lies_well(c->x) || !lies_well(c->y) ||
-        !measure(c, &sizes))
+    return c->shape.groups == 1 && plain && lies_well(c->x) && lies_well(c->y) && measure(c, sizes);
+}
+
+bool dn_conv_is_small(const cpu_call *call, const dn_conv *c)
+{
+    small_plan sizes;
+    return takes(call, c, &sizes);
+}
+
+cr_status dn_conv_small(const cpu_call *call, const dn_conv *c, bool backward, cr_plan **out)
+{
+    small_plan sizes = {.x_at = c->x_at};
+    if (!takes(call, c, &sizes))
         return CR_UNSUPPORTED;
     small_plan *p = dn_plan_new(call, sizeof *p);
     if (!p)

@@ -82,6 +82,33 @@ int64_t dn_tag_of(const dn_md *chosen, const cr_meta *meta, int64_t n)
     return -1;
 }
 
+bool dn_grid_chosen(const dn_md *chosen, const cr_meta *meta, int64_t n, dn_grid *grid)
+{
+    if (meta->rank < 3 || meta->rank > 5)
+        return false;
+    const int64_t blocks[4] = {16, 8, meta->size[1], 1};
+    *grid = (dn_grid){.n = n, .positions = 1};
+    for (int d = 2; d < meta->rank; d++)
+        grid->positions *= meta->size[d];
+    for (int i = 0; i < 4 && !grid->block; i++) {
+        dn_md md;
+        int64_t size[CR_MAX_RANK];
+        memcpy(size, meta->size, sizeof size);
+        size[0] = n;
+        dnnl_status_t made = i < 2    ? md_of_block(&md, meta, n, blocks[i])
+                             : i == 2 ? md_of_last(&md, meta, n)
+                                      : dn_md_of_meta(&md, meta, size);
+        if (!made && dn_md_equal(&md, chosen))
+            grid->block = blocks[i];
+        if (!made)
+            dn_md_free(&md);
+    }
+    if (!grid->block)
+        return false;
+    grid->blocks = (meta->size[1] + grid->block - 1) / grid->block;
+    return true;
+}
+
 cr_meta dn_brought_in(const cpu_call *call, uint32_t input, const cr_meta *as)
 {
     cr_meta m = *call->in[input];

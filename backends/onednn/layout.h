@@ -19,6 +19,8 @@ int64_t dn_block_of(const cr_meta *meta);
 /* The tag that stands for what a primitive chose for images of the meta's sizes, n of them: 0 for row-major, -1 for what
  * has none. */
 int64_t dn_tag_of(const dn_md *chosen, const cr_meta *meta, int64_t n);
+/* How those n images lie, whatever their number of channels: absent ones fill the last block. False for other layouts. */
+bool dn_grid_chosen(const dn_md *chosen, const cr_meta *meta, int64_t n, dn_grid *grid);
 /* The descriptor of n images with the value's tag. */
 dnnl_status_t dn_md_of_tag(dn_md *md, const cr_meta *meta, int64_t n);
 

@@ -2,7 +2,7 @@
  * the batch, the rows or the columns. Large second operands are packed once and read by every piece. */
 #include <stdlib.h>
 
-#include "onednn.h"
+#include "posts.h"
 
 typedef enum cut { BATCH, ROWS, COLUMNS } cut;
 
@@ -20,6 +20,7 @@ typedef struct product {
     int alpha_at, beta_at;
     dn_plan
         *general; /* mat1 mat2 in f32, for alpha and beta that are not 1; made when first needed */
+    matrices other[DN_POSTS]; /* of post-ops */
 } product;
 
 /* ---- descriptors ---- */
@@ -40,6 +41,7 @@ static dnnl_status_t part_md(const product *p, const matrices *x, int64_t batch,
 
 typedef struct piece_mds {
     dn_md a, b, bias, out, packed;
+    dn_post_set posts;
 } piece_mds;
 
 static void free_mds(piece_mds *m)
@@ -49,6 +51,7 @@ static void free_mds(piece_mds *m)
     dn_md_free(&m->bias);
     dn_md_free(&m->out);
     dn_md_free(&m->packed);
+    dn_post_set_free(&m->posts);
 }
 
 typedef enum addition { NOTHING, BIAS, OUTPUT } addition;
@@ -74,9 +77,18 @@ static dnnl_status_t describe(const product *p, cut along, int64_t items, additi
         status = packed ? dn_md_copy(&m->packed, dn_raw(packed))
                         : dn_md_tag(&m->packed, 2, size, dn_type(p->b.dtype), dnnl_format_tag_any);
     }
+    const dn_posts *posts = p->plan.posts;
+    for (int i = 0; posts && i < posts->count && !status; i++)
+        if (posts->op[i].binary)
+            status = part_md(p, &p->other[i], batch, rows, columns, &m->posts.md[i]);
+    if (!status && posts)
+        status = dn_post_set_make(&m->posts, posts);
+    const_dnnl_primitive_attr_t attr = posts           ? m->posts.attr
+                                       : add == OUTPUT ? dn_attr_sum
+                                                       : dn_attr;
     if (!status)
-        status = dn_pd_matmul(pd, dn_engine, add == OUTPUT ? dn_attr_sum : dn_attr, &m->a,
-                              pack ? &m->packed : &m->b, add == BIAS ? &m->bias : NULL, &m->out);
+        status = dn_pd_matmul(pd, dn_engine, attr, &m->a, pack ? &m->packed : &m->b,
+                              add == BIAS ? &m->bias : NULL, &m->out);
     if (!status && pack && !packed) {
         dn_md_free(&m->packed);
         status = dn_md_of(&m->packed, *pd, dnnl_query_weights_md);
@@ -112,9 +124,30 @@ static int64_t piece_of(const product *p, cut along, int64_t items, double cost)
     return (piece + unit - 1) / unit * unit;
 }
 
+typedef struct placing {
+    const product *p;
+    cut along;
+} placing;
+
+static dn_where place_other(const void *context, int i)
+{
+    const placing *c = context;
+    return place(&c->p->other[i], c->along, true, true);
+}
+
+/* Whether a piece of the result is one row of elements for each item or, cut along columns, rows that hold one each. */
+static bool lies_in_rows(const product *p, cut along)
+{
+    return along == COLUMNS ||
+           ((p->m == 1 || p->out.row == p->n) && (along == ROWS || p->out.batch == p->m * p->n));
+}
+
 static cr_status add_product(dn_plan *plan, const product *p, addition add)
 {
     cut along = p->batch > 1 ? BATCH : p->m >= 128 || p->m >= p->n ? ROWS : COLUMNS;
+    dn_posts *posts = p->plan.posts;
+    if (posts && posts->relu && !lies_in_rows(p, along))
+        return CR_UNSUPPORTED;
     int64_t items = along == BATCH ? p->batch : along == ROWS ? p->m : p->n;
     bool half = p->a.dtype == CR_BF16, pack = along == ROWS && p->m >= 256 && p->k > 1 && p->n > 1;
     double cost = 2 * (double)p->batch * (double)p->m * (double)p->n * (double)p->k /
@@ -139,18 +172,27 @@ static cr_status add_product(dn_plan *plan, const product *p, addition add)
     dn_stage *stage = status == CR_OK ? dn_stage_add(plan, items, piece, cost) : NULL;
     if (status == CR_OK && !stage)
         status = CR_UNSUPPORTED;
-    const dn_operand operands[4] = {
+    dn_operand operands[4 + DN_POSTS] = {
         {DNNL_ARG_SRC, place(&p->a, along, true, false)},
         {DNNL_ARG_WEIGHTS, b},
         {DNNL_ARG_DST, place(&p->out, along, true, true)},
         {DNNL_ARG_BIAS, dn_value(p->self.at, along == COLUMNS ? bytes_of(&p->self, 1) : 0)}};
     for (int v = 0; v < 2 && status == CR_OK && (v == 0 || last); v++) {
         piece_mds *m = v ? &part : &whole;
-        const dn_md *mds[4] = {&m->a, pack ? &m->packed : &m->b, &m->out, &m->bias};
-        status =
-            dn_step_set(plan, stage, 0, v, v ? last_pd : pd, operands, mds, add == BIAS ? 4 : 3);
+        const dn_md *mds[4 + DN_POSTS] = {&m->a, pack ? &m->packed : &m->b, &m->out, &m->bias};
+        int count = add == BIAS ? 4 : 3;
+        if (posts)
+            count = dn_posts_operands(posts, &m->posts, operands, mds, count, place_other,
+                                      &(placing){p, along});
+        status = dn_step_set(plan, stage, 0, v, v ? last_pd : pd, operands, mds, count);
         *(v ? &last_pd : &pd) = NULL;
     }
+    if (status == CR_OK && posts)
+        dn_posts_after(posts, &stage->step[0],
+                       along == BATCH  ? p->m * p->n
+                       : along == ROWS ? p->n
+                                       : 1,
+                       along == COLUMNS ? p->m : 1, p->out.row);
     if (pd)
         dnnl_primitive_desc_destroy(pd);
     if (last_pd)
@@ -315,19 +357,40 @@ static bool takes(const product *p)
     return work >= 2e6 && p->m >= 16 && p->n >= 16 && p->k >= 16;
 }
 
-static cr_status plan_of(const cpu_call *call, bool has_self, cr_plan **out)
+/* What is added to the product, and how; false where oneDNN can't read a post-op's operand. */
+static bool take_posts(product *p, const dn_posts *posts)
+{
+    for (int i = 0; i < posts->count; i++) {
+        const dn_post *op = &posts->op[i];
+        if (!op->binary)
+            continue;
+        if (op->other_at < 0)
+            return false;
+        p->other[i] = matrices_of(&op->other, op->other_at);
+        if (op->other.layout || !is_plain(&p->other[i], p->m, p->n) || p->other[i].col != 1)
+            return false;
+    }
+    return true;
+}
+
+/* posts: of a chain, or null; taken over. */
+static cr_status plan_of(const cpu_call *call, bool has_self, dn_posts *posts, cr_plan **out)
 {
     const cr_meta *self = has_self ? call->in[0] : NULL, *y = call->out[0];
     const cr_meta *a = call->in[has_self], *b = call->in[has_self + 1];
-    if (!a || !b || !y || (has_self && !self) || (a->dtype != CR_F32 && a->dtype != CR_BF16) ||
-        b->dtype != a->dtype || y->dtype != a->dtype || (self && self->dtype != a->dtype) ||
-        a->rank != y->rank || b->rank != y->rank || (self && self->rank != y->rank))
-        return CR_UNSUPPORTED;
-    product *p = dn_plan_new(call, sizeof *p);
-    if (!p)
-        return CR_OUT_OF_MEMORY;
+    bool fits = a && b && y && (!has_self || self) && (a->dtype == CR_F32 || a->dtype == CR_BF16) &&
+                b->dtype == a->dtype && y->dtype == a->dtype &&
+                (!self || (self->dtype == a->dtype && self->rank == y->rank)) &&
+                a->rank == y->rank && b->rank == y->rank;
+    product *p = fits ? dn_plan_new(call, sizeof *p) : NULL;
+    if (!p) {
+        free(posts);
+        return fits ? CR_OUT_OF_MEMORY : CR_UNSUPPORTED;
+    }
     p->plan.base.run = run_product;
     p->plan.base.destroy = destroy_product;
+    if (posts)
+        dn_posts_own(&p->plan, posts);
     p->batch = y->rank == 3 ? y->size[0] : 1;
     p->m = y->size[y->rank - 2];
     p->n = y->size[y->rank - 1];
@@ -338,7 +401,7 @@ static cr_status plan_of(const cpu_call *call, bool has_self, cr_plan **out)
     p->out = matrices_of(y, call->out_at[0]);
     p->alpha_at = has_self ? cpu_number_at(call->node, "alpha") : -1;
     p->beta_at = has_self ? cpu_number_at(call->node, "beta") : -1;
-    if (p->out.col != 1 && p->n > 1) { /* written along columns: out' = mat2' mat1' */
+    if (p->out.col != 1 && p->n > 1 && !posts) { /* written along columns: out' = mat2' mat1' */
         matrices swap = p->a;
         p->a = p->b;
         p->b = swap;
@@ -356,24 +419,31 @@ static cr_status plan_of(const cpu_call *call, bool has_self, cr_plan **out)
         addition add = !self                                                ? NOTHING
                        : !p->self.row && !p->self.batch && p->self.col == 1 ? BIAS
                                                                             : OUTPUT;
-        status = CR_OK;
-        if (add == OUTPUT) {
+        status = posts && (add == OUTPUT || !take_posts(p, posts)) ? CR_UNSUPPORTED : CR_OK;
+        if (status == CR_OK && add == OUTPUT) {
             dn_stage *stage = dn_stage_add(&p->plan, p->batch * p->m, 0, (double)p->n);
             stage->plain = copy_self;
         }
-        status = add_product(&p->plan, p, add);
+        if (status == CR_OK)
+            status = add_product(&p->plan, p, add);
     }
     return dn_plan_done(&p->plan, call, status, out);
 }
 
 static cr_status plan_product(const cpu_call *call, cr_plan **out)
 {
-    return plan_of(call, false, out);
+    return plan_of(call, false, NULL, out);
 }
 
 static cr_status plan_add_product(const cpu_call *call, cr_plan **out)
 {
-    return plan_of(call, true, out);
+    return plan_of(call, true, NULL, out);
+}
+
+cr_status dn_product_chain(const cpu_call *call, dn_posts *posts, cr_plan **out)
+{
+    bool added = !strcmp(call->node->op, "addmm") || !strcmp(call->node->op, "baddbmm");
+    return plan_of(call, added, posts, out);
 }
 
 const cpu_op dn_family_matmul[] = {

@@ -67,7 +67,8 @@ struct dn_plan {
     int slots;      /* of the stage with the most */
     size_t shared, slot,
         slot_now; /* bytes: what comes before the slots, a slot, a slot of the stage being built */
-    atomic_ullong taken; /* slots in use, as bits */
+    atomic_ullong taken;    /* slots in use, as bits */
+    struct dn_posts *posts; /* what follows in the graph (posts.h), owned; or null */
     int nstages;
     dn_stage stage[DN_STAGES];
 };

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "onednn.h"
+#include "posts.h"
 
 enum { MOST_SLOTS = 64, ALIGN = 64 };
 
@@ -160,6 +160,7 @@ void dn_plan_destroy(cr_plan *base)
     for (int i = 0; i < plan->nstages; i++)
         for (int j = 0; j < DN_STEPS; j++)
             free_step(&plan->stage[i].step[j], plan->stage[i].slots);
+    free(plan->posts);
 }
 
 static void describe(dn_plan *plan, const cpu_call *call)

@@ -10,7 +10,8 @@
 
 static bool lasts(const cr_trace_value *v)
 {
-    return v->kind != CR_VALUE_INNER && v->kind != CR_VALUE_CONSTANT;
+    return v->kind != CR_VALUE_INNER && v->kind != CR_VALUE_CONSTANT &&
+           v->kind != CR_VALUE_PREPARED;
 }
 
 /* Backwards: a step lives if it writes what lasts or what a later living step touches. A value that is needed stays so
@@ -142,7 +143,7 @@ static bool place_values(cr_trace *t)
 
 static bool changes(const cr_trace_value *v)
 {
-    return v->kind == CR_VALUE_INPUT || v->kind == CR_VALUE_RESULT;
+    return v->kind == CR_VALUE_INPUT || v->kind == CR_VALUE_RESULT || v->kind == CR_VALUE_PREPARED;
 }
 
 static bool bind_all(cr_trace *t)

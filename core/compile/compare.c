@@ -83,6 +83,10 @@ const char *cr_trace_difference(const cr_trace *a, const cr_trace *b)
         if (values)
             return values;
     }
+    for (size_t i = 0; i < a->nprepares && i < b->nprepares; i++)
+        if (a->prepares[i].source->storage != b->prepares[i].source->storage ||
+            a->prepares[i].offset != b->prepares[i].offset)
+            return "it reads tensors from outside that are new at each call; give them as inputs";
     for (size_t i = 0; i < a->noutputs; i++)
         if (memcmp(&a->outputs[i], &b->outputs[i], sizeof *a->outputs) != 0)
             return "its results changed their form";

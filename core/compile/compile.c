@@ -387,6 +387,8 @@ static int record(cr_compiled *c, cr_trace *trace, cr_tensor *const *inputs, siz
     cr_scope_begin();
     int failed = run_eagerly(c, inputs, n, outputs, count);
     for (size_t i = 0; i < *count && !failed; i++) {
+        if (outputs[i] && cr_make_plain(outputs[i])) /* what is returned is for anybody */
+            failed = -1;
         records = records || (cr_requires_grad(outputs[i]) && !cr_is_leaf(outputs[i]));
         if (outputs[i] && !cr_requires_grad(outputs[i]) && !is_among(inputs, n, outputs[i]) &&
             !(outputs[i] = cr_detach(outputs[i]))) /* a view holds what it is a view of */

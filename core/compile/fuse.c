@@ -1,5 +1,7 @@
 /* Fusing: neighbouring steps on values of one shape are offered to the backend as one graph, longer and longer until it
- * declines; what it takes becomes one step, and the values in between need no memory. */
+ * declines; what it takes becomes one step, and the values in between need no memory. Where the backend declines, who lends it
+ * plans is asked. Values in a private layout keep it: results have to get the layouts that they got one by one, and a chain of
+ * elementwise steps through one layout is offered as row-major, as the steps were. */
 #include "core/compile/fuse.h"
 
 #include <stdlib.h>
@@ -78,22 +80,31 @@ static bool adapt_sizes(const region *r, const cr_trace_step *s, cr_meta *metas)
     if (!like || !s->elementwise)
         return !like;
     for (uint32_t k = 0; k < s->nvalues; k++)
-        if (!same_sizes(&metas[k], &metas[s->nread]) || numel_of(&metas[k]) != numel_of(like) ||
-            !view_in_sizes(&metas[k], like))
+        if (metas[k].layout || like->layout || !same_sizes(&metas[k], &metas[s->nread]) ||
+            numel_of(&metas[k]) != numel_of(like) || !view_in_sizes(&metas[k], like))
             return false;
     return true;
 }
 
 /* ---- what belongs together ---- */
 
-/* The region's number for value k of the step; CR_NO_VALUE if it can't be told apart from what is there. */
-static uint32_t bind_value(region *r, const cr_trace_step *s, const cr_meta *meta, uint32_t k)
+/* The region's number for value k of the step; CR_NO_VALUE if it can't be told apart from what is there. What was prepared for
+ * the step is what it was prepared from. */
+static uint32_t bind_value(const cr_trace *t, region *r, const cr_trace_step *s,
+                           const cr_meta *meta, uint32_t k)
 {
     bool written = k >= s->nread;
+    uint32_t value = s->value[k];
+    size_t offset = s->offset[k];
+    if (t->values[value].kind == CR_VALUE_PREPARED) {
+        const cr_trace_prepare *p = &t->prepares[t->values[value].input];
+        value = p->from;
+        offset = p->offset;
+    }
     for (uint32_t i = 0; i < r->nvalues; i++) {
-        if (r->value[i] != s->value[k])
+        if (r->value[i] != value)
             continue;
-        if (!written && r->offset[i] == s->offset[k] && !memcmp(&r->meta[i], meta, sizeof *meta))
+        if (!written && r->offset[i] == offset && !memcmp(&r->meta[i], meta, sizeof *meta))
             return i;
         if (written || r->made[i]) /* in place, or through another view */
             return CR_NO_VALUE;
@@ -101,8 +112,8 @@ static uint32_t bind_value(region *r, const cr_trace_step *s, const cr_meta *met
     if (r->nvalues == VALUES)
         return CR_NO_VALUE;
     uint32_t i = r->nvalues++;
-    r->value[i] = s->value[k];
-    r->offset[i] = s->offset[k];
+    r->value[i] = value;
+    r->offset[i] = offset;
     r->meta[i] = *meta;
     r->made[i] = written;
     return i;
@@ -136,7 +147,7 @@ static bool extend(const cr_trace *t, const region *from, size_t at, region *to)
         return false;
     uint32_t bound[OPERANDS];
     for (uint32_t k = 0; k < s->nvalues; k++)
-        if ((bound[k] = bind_value(to, s, &metas[k], k)) == CR_NO_VALUE)
+        if ((bound[k] = bind_value(t, to, s, &metas[k], k)) == CR_NO_VALUE)
             return false;
     uint32_t *mine = to->bound[to->count];
     for (uint32_t i = 0; i < node->ninputs + node->noutputs; i++) {
@@ -157,19 +168,33 @@ static bool is_seen(const cr_trace *t, const region *r, uint32_t value)
 }
 
 typedef struct asked {
+    cr_meta meta[VALUES];
     uint32_t inputs[VALUES], outputs[VALUES];
     cr_graph_node node[NODES];
     cr_graph graph;
 } asked;
 
+/* A plan, and what it came with. */
+typedef struct answer {
+    cr_plan *plan; /* or null */
+    cr_dev *by;    /* who lends it; null: the device's own */
+    size_t workspace;
+    uint64_t
+        layout[VALUES]; /* of the graph's inputs, as the plan wants them prepared; 0: as they are */
+    size_t bytes[VALUES];
+} answer;
+
 static void describe(const cr_trace *t, const region *r, asked *a)
 {
     memset(a, 0, sizeof *a);
+    memcpy(a->meta, r->meta, r->nvalues * sizeof *a->meta);
     for (uint32_t i = 0; i < r->nvalues; i++) {
         if (!r->made[i])
             a->inputs[a->graph.ninputs++] = i;
         else if (is_seen(t, r, r->value[i]))
             a->outputs[a->graph.noutputs++] = i;
+        if (r->made[i]) /* the backend says, as for one operation */
+            a->meta[i].layout = 0;
     }
     for (uint32_t n = 0; n < r->count; n++) {
         a->node[n] = t->steps[r->step[n]].graph->nodes[0];
@@ -177,7 +202,7 @@ static void describe(const cr_trace *t, const region *r, asked *a)
         a->node[n].outputs = r->bound[n] + a->node[n].ninputs;
     }
     a->graph.struct_size = sizeof a->graph;
-    a->graph.values = r->meta;
+    a->graph.values = a->meta;
     a->graph.nodes = a->node;
     a->graph.inputs = a->inputs;
     a->graph.outputs = a->outputs;
@@ -185,35 +210,151 @@ static void describe(const cr_trace *t, const region *r, asked *a)
     a->graph.nnodes = r->count;
 }
 
-/* A plan for the region, or null. */
-static cr_plan *ask(const cr_trace *t, const region *r, asked *a, size_t *workspace)
+/* Takes a chain of elementwise steps through the private layout that its values share: the graph's values become row-major.
+ * False where there is none, or not all values are in it (those of one element may be repeated). */
+static bool hide_layout(const cr_trace *t, const region *r, asked *a)
+{
+    const cr_meta *like = NULL;
+    for (uint32_t n = 0; n < r->count; n++)
+        if (!t->steps[r->step[n]].elementwise)
+            return false;
+    for (uint32_t i = 0; i < r->nvalues && !like; i++)
+        like = r->meta[i].layout ? &r->meta[i] : NULL;
+    for (uint32_t i = 0; like && i < r->nvalues; i++) {
+        const cr_meta *m = &r->meta[i];
+        size_t bytes = (size_t)numel_of(m) * cr_dtype_size((cr_dtype)m->dtype);
+        bool one = !m->layout && !r->made[i];
+        for (int d = 0; one && d < m->rank; d++)
+            one = m->size[d] == 1 || m->stride[d] == 0;
+        if (!one && (m->layout != like->layout || !same_sizes(m, like) || r->offset[i] ||
+                     t->values[r->value[i]].bytes != bytes))
+            return false;
+        if (!one)
+            cr_contiguous_strides(m->rank, m->size, a->meta[i].stride);
+        a->meta[i].layout = 0;
+    }
+    return like != NULL;
+}
+
+/* Whether what a plan wants of the input in another layout can be kept: a tensor from outside that nothing has written so far. */
+static bool can_prepare(const cr_trace *t, const region *r, uint32_t input)
+{
+    uint32_t value = r->value[input];
+    bool can = t->values[value].kind == CR_VALUE_OUTSIDE;
+    for (size_t i = 0; can && t->values[value].written && i < r->step[0]; i++)
+        for (uint32_t k = t->steps[i].nread; can && k < t->steps[i].nvalues; k++)
+            can = t->steps[i].value[k] != value;
+    return can;
+}
+
+static void free_plan(const cr_trace *t, answer *from)
+{
+    cr_dev *dev = from->by ? from->by : t->dev;
+    if (!from->plan)
+        return;
+    cr_biased_lock_acquire(&dev->lock);
+    dev->backend->plan_free(from->plan);
+    cr_biased_lock_release(&dev->lock);
+    from->plan = NULL;
+}
+
+/* Asks one backend (by null: the device's own) once. prepares: it may want inputs in layouts of its own. */
+static bool ask_once(const cr_trace *t, const region *r, const asked *a, cr_dev *by, bool hidden,
+                     bool prepares, answer *to)
 {
     uint64_t layouts[VALUES] = {0};
     size_t bytes[VALUES] = {0};
-    cr_plan_info info = {
-        .struct_size = sizeof info, .output_layouts = layouts, .output_bytes = bytes};
-    cr_plan *plan = NULL;
-    describe(t, r, a);
-    cr_biased_lock_acquire(&t->dev->lock);
-    cr_status status = t->dev->backend->plan(t->dev->handle, &a->graph, &info, &plan);
-    bool plain = status == CR_OK;
-    for (uint32_t i = 0; i < a->graph.noutputs; i++)
-        plain = plain && !layouts[i];
-    if (status == CR_OK && !plain) {
-        t->dev->backend->plan_free(plan);
-        plan = NULL;
-    }
+    cr_dev *dev = by ? by : t->dev;
+    memset(to, 0, sizeof *to);
+    to->by = by;
+    cr_plan_info info = {.struct_size = sizeof info,
+                         .output_layouts = layouts,
+                         .output_bytes = bytes,
+                         .input_layouts = prepares ? to->layout : NULL,
+                         .input_bytes = prepares ? to->bytes : NULL};
+    cr_biased_lock_acquire(&dev->lock);
+    cr_status status = dev->backend->plan(dev->handle, &a->graph, &info, &to->plan);
     cr_backend_words(); /* why it declined is nobody's concern */
-    cr_biased_lock_release(&t->dev->lock);
-    if (status != CR_OK || !plan)
-        return NULL;
-    *workspace = info.workspace;
-    return plan;
+    cr_biased_lock_release(&dev->lock);
+    if (status != CR_OK)
+        to->plan = NULL;
+    to->workspace = info.workspace;
+    bool fits = to->plan != NULL;
+    for (uint32_t i = 0; i < a->graph.noutputs; i++) {
+        uint32_t v = a->outputs[i];
+        fits = fits && layouts[i] == (hidden ? 0 : r->meta[v].layout) &&
+               (!layouts[i] || bytes[i] == t->values[r->value[v]].bytes);
+    }
+    for (uint32_t i = 0; i < a->graph.ninputs; i++)
+        fits = fits && (!to->layout[i] || can_prepare(t, r, a->inputs[i]));
+    if (!fits)
+        free_plan(t, to);
+    return fits;
+}
+
+static bool wants_layouts(const answer *from)
+{
+    for (uint32_t i = 0; i < VALUES; i++)
+        if (from->layout[i])
+            return true;
+    return false;
+}
+
+static bool ask_one(const cr_trace *t, const region *r, asked *a, cr_dev *by, answer *to)
+{
+    bool plain = true;
+    describe(t, r, a);
+    for (uint32_t i = 0; i < r->nvalues; i++)
+        plain = plain && !r->meta[i].layout;
+    if ((plain || !by) && (ask_once(t, r, a, by, false, !by, to) ||
+                           (wants_layouts(to) && ask_once(t, r, a, by, false, false, to))))
+        return true;
+    return hide_layout(t, r, a) && ask_once(t, r, a, by, true, false, to);
+}
+
+/* A plan for the region. Who has planned its first step is asked first. */
+static bool ask(const cr_trace *t, const region *r, asked *a, answer *to)
+{
+    cr_dev *first = t->steps[r->step[0]].by, *lender = cr_lender(t->dev);
+    return ask_one(t, r, a, first, to) ||
+           ((first || lender) && ask_one(t, r, a, first ? NULL : lender, to));
 }
 
 /* ---- one step instead ---- */
 
-static bool replace(cr_trace *t, const region *r, const asked *a, cr_plan *plan, size_t workspace)
+/* The value that stands for input i as the plan wants it; CR_NO_VALUE, with the error set, on failure. */
+static uint32_t prepared(cr_trace *t, const region *r, const asked *a, const answer *from,
+                         uint32_t i)
+{
+    uint32_t v = a->inputs[i], made = CR_NO_VALUE;
+    const cr_meta *m = &r->meta[v];
+    cr_storage *storage = t->values[r->value[v]].storage;
+    cr_prepare *how = calloc(1, sizeof *how);
+    cr_tensor *source =
+        cr_tensor_make(cr_storage_retain(storage), (cr_dtype)m->dtype, m->rank, m->size, m->stride,
+                       (int64_t)(r->offset[v] / cr_dtype_size((cr_dtype)m->dtype)));
+    if (how && source) {
+        *how = (cr_prepare){.binding = i, .layout = from->layout[i], .bytes = from->bytes[i]};
+        cr_biased_lock_acquire(&t->dev->lock);
+        cr_status status = cr_plan_prepare(t->dev, m, how);
+        cr_biased_lock_release(&t->dev->lock);
+        if (status != CR_OK)
+            cr_dev_failed(t->dev, "preparing an input", status);
+        else
+            made = cr_trace_prepared(t, how, true, source, r->value[v], r->offset[v]);
+    }
+    if (made == CR_NO_VALUE) {
+        if (!cr_error())
+            cr_fail_memory("a graph", sizeof *how);
+        if (how && how->plan)
+            free_plan(t, &(answer){.plan = how->plan});
+        free(how);
+    }
+    cr_release(source);
+    return made;
+}
+
+static bool replace(cr_trace *t, const region *r, const asked *a, const answer *from)
 {
     cr_trace_step *last = &t->steps[r->step[r->count - 1]];
     uint32_t nin = a->graph.ninputs, total = nin + a->graph.noutputs, numbers = 0;
@@ -223,17 +364,25 @@ static bool replace(cr_trace *t, const region *r, const asked *a, cr_plan *plan,
     size_t *offset = calloc(total + 1, sizeof *offset);
     cr_binding *bind = calloc(total + 1, sizeof *bind);
     cr_number *all = calloc(numbers + 1, sizeof *all);
-    if (!value || !offset || !bind || !all) {
+    bool made = value && offset && bind && all;
+    if (!made)
+        cr_fail_memory("a graph", total * sizeof *bind);
+    for (uint32_t i = 0; made && i < total; i++) {
+        uint32_t v = i < nin ? a->inputs[i] : a->outputs[i - nin];
+        value[i] = r->value[v];
+        offset[i] = r->offset[v];
+        if (i < nin && from->layout[i]) {
+            value[i] = prepared(t, r, a, from, i);
+            offset[i] = 0;
+            made = value[i] != CR_NO_VALUE;
+        }
+    }
+    if (!made) {
         free(value);
         free(offset);
         free(bind);
         free(all);
-        return cr_fail_memory("a graph", total * sizeof *bind), false;
-    }
-    for (uint32_t i = 0; i < total; i++) {
-        uint32_t v = i < nin ? a->inputs[i] : a->outputs[i - nin];
-        value[i] = r->value[v];
-        offset[i] = r->offset[v];
+        return false;
     }
     numbers = 0;
     for (uint32_t n = 0; n < r->count; n++) {
@@ -256,8 +405,9 @@ static bool replace(cr_trace *t, const region *r, const asked *a, cr_plan *plan,
     last->nread = nin;
     last->nvalues = total;
     last->nnumbers = numbers;
-    last->workspace = workspace;
-    last->plan = plan;
+    last->workspace = from->workspace;
+    last->plan = from->plan;
+    last->by = from->by;
     last->owns_plan = true;
     return true;
 }
@@ -265,8 +415,7 @@ static bool replace(cr_trace *t, const region *r, const asked *a, cr_plan *plan,
 /* The longest region that begins at the step and that the backend takes; how many steps it has. */
 static bool fuse_from(cr_trace *t, size_t at, region *best, region *next, asked *a)
 {
-    cr_plan *plan = NULL;
-    size_t workspace = 0;
+    answer taken = {0};
     memset(best, 0, sizeof *best);
     for (size_t i = at; i < t->nsteps; i++) {
         if (t->steps[i].dead || t->steps[i].kind == CR_STEP_GRAD)
@@ -274,26 +423,20 @@ static bool fuse_from(cr_trace *t, size_t at, region *best, region *next, asked 
         if (!extend(t, best, i, next))
             break;
         if (next->count > 1) {
-            cr_plan *longer = ask(t, next, a, &workspace);
-            if (!longer)
+            answer longer;
+            if (!ask(t, next, a, &longer))
                 break;
-            if (plan) {
-                cr_biased_lock_acquire(&t->dev->lock);
-                t->dev->backend->plan_free(plan);
-                cr_biased_lock_release(&t->dev->lock);
-            }
-            plan = longer;
+            free_plan(t, &taken);
+            taken = longer;
         }
         *best = *next;
     }
-    if (!plan)
+    if (!taken.plan)
         return true;
     describe(t, best, a); /* the last question may have been a longer one */
-    if (replace(t, best, a, plan, workspace))
+    if (replace(t, best, a, &taken))
         return true;
-    cr_biased_lock_acquire(&t->dev->lock);
-    t->dev->backend->plan_free(plan);
-    cr_biased_lock_release(&t->dev->lock);
+    free_plan(t, &taken);
     return false;
 }
 

@@ -13,7 +13,9 @@ typedef enum cr_value_kind {
     CR_VALUE_CONSTANT, /* made by the host in the call, and only read since */
     CR_VALUE_INNER,    /* came and went: placed in the graph's memory */
     CR_VALUE_KEPT,     /* came, and is held by somebody after the call: gradients */
-    CR_VALUE_RESULT    /* came, and is held by the outputs alone: new memory at each run */
+    CR_VALUE_RESULT,   /* came, and is held by the outputs alone: new memory at each run */
+    CR_VALUE_PREPARED /* a tensor from outside in a layout that a plan asked for, kept with it: made anew
+                          before a run where the tensor has changed */
 } cr_value_kind;
 
 typedef struct cr_trace_value {
@@ -21,7 +23,7 @@ typedef struct cr_trace_value {
     bool alive;          /* while recording: not given back yet */
     bool written;        /* by a step */
     bool read_first;     /* while building: needed by what follows */
-    uint32_t input;      /* which, of CR_VALUE_INPUT */
+    uint32_t input;      /* which, of CR_VALUE_INPUT and CR_VALUE_PREPARED */
     cr_storage *storage; /* one reference, but for inputs and what came and went */
     cr_buffer *buffer;
     size_t bytes;
@@ -60,6 +62,16 @@ typedef struct cr_trace_step {
     void *object;
 } cr_trace_step;
 
+/* What a CR_VALUE_PREPARED is made of. */
+typedef struct cr_trace_prepare {
+    const cr_prepare *how; /* a pinned entry's, or own: with a plan of the graph's */
+    bool own;
+    cr_tensor *source; /* of its own, over the same memory */
+    uint32_t from;     /* the value in which it lies */
+    size_t offset;
+    uint32_t value; /* what is made */
+} cr_trace_prepare;
+
 /* What a leaf's gradient was at the beginning, where the call depends on it. */
 typedef struct cr_trace_leaf {
     cr_tensor *leaf, *grad;
@@ -87,8 +99,10 @@ typedef struct cr_trace {
     cr_trace_value *values;
     cr_trace_step *steps;
     cr_trace_leaf *leaves;
+    cr_trace_prepare *prepares;
     cr_trace_output *outputs;
     size_t nvalues, values_room, nsteps, steps_room, nleaves, leaves_room, noutputs;
+    size_t nprepares, prepares_room;
     uint32_t ninputs;     /* the first values */
     cr_buffer **map_keys; /* buffer → value + 1 (0: unknown), open addressing */
     uint32_t *map_values;
@@ -109,6 +123,11 @@ void cr_trace_free(cr_trace *trace);
 void cr_trace_start(cr_trace *trace);
 /* Ends it (the function's scope has ended, too) and says what each value became; outputs may have null entries. */
 void cr_trace_stop(cr_trace *trace, cr_tensor *const *outputs, size_t n);
+
+/* A new value: what lies `offset` bytes into value `from` and looks like the source, prepared as `how` says. own: the trace
+ * owns that, with its plan. CR_NO_VALUE, with the trace broken, without memory. */
+uint32_t cr_trace_prepared(cr_trace *trace, const cr_prepare *how, bool own,
+                           const cr_tensor *source, uint32_t from, size_t offset);
 
 /* Null if both did the same, else what differs, in a text of the thread's. */
 const char *cr_trace_difference(const cr_trace *a, const cr_trace *b);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "op_index.h"
+
 static const char no_memory[] = "there was no memory to record it";
 
 static cr_trace *current(void)
@@ -110,8 +112,9 @@ static cr_trace_value *new_value(cr_trace *t, cr_value_kind kind, cr_buffer *buf
     v->kind = kind;
     v->buffer = buffer;
     v->bytes = bytes;
-    v->alive = true;
-    map_to(t, buffer, (uint32_t)(t->nvalues - 1));
+    v->alive = buffer != NULL;
+    if (buffer)
+        map_to(t, buffer, (uint32_t)(t->nvalues - 1));
     return v;
 }
 
@@ -206,21 +209,124 @@ static bool step_room(cr_trace_step *s, uint32_t nvalues, uint32_t nnumbers)
     return s->value && s->offset && s->bind && s->numbers;
 }
 
-/* What a backend must know to take the step together with others. */
+/* What a backend must know to take the step together with others; results with the layouts that they got. */
 static void describe(cr_trace_step *s, const cr_op_run *run, const cr_plan_entry *e)
 {
     enum { MOST_VALUES = 12 };
-    if (s->nvalues > MOST_VALUES || !e->nout || e->by || e->draws || run->private_layouts)
+    if (s->nvalues > MOST_VALUES || !e->nout || e->draws)
         return;
-    for (uint32_t i = 0; i < e->nout; i++)
-        if (e->out[i].layout)
-            return;
     s->graph = cr_plan_graph(run, &s->elementwise);
-    if (s->graph && (s->graph->ninputs != s->nread || s->graph->nvalues != s->nvalues)) {
+    if (!s->graph)
+        return;
+    if (s->graph->ninputs != s->nread || s->graph->nvalues != s->nvalues) {
         free(s->graph);
         s->graph = NULL;
+        return;
+    }
+    cr_meta *values = (cr_meta *)(uintptr_t)s->graph->values; /* the step's own */
+    for (uint32_t i = 0, seen = s->nread; i < e->nout; i++) {
+        if (e->alias[i] == -1)
+            values[seen].layout = e->out[i].layout;
+        seen += e->alias[i] != -2;
     }
 }
+
+/* ---- values in layouts that plans asked for ---- */
+
+uint32_t cr_trace_prepared(cr_trace *t, const cr_prepare *how, bool own, const cr_tensor *source,
+                           uint32_t from, size_t offset)
+{
+    cr_tensor *bare = cr_tensor_make(cr_storage_retain(source->storage), (cr_dtype)source->dtype,
+                                     source->dim, source->size, source->stride, source->offset);
+    if (!bare) {
+        t->broken = no_memory;
+        return CR_NO_VALUE;
+    }
+    void *list = t->prepares;
+    cr_trace_prepare *p = more(t, &list, &t->nprepares, &t->prepares_room, sizeof *p);
+    t->prepares = list;
+    cr_trace_value *v = p ? new_value(t, CR_VALUE_PREPARED, NULL, how->bytes) : NULL;
+    if (!v) {
+        t->nprepares -= p != NULL;
+        cr_release(bare);
+        return CR_NO_VALUE;
+    }
+    v->input = (uint32_t)(t->nprepares - 1);
+    *p = (cr_trace_prepare){how, own, bare, from, offset, (uint32_t)(t->nvalues - 1)};
+    return p->value;
+}
+
+/* A copy from one value to another, with a plan of the pinned entry's. */
+static void add_copy(cr_trace *t, cr_plan_entry *entry, cr_plan *plan, size_t workspace,
+                     uint32_t from, size_t offset, uint32_t to)
+{
+    cr_trace_step *s = new_step(t, CR_STEP_RUN);
+    if (!s)
+        return;
+    if (!step_room(s, 2, 0)) {
+        t->broken = no_memory;
+        return;
+    }
+    s->op = cr_op_at(CR_OP_to_copy);
+    s->entry = entry;
+    entry->pins++;
+    s->plan = plan;
+    s->nread = 1;
+    s->workspace = workspace;
+    s->value[0] = from;
+    s->offset[0] = offset;
+    s->value[1] = to;
+    t->values[to].written = true;
+}
+
+/* The value that stands for what the entry's plan had brought to a layout. What comes from outside, and was not written so
+ * far, is kept with its tensor; anything else is copied at each run. */
+static uint32_t bring_in(cr_trace *t, const cr_op_run *run, cr_plan_entry *entry,
+                         const cr_prepare *how)
+{
+    cr_tensor *in = run->in[entry->bind_inputs ? entry->bind_inputs[how->binding] : how->binding];
+    cr_trace_value *v = find(t, in->storage->buffer);
+    if (!v && !(v = outside(t, run, in->storage->buffer)))
+        return CR_NO_VALUE;
+    size_t offset = (size_t)in->offset * cr_dtype_size((cr_dtype)in->dtype);
+    if (v->kind == CR_VALUE_INPUT)
+        v = input_at(t, v, offset);
+    offset -= v->base;
+    uint32_t from = (uint32_t)(v - t->values);
+    if (v->kind == CR_VALUE_OUTSIDE && !v->written)
+        return cr_trace_prepared(t, how, false, in, from, offset);
+    if (!new_value(t, CR_VALUE_INNER, NULL, how->bytes))
+        return CR_NO_VALUE;
+    uint32_t to = (uint32_t)(t->nvalues - 1);
+    add_copy(t, entry, how->plan, how->workspace, from, offset, to);
+    return to;
+}
+
+static int prepare_of(const cr_plan_entry *entry, uint32_t binding)
+{
+    for (uint32_t i = 0; i < entry->nprepare; i++)
+        if (entry->prepare[i].binding == binding)
+            return (int)i;
+    return -1;
+}
+
+static void left_layout(cr_storage *storage, cr_storage *other, cr_plan_entry *entry)
+{
+    cr_trace *t = current();
+    if (!t)
+        return;
+    cr_trace_value *now = find(t, storage->buffer), *before = find(t, other->buffer);
+    if (t->paused || !now || !before || before->kind != CR_VALUE_INNER) {
+        t->broken = "a value from outside had to leave a private layout";
+        return;
+    }
+    now->storage = storage;
+    before->storage = other;
+    add_copy(t, entry, entry->plan, entry->workspace, (uint32_t)(before - t->values), 0,
+             (uint32_t)(now - t->values));
+}
+
+/* ---- what was run ---- */
 
 static void ran(cr_op_run *run, cr_plan_entry *entry, const cr_run *with, uint32_t nvalues)
 {
@@ -231,11 +337,12 @@ static void ran(cr_op_run *run, cr_plan_entry *entry, const cr_run *with, uint32
         t->broken = "it works on several devices";
         return;
     }
-    if (entry->nprepare) {
-        t->broken = "a plan works on copies of its inputs in a private layout";
-        return;
-    }
     t->dev = run->dev;
+    uint32_t brought[CR_CALL_INPUTS];
+    for (uint32_t i = 0; i < entry->nprepare && !t->broken; i++)
+        brought[i] = bring_in(t, run, entry, &entry->prepare[i]);
+    if (t->broken)
+        return;
     cr_trace_step *s = new_step(t, CR_STEP_RUN);
     if (!s)
         return;
@@ -254,6 +361,15 @@ static void ran(cr_op_run *run, cr_plan_entry *entry, const cr_run *with, uint32
     memcpy(s->numbers, run->numbers, run->nnumbers * sizeof *s->numbers);
     describe(s, run, entry);
     for (uint32_t i = 0; i < nvalues && !t->broken; i++) {
+        int prepared = i < s->nread ? prepare_of(entry, i) : -1;
+        if (prepared >= 0) {
+            s->value[i] = brought[prepared];
+            if (t->values[s->value[i]].kind != CR_VALUE_PREPARED) { /* not as described */
+                free(s->graph);
+                s->graph = NULL;
+            }
+            continue;
+        }
         cr_buffer *buffer = with->values[i].buffer;
         size_t offset = with->values[i].offset;
         cr_trace_value *v = find(t, buffer);
@@ -330,7 +446,7 @@ static int call(const cr_trace_call *what, void *object)
     return failed;
 }
 
-cr_tracer cr_the_tracer = {born, died, ran, host_wrote, grad, call, broke};
+cr_tracer cr_the_tracer = {born, died, ran, left_layout, host_wrote, grad, call, broke};
 
 /* ---- the whole ---- */
 
@@ -420,6 +536,9 @@ void cr_trace_stop(cr_trace *t, cr_tensor *const *outputs, size_t n)
         } else if (shown && atomic_load(&v->storage->refs) == shown) {
             v->kind = CR_VALUE_RESULT;
             v->storage = NULL;
+        } else if (v->storage->layout) { /* whose memory may be exchanged between calls */
+            t->broken = "a tensor that is kept is in a private layout";
+            v->storage = NULL;
         } else {
             v->kind = CR_VALUE_KEPT;
             cr_storage_retain(v->storage);
@@ -427,11 +546,29 @@ void cr_trace_stop(cr_trace *t, cr_tensor *const *outputs, size_t n)
     }
 }
 
+/* by: the lender whose plan it is, or null. The device's lock is held. */
+static void free_plan(const cr_trace *t, cr_dev *by, cr_plan *plan)
+{
+    if (by)
+        cr_biased_lock_acquire(&by->lock);
+    (by ? by : t->dev)->backend->plan_free(plan);
+    if (by)
+        cr_biased_lock_release(&by->lock);
+}
+
+static void free_prepare(const cr_trace *t, cr_trace_prepare *p)
+{
+    if (!p->own)
+        return;
+    free_plan(t, NULL, p->how->plan);
+    free((cr_prepare *)(uintptr_t)p->how);
+}
+
 static void free_step(cr_trace *t, cr_trace_step *s)
 {
     if (s->entry) {
         if (s->owns_plan)
-            t->dev->backend->plan_free(s->plan);
+            free_plan(t, s->by, s->plan);
         s->entry->pins--;
     }
     free(s->value);
@@ -454,8 +591,12 @@ void cr_trace_free(cr_trace *t)
     for (size_t i = 0; i < t->nsteps; i++)
         if (t->steps[i].kind == CR_STEP_RUN)
             free_step(t, &t->steps[i]);
+    for (size_t i = 0; i < t->nprepares; i++)
+        free_prepare(t, &t->prepares[i]);
     if (t->dev)
         cr_biased_lock_release(&t->dev->lock);
+    for (size_t i = 0; i < t->nprepares; i++)
+        cr_release(t->prepares[i].source);
     for (size_t i = 0; i < t->nsteps; i++)
         if (t->steps[i].kind != CR_STEP_RUN)
             free_step(t, &t->steps[i]);
@@ -471,6 +612,7 @@ void cr_trace_free(cr_trace *t)
     free(t->values);
     free(t->steps);
     free(t->leaves);
+    free(t->prepares);
     free(t->outputs);
     free(t->map_keys);
     free(t->map_values);

@@ -90,9 +90,31 @@ static cr_tensor *make_output(const cr_trace *t, const cr_trace_output *o, cr_te
                                              o->stride, base + o->offset));
 }
 
-int cr_trace_run(cr_trace *t, cr_tensor *const *inputs, cr_tensor **outputs)
+/* Brings up to date what is kept of tensors in private layouts. */
+static int prepare_all(cr_trace *t)
 {
     int failed = 0;
+    cr_biased_lock_acquire(&t->dev->lock);
+    for (size_t i = 0; i < t->nprepares && !failed; i++) {
+        const cr_trace_prepare *p = &t->prepares[i];
+        cr_trace_value *v = &t->values[p->value];
+        if (v->first == CR_NO_VALUE) /* no plan reads it any more */
+            continue;
+        cr_storage *copy = cr_prepared_input(t->dev, p->how, p->source);
+        failed = !copy;
+        if (failed)
+            break;
+        if (v->storage)
+            cr_storage_release(v->storage);
+        v->storage = copy;
+    }
+    cr_biased_lock_release(&t->dev->lock);
+    return failed;
+}
+
+int cr_trace_run(cr_trace *t, cr_tensor *const *inputs, cr_tensor **outputs)
+{
+    int failed = t->nprepares ? prepare_all(t) : 0;
     for (size_t i = 0; i < t->noutputs && !failed; i++) {
         uint32_t v = t->outputs[i].value;
         if (v != CR_NO_VALUE && t->values[v].kind == CR_VALUE_RESULT && !t->results[v])
@@ -103,8 +125,9 @@ int cr_trace_run(cr_trace *t, cr_tensor *const *inputs, cr_tensor **outputs)
     for (size_t i = 0; i < t->npatches && !failed; i++) {
         const cr_trace_patch *p = &t->patches[i];
         const cr_trace_value *v = &t->values[p->value];
-        if (v->kind == CR_VALUE_RESULT) {
-            p->bind->buffer = t->results[p->value]->buffer;
+        if (v->kind == CR_VALUE_RESULT || v->kind == CR_VALUE_PREPARED) {
+            p->bind->buffer =
+                v->kind == CR_VALUE_RESULT ? t->results[p->value]->buffer : v->storage->buffer;
             continue;
         }
         const cr_tensor *in = inputs[v->input];

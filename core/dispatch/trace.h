@@ -20,6 +20,9 @@ typedef struct cr_tracer {
     void (*died)(cr_storage *storage);
     /* A plan was run with these values, inputs first; the device's lock is held. */
     void (*ran)(struct cr_op_run *run, cr_plan_entry *entry, const cr_run *with, uint32_t nvalues);
+    /* The storage left a private layout: the entry's plan, a copy, was run, and its memory is now what `other` had, and the
+     * other way round; the device's lock is held. */
+    void (*left_layout)(cr_storage *storage, cr_storage *other, cr_plan_entry *entry);
     void (*host_wrote)(cr_storage *storage);
     /* A leaf's gradient changes from one tensor to another (either may be null), or is added to (both the same). */
     void (*grad)(cr_tensor *leaf, cr_tensor *before, cr_tensor *after);

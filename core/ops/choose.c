@@ -93,6 +93,8 @@ void cr_plan_faster(const cr_op_run *run, const cr_frame *f, cr_plan_entry *e, c
 {
     if (!cr_measures() || !repeatable(run, f, e))
         return;
+    struct cr_trace *trace = cr_this_thread.trace; /* a trial is no part of a recording */
+    cr_this_thread.trace = NULL;
     uint64_t layouts[CR_MAX_OUTPUTS] = {0};
     size_t bytes[CR_MAX_OUTPUTS] = {0};
     cr_plan_info info = {sizeof info, 0, layouts, bytes, NULL, NULL};
@@ -136,6 +138,7 @@ void cr_plan_faster(const cr_op_run *run, const cr_frame *f, cr_plan_entry *e, c
     if (work)
         cr_storage_release(work);
 unlock:
+    cr_this_thread.trace = trace;
     cr_biased_lock_release(&by->lock);
     cr_backend_words();
 }

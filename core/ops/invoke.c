@@ -406,8 +406,11 @@ static int run_plan(cr_op_run *run, cr_plan_entry *e, cr_results *results)
     }
     for (uint32_t i = 0; CR_UNLIKELY(i < e->nprepare); i++) {
         const cr_prepare *p = &e->prepare[i];
+        struct cr_trace *trace = cr_this_thread.trace; /* which makes its own */
+        cr_this_thread.trace = NULL;
         cr_storage *copy = cr_prepared_input(
             dev, p, run->in[e->bind_inputs ? e->bind_inputs[p->binding] : p->binding]);
+        cr_this_thread.trace = trace;
         if (!copy)
             goto done;
         prepared[nprepared++] = copy;

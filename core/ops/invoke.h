@@ -47,6 +47,10 @@ void cr_plan_faster(const cr_op_run *run, const cr_frame *f, cr_plan_entry *e, c
 /* Whether plans are chosen by measuring. */
 bool cr_measures(void);
 
+/* The device that may lend plans for what this one has none: the fallback, where both work on the same host memory, so that a
+ * buffer of one is a buffer of the other. Else null. */
+cr_dev *cr_lender(const cr_dev *dev);
+
 /* The ways that are not a plan of the backend: each gives results that belong to the scope. */
 int cr_run_recast(cr_op_run *run, const uint8_t *casts, cr_results *results);
 int cr_run_decomposed(cr_op_run *run, cr_results *results);
@@ -77,6 +81,8 @@ uint64_t cr_hide_layout(const cr_op_run *run, const cr_frame *f, cr_meta *values
 /* Plans what brings the entry's inputs to the layouts that its plan asked for. Device's lock held, as in the next. */
 cr_status cr_plan_prepares(cr_dev *dev, cr_plan_entry *e, const cr_graph *graph,
                            const cr_plan_info *info);
+/* The same for one input: fills the plan into what says layout and bytes. */
+cr_status cr_plan_prepare(cr_dev *dev, const cr_meta *from, cr_prepare *prepare);
 /* The storage with the input in the layout asked for, retained: as kept with the tensor, or made now. Null with the error set. */
 cr_storage *cr_prepared_input(cr_dev *dev, const cr_prepare *prepare, const cr_tensor *t);
 

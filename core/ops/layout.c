@@ -88,7 +88,6 @@ int cr_make_plain(cr_tensor *t)
     cr_dev *dev = storage->dev;
     if (!storage->layout)
         return 0;
-    cr_trace_breaks("a value had to leave a private layout");
     size_t bytes = (size_t)t->numel * cr_dtype_size((cr_dtype)t->dtype);
     cr_storage *fresh = cr_storage_new(dev, bytes);
     if (!fresh)
@@ -112,6 +111,8 @@ int cr_make_plain(cr_tensor *t)
             fresh->buffer = buffer;
             fresh->capacity = capacity;
             fresh->bytes = size;
+            if (CR_UNLIKELY(cr_this_thread.trace != NULL))
+                cr_the_tracer.left_layout(storage, fresh, e);
         }
     }
     cr_biased_lock_release(&dev->lock);
@@ -152,6 +153,17 @@ uint64_t cr_hide_layout(const cr_op_run *run, const cr_frame *f, cr_meta *values
 
 /* ---- in ---- */
 
+cr_status cr_plan_prepare(cr_dev *dev, const cr_meta *from, cr_prepare *p)
+{
+    cr_meta to = *from;
+    cr_contiguous_strides(to.rank, to.size, to.stride);
+    to.layout = p->layout;
+    cr_status status =
+        from->layout ? CR_INVALID : plan_copy(dev, from, &to, &p->plan, &p->workspace);
+    /* A backend that asks for what it can't make is broken. */
+    return status == CR_UNSUPPORTED ? CR_INVALID : status;
+}
+
 cr_status cr_plan_prepares(cr_dev *dev, cr_plan_entry *e, const cr_graph *graph,
                            const cr_plan_info *info)
 {
@@ -165,16 +177,12 @@ cr_status cr_plan_prepares(cr_dev *dev, cr_plan_entry *e, const cr_graph *graph,
     for (uint32_t i = 0; i < graph->ninputs; i++) {
         if (!info->input_layouts[i])
             continue;
-        const cr_meta *from = &graph->values[graph->inputs[i]];
-        cr_meta to = *from;
-        cr_contiguous_strides(to.rank, to.size, to.stride);
-        to.layout = info->input_layouts[i];
         cr_prepare *p = &e->prepare[e->nprepare];
-        *p = (cr_prepare){.binding = i, .layout = to.layout, .bytes = info->input_bytes[i]};
-        cr_status status =
-            from->layout ? CR_INVALID : plan_copy(dev, from, &to, &p->plan, &p->workspace);
-        if (status != CR_OK) /* a backend that asks for what it can't make is broken */
-            return status == CR_UNSUPPORTED ? CR_INVALID : status;
+        *p = (cr_prepare){
+            .binding = i, .layout = info->input_layouts[i], .bytes = info->input_bytes[i]};
+        cr_status status = cr_plan_prepare(dev, &graph->values[graph->inputs[i]], p);
+        if (status != CR_OK)
+            return status;
         e->nprepare++;
     }
     return CR_OK;

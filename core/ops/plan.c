@@ -141,17 +141,13 @@ static cr_plan_entry *remember_casts(cr_op_run *run, const uint8_t *casts)
 
 /* ---- asking the backend ---- */
 
-/* The device that may lend a plan for what this one has none: the fallback, where both work on the
- * same host memory, so that a buffer of one is a buffer of the other. Else null. */
-static cr_dev *lender(const cr_op_run *run)
+cr_dev *cr_lender(const cr_dev *dev)
 {
-    if (!cr_dev_is_host(run->dev) || cr_env_is("CRESSET_FALLBACK", "error"))
+    if (!cr_dev_is_host(dev) || cr_env_is("CRESSET_FALLBACK", "error"))
         return NULL;
     cr_dev *host = cr_dev_fallback();
-    return host && host != run->dev && cr_dev_is_host(host) &&
-                   run->dev->alignment >= host->alignment
-               ? host
-               : NULL;
+    return host && host != dev && cr_dev_is_host(host) && dev->alignment >= host->alignment ? host
+                                                                                            : NULL;
 }
 
 /* Takes back what a backend said before it gave up. */
@@ -312,7 +308,7 @@ static cr_plan_entry *plan_native(cr_op_run *run, cr_frame *f)
     cr_plan_entry *e = entry_new(run, CR_PLAN_NATIVE);
     if (!e)
         return NULL;
-    cr_dev *by = lender(run);
+    cr_dev *by = cr_lender(run->dev);
     cr_biased_lock_acquire(&run->dev->lock);
     cr_status status = ask(run, f, e, by);
     if (status == CR_OK) {

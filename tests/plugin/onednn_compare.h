@@ -45,5 +45,6 @@ Suite *eltwise_suite(void);
 Suite *layout_suite(void);
 Suite *rows_suite(void);
 Suite *resample_suite(void);
+Suite *captured_suite(void);
 
 #endif

@@ -20,6 +20,19 @@ enum {
 };
 #undef OP
 
+/* Each is also a function of shaders/chain.comp. */
+#define OP(name, value) [value] = "op_" #name,
+static const char *const unary_functions[] = {
+#include "shaders/unary_ops.def"
+};
+static const char *const binary_functions[] = {
+#include "shaders/binary_ops.def"
+};
+static const char *const ternary_functions[] = {
+#include "shaders/ternary_ops.def"
+};
+#undef OP
+
 /* Those that have a shader of their own for each class, in f64 inside. */
 #define OP(name) SPECIAL_##name,
 enum {
@@ -28,6 +41,11 @@ enum {
 #undef OP
 #define OP(name) {VK_SHADER_##name##_f32, VK_SHADER_##name##_f64},
 static const vk_shader specials[][2] = {
+#include "shaders/special_ops.def"
+};
+#undef OP
+#define OP(name) "op_" #name,
+static const char *const special_functions[] = {
 #include "shaders/special_ops.def"
 };
 #undef OP
@@ -344,26 +362,41 @@ static bool is_flat(const vk_space *s, const ew_plan *p)
     return true;
 }
 
-static cr_status fill_plan(const vk_call *call, const row *r, ew_plan *p)
+/* The operands and numbers that the row sees in the node; false where it does not take the node. */
+static bool read_node(const vk_call *call, const row *r, ew_plan *p, const cr_meta **values,
+                      int32_t *computed)
 {
-    cr_device *d = call->device;
-    const cr_meta *values[1 + IN];
-    vk_shader shader;
     if (!gather_operands(call, r, p, values))
-        return CR_UNSUPPORTED;
-    int32_t dtype = computed_dtype(call, r, values, p);
+        return false;
+    int32_t dtype = *computed = computed_dtype(call, r, values, p);
     if (!dtypes_fit(r, values, p, dtype))
-        return CR_UNSUPPORTED;
+        return false;
     p->nin = r->nin;
-    p->out_at = call->out_at[0];
-    p->special[1] = r->kernel;
-    p->special[2] = (uint32_t)values[0]->dtype;
-    p->special[6] = (uint32_t)vk_dtype_size(dtype) * 8;
     for (int k = 0; k < p->nnumbers; k++)
         if (p->number_dtype[k] != CR_DTYPE_NONE)
             p->number_dtype[k] = r->flags & RAW                          ? -dtype
                                  : r->flags & WIDE && vk_is_float(dtype) ? CR_DTYPE_NONE
                                                                          : dtype;
+    return true;
+}
+
+static bool is_power(const row *r, int32_t dtype)
+{
+    return !strcmp(r->name, "pow.Tensor_Scalar") && vk_is_float(dtype);
+}
+
+static cr_status fill_plan(const vk_call *call, const row *r, ew_plan *p)
+{
+    cr_device *d = call->device;
+    const cr_meta *values[1 + IN];
+    int32_t dtype;
+    vk_shader shader;
+    if (!read_node(call, r, p, values, &dtype))
+        return CR_UNSUPPORTED;
+    p->out_at = call->out_at[0];
+    p->special[1] = r->kernel;
+    p->special[2] = (uint32_t)values[0]->dtype;
+    p->special[6] = (uint32_t)vk_dtype_size(dtype) * 8;
     if (r->flags & RAW) {
         p->special[2] = (uint32_t)raw_dtype(dtype);
         for (int k = 1; k < IN; k++)
@@ -373,8 +406,7 @@ static cr_status fill_plan(const vk_call *call, const row *r, ew_plan *p)
     p->class = vk_class_of(d, r->flags & RAW ? raw_dtype(dtype) : dtype);
     if (!find_shader(d, r, p->class, &shader))
         return CR_UNSUPPORTED;
-    p->exponent =
-        !strcmp(r->name, "pow.Tensor_Scalar") && vk_is_float(dtype) ? p->number_at[0] : -1;
+    p->exponent = is_power(r, dtype) ? p->number_at[0] : -1;
     vk_space space = vk_space_of(1 + r->nin, values, false);
     p->empty = !space.numel;
     if (p->empty)
@@ -405,6 +437,41 @@ static cr_status plan_elementwise(const vk_call *call, cr_plan **plan)
         status = vk_plan_done(&p->base, fill_plan(call, &rows[i], p), plan);
     }
     return status;
+}
+
+static const char *function_of(const row *r, int32_t dtype)
+{
+    return r->flags & SPECIAL   ? special_functions[r->kernel]
+           : is_power(r, dtype) ? "op_power"
+           : r->nin == 1        ? unary_functions[r->kernel]
+           : r->nin == 2        ? binary_functions[r->kernel]
+                                : ternary_functions[r->kernel];
+}
+
+bool vk_pointwise_of(const vk_call *call, vk_pointwise *to)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const row *r = &rows[i];
+        const cr_meta *values[1 + IN];
+        ew_plan p = {.nin = 0};
+        *to = (vk_pointwise){.nin = r->nin, .condition = (r->flags & RAW) != 0};
+        if (strcmp(r->name, call->node->op) || !attr_fits(r, call->node) ||
+            !read_node(call, r, &p, values, &to->dtype))
+            continue;
+        to->function = function_of(r, to->dtype);
+        to->nparameters = to->nnumbers = p.nnumbers;
+        for (int k = 0; k < r->nin; k++) {
+            bool memory = p.in_at[k] >= 0;
+            to->in[k] = memory ? r->in[k][0] - '0' : -1 - (int)(p.special[3 + k] - NUMBER);
+            to->nparameters -= !memory;
+        }
+        for (int k = 0; k < p.nnumbers; k++) {
+            to->number_at[k] = p.number_at[k];
+            to->number_dtype[k] = p.number_dtype[k] < 0 ? -p.number_dtype[k] : p.number_dtype[k];
+        }
+        return true;
+    }
+    return false;
 }
 
 bool vk_is_elementwise(const char *name)

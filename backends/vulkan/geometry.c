@@ -208,7 +208,7 @@ vk_grid vk_grid_of(const vk_space *space)
     vk_grid grid = {.count = (uint32_t)space->numel};
     for (int d = 0; d < space->rank; d++) {
         grid.dim[d] = vk_dim_of((uint32_t)space->size[d]);
-        for (int v = 0; v < VK_SPACE_VALUES; v++)
+        for (int v = 0; v < VK_DIM_VALUES; v++)
             grid.dim[d].stride[v] = (uint32_t)space->stride[v][d];
     }
     return grid;

@@ -24,7 +24,7 @@ void vk_lane_dims(vk_dim *dims, const vk_lanes *lanes)
 {
     for (int d = 0; d < lanes->space.rank; d++) {
         dims[d] = vk_dim_of((uint32_t)lanes->space.size[d]);
-        for (int v = 0; v < VK_SPACE_VALUES; v++)
+        for (int v = 0; v < VK_DIM_VALUES; v++)
             dims[d].stride[v] = (uint32_t)lanes->space.stride[v][d];
     }
 }

@@ -1,6 +1,6 @@
 /* Shaders into pipelines: each combination of a shader and its specialisation constants is built
  * once, at the plan that first wants it. */
-#include "vulkan.h"
+#include "linked.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -72,28 +72,19 @@ void vk_pipelines_close(cr_device *d)
             vk_pipeline *one = p->all[i];
             p->all[i] = one->next;
             vkDestroyPipeline(d->handle, one->handle, NULL);
+            if (one->shader == VK_SHADERS)
+                vk_linked_free(one);
             free(one);
         }
     for (int i = 0; i < VK_SHADERS; i++)
         vkDestroyShaderModule(d->handle, p->modules[i], NULL);
+    vk_pieces_free(p->pieces);
     vkDestroyPipelineCache(d->handle, p->cache, NULL);
     vkDestroyPipelineLayout(d->handle, p->layout, NULL);
 }
 
-static VkResult build(cr_device *d, vk_pipeline *one)
+VkResult vk_pipeline_build(cr_device *d, vk_pipeline *one, VkShaderModule module)
 {
-    vk_pipelines *p = &d->pipelines;
-    VkShaderModule *module = &p->modules[one->shader];
-    if (!*module) {
-        VkShaderModuleCreateInfo info = {.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
-                                         .codeSize = shaders[one->shader].bytes[d->checked],
-                                         .pCode = shaders[one->shader].words[d->checked]};
-        VkResult result = vkCreateShaderModule(d->handle, &info, NULL, module);
-        if (result != VK_SUCCESS) {
-            *module = VK_NULL_HANDLE;
-            return result;
-        }
-    }
     uint32_t data[1 + VK_SPECIALS] = {one->group};
     VkSpecializationMapEntry entries[1 + VK_SPECIALS];
     memcpy(data + 1, one->special, sizeof one->special);
@@ -104,11 +95,36 @@ static VkResult build(cr_device *d, vk_pipeline *one)
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
                   .stage = VK_SHADER_STAGE_COMPUTE_BIT,
-                  .module = *module,
+                  .module = module,
                   .pName = "main",
                   .pSpecializationInfo = &special},
-        .layout = p->layout};
-    return vkCreateComputePipelines(d->handle, p->cache, 1, &info, NULL, &one->handle);
+        .layout = d->pipelines.layout};
+    return vkCreateComputePipelines(d->handle, d->pipelines.cache, 1, &info, NULL, &one->handle);
+}
+
+VkResult vk_module_new(cr_device *d, const uint32_t *words, size_t bytes, VkShaderModule *module)
+{
+    VkShaderModuleCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = bytes, .pCode = words};
+    VkResult result = vkCreateShaderModule(d->handle, &info, NULL, module);
+    if (result != VK_SUCCESS)
+        *module = VK_NULL_HANDLE;
+    return result;
+}
+
+static VkResult build(cr_device *d, vk_pipeline *one)
+{
+    VkShaderModule *module = &d->pipelines.modules[one->shader];
+    size_t bytes;
+    const uint32_t *words = vk_shader_words(d, one->shader, &bytes);
+    VkResult result = *module ? VK_SUCCESS : vk_module_new(d, words, bytes, module);
+    return result == VK_SUCCESS ? vk_pipeline_build(d, one, *module) : result;
+}
+
+const uint32_t *vk_shader_words(const cr_device *d, vk_shader shader, size_t *bytes)
+{
+    *bytes = shaders[shader].bytes[d->checked];
+    return shaders[shader].words[d->checked];
 }
 
 static uint32_t hash_of(vk_shader shader, uint32_t group, const uint32_t *special)

@@ -38,7 +38,7 @@ static size_t reach(const cr_meta *meta)
     return (last + 1) * vk_dtype_size(meta->dtype);
 }
 
-static bool is_sound(const cr_device *d, const cr_meta *meta)
+bool vk_is_sound(const cr_device *d, const cr_meta *meta)
 {
     if (meta->layout || meta->rank < 0 || meta->rank > CR_MAX_RANK ||
         vk_class_of(d, meta->dtype) == VK_NO_CLASS)
@@ -63,18 +63,32 @@ static bool find_values(const cr_device *d, const cr_graph *graph, const uint32_
                 places[i] = first + (int)j;
                 metas[i] = &graph->values[wanted[i]];
             }
-        if (metas[i] && !is_sound(d, metas[i]))
+        if (metas[i] && !vk_is_sound(d, metas[i]))
             return false;
     }
     return true;
+}
+
+/* A captured region. */
+static cr_status plan_several(cr_device *d, const cr_graph *graph, cr_plan_info *info,
+                              cr_plan **plan)
+{
+    static cr_status (*const planners[])(cr_device *, const cr_graph *, cr_plan_info *,
+                                         cr_plan **) = {vk_plan_chain};
+    cr_status status = CR_UNSUPPORTED;
+    for (size_t i = 0; i < sizeof planners / sizeof *planners && status == CR_UNSUPPORTED; i++)
+        status = planners[i](d, graph, info, plan);
+    return status;
 }
 
 cr_status vk_plan_graph(cr_device *d, const cr_graph *graph, cr_plan_info *info, cr_plan **plan)
 {
     if (d->lost)
         return vk_still_lost(d);
+    if (graph->nnodes != 1)
+        return plan_several(d, graph, info, plan);
     const cr_graph_node *node = graph->nodes;
-    const vk_op *op = graph->nnodes == 1 ? find(node->op) : NULL;
+    const vk_op *op = find(node->op);
     if (!op)
         return CR_UNSUPPORTED;
     size_t n = (size_t)node->ninputs + node->noutputs;

@@ -51,6 +51,27 @@ typedef struct vk_op {
 bool vk_is_elementwise(const char *name);
 extern const vk_op vk_elementwise;
 
+/* An elementwise node as a call of a function of shaders/chain.comp: its inputs (or numbers in their place), then its
+ * parameters, which are the first of its numbers. */
+typedef struct vk_pointwise {
+    const char *function;
+    int32_t dtype; /* of the inputs, but for a condition, which comes first */
+    bool condition;
+    int nin, in[3]; /* which of the node's inputs; -1 - k: number k of those below */
+    int nparameters, nnumbers;
+    int number_at[VK_ARGS_NUMBERS];        /* among the node's numbers; -1: one */
+    int32_t number_dtype[VK_ARGS_NUMBERS]; /* what it is rounded to, or CR_DTYPE_NONE */
+} vk_pointwise;
+
+/* False where the node is not elementwise, or not here. */
+bool vk_pointwise_of(const vk_call *call, vk_pointwise *to);
+
+/* Several nodes as one plan. A planner that does not take the graph answers CR_UNSUPPORTED, and plan.c asks the next one. */
+cr_status vk_plan_chain(cr_device *d, const cr_graph *graph, cr_plan_info *info, cr_plan **plan);
+
+/* Whether kernels reach all of the value's elements. */
+bool vk_is_sound(const cr_device *d, const cr_meta *meta);
+
 cr_status vk_plan_graph(cr_device *d, const cr_graph *graph, cr_plan_info *info, cr_plan **plan);
 void vk_plan_free(cr_plan *plan);
 
@@ -100,7 +121,7 @@ bool vk_is_contiguous(const cr_meta *meta);
 /* Whether every element can be reached with 31 bits; others are left to the cpu. */
 bool vk_is_reachable(const cr_meta *meta);
 
-enum { VK_SPACE_VALUES = 4 };
+enum { VK_SPACE_VALUES = 8, VK_DIM_VALUES = 4 /* of them, in a vk_dim */ };
 
 /* Dimensions that several values share, outermost first, sizes above 1, merged where all values
  * allow. */
@@ -115,7 +136,7 @@ vk_space vk_space_of(int nvalues, const cr_meta *const *values, bool ordered);
 /* A dimension as kernels see it: i / size is (umulhi(i, magic) + i) >> shift for i below 2^31. */
 typedef struct vk_dim {
     uint32_t size, magic, shift, unused;
-    uint32_t stride[VK_SPACE_VALUES];
+    uint32_t stride[VK_DIM_VALUES];
 } vk_dim;
 
 /* What the kernels of one element an invocation read; shaders/space.glsl has the same. */
@@ -131,7 +152,7 @@ vk_grid vk_grid_of(const vk_space *space);
 typedef struct vk_lanes {
     vk_space space;
     int64_t terms;
-    uint32_t step[VK_SPACE_VALUES];
+    uint32_t step[VK_DIM_VALUES];
 } vk_lanes;
 
 vk_lanes vk_lanes_of(int nvalues, const cr_meta *const *values, int dim);

@@ -7,6 +7,8 @@
  *   checked.c    values as descriptors            matrix.c    cooperative matrices
  *   profile.c    where the time goes, if asked    exit.c  the end of the process
  *   plan.c       from an operation's name to its family, and what families share
+ *   spirv.c      shaders out of pieces           linked.c    their pipelines
+ *   chain.c      several operations as one plan
  *
  * and one file for each family of plans. A plan is one or more launches: a pipeline, a block of
  * constants that was written when the plan was made, and addresses and numbers of the run. */
@@ -149,6 +151,7 @@ typedef struct vk_pipelines {
     VkPipelineCache cache;
     size_t loaded; /* bytes that came from the disk */
     uint32_t built;
+    struct vk_pieces *pieces; /* see linked.h; null until they are wanted */
 } vk_pipelines;
 
 cr_status vk_pipelines_init(cr_device *d);
@@ -157,6 +160,11 @@ void vk_pipelines_close(cr_device *d);
  * usual size. */
 cr_status vk_pipeline_get(cr_device *d, vk_shader shader, uint32_t group, const uint32_t *special,
                           int count, const vk_pipeline **pipeline);
+/* The parts of it, for pipelines of other modules (linked.c): a module of words, a pipeline of a module, for which `one` says
+ * all but the handle, and a shader's words in the device's flavour. */
+VkResult vk_module_new(cr_device *d, const uint32_t *words, size_t bytes, VkShaderModule *module);
+VkResult vk_pipeline_build(cr_device *d, vk_pipeline *one, VkShaderModule module);
+const uint32_t *vk_shader_words(const cr_device *d, vk_shader shader, size_t *bytes);
 /* The cache file: reads it into *data (the caller frees) if it belongs to this device and driver
  * and is whole; writes it under a temporary name first. Failure only means a slower start. */
 void vk_cache_read(cr_device *d, void **data, size_t *size);

@@ -4,19 +4,16 @@
 #include "space.glsl"
 #include "pointwise.glsl"
 #include "ternary_ops.def"
+#include "ternary.glsl"
 
 T apply(T a, T b, T c)
 {
-    precise T y;
     switch (OP) {
-    case OP_clamp:
-        return a < b || is_nan(b) ? (b > c || is_nan(c) ? c : b) : a > c || is_nan(c) ? c : a;
-    case OP_addcmul: y = a + number(0) * b * c; return y;
-    case OP_addcdiv: y = a + number(0) * b / c; return y;
+    case OP_clamp: return op_clamp(a, b, c);
+    case OP_addcmul: return op_addcmul(a, b, c, number(0));
 #if defined CLASS_FLOAT || defined CLASS_DOUBLE
-    case OP_lerp: // from the nearer end, so that weights 0 and 1 give the ends themselves
-        y = c < T(0.5) && c > T(-0.5) ? a + c * (b - a) : b - (b - a) * (T(1) - c);
-        return y;
+    case OP_addcdiv: return op_addcdiv(a, b, c, number(0));
+    case OP_lerp: return op_lerp(a, b, c);
 #endif
     default: return a;
     }
@@ -29,7 +26,7 @@ void main()
         uvec4 at = place(i, RANK);
         T b = INPUT(1, FROM_1, at.z), c = INPUT(2, FROM_2, at.w);
         if (OP == OP_where)
-            store(args.at[0], at.x, TO, load_int(args.at[1], at.y, U8) != 0 ? b : c);
+            store(args.at[0], at.x, TO, op_where(load_int(args.at[1], at.y, U8), b, c));
         else
             store(args.at[0], at.x, TO, apply(INPUT(0, FROM_0, at.y), b, c));
     }

@@ -316,8 +316,10 @@ static void weight_parts(void *context, int64_t begin, int64_t end)
     for (int64_t part = begin; part < end; part++) {
         float *x = (float *)(void *)(j->parts + (size_t)part * j->part_bytes);
         float *g = x + s->ic * j->in.size, *w = g + s->oc * j->out.size;
-        memset(x, 0, j->part_bytes);
-        for (int64_t i = part * s->n / PARTS, last = (part + 1) * s->n / PARTS; i < last; i++) {
+        int64_t first = part * s->n / PARTS, last = (part + 1) * s->n / PARTS;
+        if (first < last)
+            memset(x, 0, j->part_bytes);
+        for (int64_t i = first; i < last; i++) {
             pad_planes((const float *)j->d->x + i * s->ic * s->in_size, x, s->ic, s->in[1],
                        s->in[2], &j->in, s->pad[1], s->pad[2]);
             pad_planes((const float *)j->d->y + i * s->oc * s->out_size, g, s->oc, s->out[1],

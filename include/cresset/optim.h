@@ -10,7 +10,11 @@
  * CR_TENSORS(w, b). Options are keywords, with PyTorch's names and defaults; a zero or missing one
  * is the default, and where that isn't zero, CR_ZERO is a true zero. An optimiser belongs to the
  * scope and keeps its parameters. A step updates all parameters of a group in one operation, in
- * place, outside of the graph; parameters without a gradient are passed over. Where a module changes its dtype between steps, the state keeps the old one: SGD, RMSprop, Rprop, Adadelta, ASGD, RAdam and SparseAdam go on, computing in the wider of the two; with others, as in PyTorch 1.13, the next step is an error. */
+ * place, outside of the graph; parameters without a gradient are passed over. A backend may take
+ * subnormal numbers (below 1.2e-38 in float32) as 0 in a step, since momentum that nothing feeds any
+ * more ends there and slows every step: cpu does. Where a module changes its dtype between steps,
+ * the state keeps the old one: SGD, RMSprop, Rprop, Adadelta, ASGD, RAdam and SparseAdam go on,
+ * computing in the wider of the two; with others, as in PyTorch 1.13, the next step is an error. */
 #ifndef CRESSET_OPTIM_H
 #define CRESSET_OPTIM_H
 

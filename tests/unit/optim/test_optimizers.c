@@ -549,6 +549,25 @@ static uint64_t runs_of(cr_op_counts c)
     return c.native + c.decomposed + c.fallback;
 }
 
+/* Left to itself 0.9 of the least subnormal number rounds to that number for ever. */
+START_TEST(momentum_without_gradients_decays_to_nothing)
+{
+    cr_tensor *p = cr_requires_grad_(cr_ones(CR_INTS(70)), 1);
+    cr_optimizer *sgd = cr_sgd(CR_TENSORS(p), .lr = 0.1, .momentum = 0.9);
+    cr_set_grad(p, cr_ones(CR_INTS(70)));
+    ck_assert_int_eq(cr_step(sgd), 0);
+    cr_set_grad(p, cr_zeros(CR_INTS(70)));
+    for (int i = 0; i < 1100; i++)
+        ck_assert_int_eq(cr_step(sgd), 0);
+    cr_tensor *left = cr_state_dict_get(cr_optimizer_state_dict(sgd), "state.0.momentum_buffer");
+    ck_assert_msg(left != NULL, "%s", cr_error());
+    float most = (float)cr_item(cr_max(cr_abs(left)));
+    bool flushes = !strncmp(cr_default_device(), "cpu", 3);
+    ck_assert_msg(flushes ? most == 0 : most < 1.2e-38f, "%g is left", (double)most);
+    ck_assert_double_eq_tol(cr_item(cr_select(p, 0, 0)), 0, 1e-5);
+}
+END_TEST
+
 START_TEST(many_parameters_step_in_one_operation)
 {
     enum { MANY = 300 };
@@ -646,6 +665,7 @@ int main(void)
     tcase_add_test(all, groups_are_saved_as_pytorch_has_them);
     tcase_add_test(all, an_optimiser_of_a_module_takes_each_parameter_once);
     tcase_add_test(all, a_training_loop_lowers_the_loss_and_keeps_memory);
+    tcase_add_test(all, momentum_without_gradients_decays_to_nothing);
     tcase_add_test(all, many_parameters_step_in_one_operation);
     tcase_add_test(all, clipping_bounds_gradients_as_pytorch_does);
     tcase_add_test(all, options_out_of_range_are_refused);

@@ -108,6 +108,20 @@ bool cr_scope_keep(void *object)
     return false;
 }
 
+bool cr_scope_drop(void *object)
+{
+    cr_thread *thread = &cr_this_thread;
+    for (size_t i = thread->nentries, start = scope_start(thread); i-- > start;) {
+        cr_scope_entry entry = thread->entries[i];
+        if (entry.object != object)
+            continue;
+        thread->entries[i] = thread->entries[--thread->nentries];
+        entry.release(object);
+        return true;
+    }
+    return false;
+}
+
 bool cr_scope_forget(void *object)
 {
     cr_thread *thread = &cr_this_thread;

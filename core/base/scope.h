@@ -18,6 +18,8 @@ static inline bool cr_scope_push(void *object, void (*release)(void *))
 
 /* Moves the innermost scope's entry of object one scope out. False if it has none. */
 bool cr_scope_keep(void *object);
+/* Releases object for the innermost scope, before its end. False if it has no entry of object. */
+bool cr_scope_drop(void *object);
 /* Takes one entry of object out of the innermost scope that has one, without releasing. False if
  * none has. */
 bool cr_scope_forget(void *object);

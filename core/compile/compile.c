@@ -431,6 +431,7 @@ static int judge(cr_compiled *c, call_kind *k, cr_trace *trace)
         k->built = cr_trace_build(trace);
         return k->built ? 0 : -1;
     }
+    cr_trace_forget_kept(trace);
     if (!differs)
         return 0;
     free(k->own_reason);

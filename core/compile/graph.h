@@ -129,6 +129,9 @@ void cr_trace_stop(cr_trace *trace, cr_tensor *const *outputs, size_t n);
 uint32_t cr_trace_prepared(cr_trace *trace, const cr_prepare *how, bool own,
                            const cr_tensor *source, uint32_t from, size_t offset);
 
+/* Lets go of what the call left, which only the one that becomes a graph needs: its gradients would take their memory twice. */
+void cr_trace_forget_kept(cr_trace *trace);
+
 /* Null if both did the same, else what differs, in a text of the thread's. */
 const char *cr_trace_difference(const cr_trace *a, const cr_trace *b);
 

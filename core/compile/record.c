@@ -564,6 +564,19 @@ static void free_prepare(const cr_trace *t, cr_trace_prepare *p)
     free((cr_prepare *)(uintptr_t)p->how);
 }
 
+void cr_trace_forget_kept(cr_trace *t)
+{
+    for (size_t i = 0; i < t->nsteps; i++) {
+        cr_release(t->steps[i].grad);
+        t->steps[i].grad = NULL;
+    }
+    for (size_t i = 0; i < t->nvalues; i++)
+        if (t->values[i].kind == CR_VALUE_KEPT) {
+            cr_storage_release(t->values[i].storage);
+            t->values[i].storage = NULL;
+        }
+}
+
 static void free_step(cr_trace *t, cr_trace_step *s)
 {
     if (s->entry) {

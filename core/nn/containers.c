@@ -1,6 +1,7 @@
 /* Sequential, ModuleList, ModuleDict, ParameterList, ParameterDict. */
 #include <stdio.h>
 
+#include "core/base/scope.h"
 #include "core/nn/nn.h"
 #include "core/nn/repr.h"
 
@@ -13,10 +14,13 @@ static size_t forward_sequential(cr_module *self, cr_tensor *const *inputs, size
         return cr_module_check_inputs(self, 1, n);
     }
     for (size_t i = 0; i < children->count; i++) {
+        cr_tensor *before = outputs[0];
         outputs[0] = i ? cr_forward_with(children->data[i].as.module, outputs, 1)
                        : cr_forward_with(children->data[i].as.module, inputs, n);
         if (!outputs[0])
             return 0;
+        if (i && before != outputs[0])
+            cr_scope_drop(before);
     }
     return 1;
 }

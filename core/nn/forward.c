@@ -1,7 +1,9 @@
-/* Calling a module: inputs through the hooks before, forward, the hooks after. */
+/* Calling a module: inputs through the hooks before, forward, the hooks after. What is made on the way goes when the call returns. */
 #include "core/nn/reparametrise.h"
 
 #include <string.h>
+
+#include "core/base/scope.h"
 
 enum { INPUTS = 16 };
 
@@ -63,6 +65,23 @@ static size_t run_with_hooks(cr_module *module, cr_tensor *const *given, size_t 
     return count;
 }
 
+/* In a scope of its own, as a function's locals in Python: activations that no derivative needs don't wait for the end of the step,
+ * and those that one does go as soon as it has run. */
+static size_t run_scoped(cr_module *module, cr_tensor *const *inputs, size_t n, cr_tensor **outputs,
+                         size_t wanted)
+{
+    cr_scope_begin();
+    size_t count = module->state_->nhooks ? run_with_hooks(module, inputs, n, outputs, wanted)
+                                          : run(module, inputs, n, outputs, wanted);
+    for (size_t i = 0; i < count; i++)
+        cr_retain(outputs[i]);
+    cr_scope_end();
+    bool kept = true;
+    for (size_t i = 0; i < count; i++)
+        kept = (!outputs[i] || cr_tensor_to_scope(outputs[i])) && kept;
+    return kept ? count : 0;
+}
+
 static size_t call(cr_module *module, cr_tensor *const *inputs, size_t n, cr_tensor **outputs,
                    size_t wanted)
 {
@@ -78,9 +97,7 @@ static size_t call(cr_module *module, cr_tensor *const *inputs, size_t n, cr_ten
                0;
     if (CR_UNLIKELY(module->state_->nreparams) && !cr_reparams_run(module))
         return 0;
-    if (module->state_->nhooks)
-        return run_with_hooks(module, inputs, n, outputs, wanted);
-    return run(module, inputs, n, outputs, wanted);
+    return run_scoped(module, inputs, n, outputs, wanted);
 }
 
 cr_tensor *cr_forward_with(cr_module *module, cr_tensor *const *inputs, size_t n)

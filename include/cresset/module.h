@@ -207,7 +207,8 @@ CR_API int cr_unregister(cr_module *module, const char *name);
 /* ---- calling ---- */
 
 /* Runs forward, with hooks, on n inputs and returns its first output, of the scope; null if the
- * module, the first input or the call failed. */
+ * module, the first input or the call failed. The call has a scope of its own: what forward and hooks
+ * make beside the outputs goes when it returns, but for what derivatives saved and what was retained. */
 CR_API cr_tensor *cr_forward_with(cr_module *module, cr_tensor *const *inputs, size_t n);
 /* The same for a module with several outputs: fills outputs[0..noutputs). Returns 0, or an error:
  * fewer outputs than asked. */

@@ -394,6 +394,30 @@ static size_t with_waste(void *context, cr_tensor *const *in, size_t n, cr_tenso
     return 1;
 }
 
+static cr_tensor *mean_of(void *context, cr_module *net, cr_tensor *const *in, size_t n)
+{
+    (void)context, (void)n;
+    return cr_mean(cr_forward(net, in[0]));
+}
+
+START_TEST(recordings_keep_their_gradients_once)
+{
+    enum { WEIGHT = 4 << 20 };
+    cr_module *net = cr_linear(1024, 1024);
+    cr_compiled *step = cr_compile_step(net, cr_sgd(net, .lr = 0.1), mean_of, NULL);
+    cr_tensor *x = cr_randn(CR_INTS(2, 1024));
+    cr_memory_stats_result s;
+    cr_reset_peak_memory_stats(NULL);
+    for (int i = 0; i < 4; i++)
+        CR_SCOPE
+            ck_assert_ptr_nonnull(cr_compiled_call(step, x));
+    cr_memory_stats(NULL, &s);
+    /* weight, gradient, and what an operation makes on the way */
+    ck_assert_uint_lt(s.peak_allocated_bytes, 3 * WEIGHT + WEIGHT / 2);
+    ck_assert_ptr_null(cr_compile_reason(step));
+}
+END_TEST
+
 START_TEST(dead_values_are_dropped_and_places_shared)
 {
     cr_tensor *x = cr_randn(CR_INTS(32, 32));
@@ -519,6 +543,7 @@ int main(void)
     tcase_add_test(all, results_to_differentiate_run_eagerly);
     tcase_add_test(all, mistakes_are_told);
     tcase_add_loop_test(all, a_replay_allocates_only_what_it_returns, 0, MODELS);
+    tcase_add_test(all, recordings_keep_their_gradients_once);
     tcase_add_test(all, dead_values_are_dropped_and_places_shared);
     tcase_add_test(all, elementwise_chains_run_as_one_plan);
     tcase_add_test(all, values_in_place_and_other_views_are_not_mistaken);

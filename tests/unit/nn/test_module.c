@@ -376,6 +376,73 @@ START_TEST(making_and_calling_leave_nothing_in_the_scope_but_results)
 }
 END_TEST
 
+/* Bytes that tensors hold now; the most since the last look. */
+static size_t held_bytes(size_t *most)
+{
+    cr_memory_stats_result s;
+    ck_assert_int_eq(cr_memory_stats(NULL, &s), 0);
+    if (most)
+        *most = s.peak_allocated_bytes;
+    cr_reset_peak_memory_stats(NULL);
+    return s.allocated_bytes;
+}
+
+START_TEST(what_a_call_makes_on_the_way_goes_when_it_returns)
+{
+    enum { BYTES = 1 << 20 };
+    cr_module *net = cr_sequential(cr_sigmoid_layer(), cr_identity(), cr_relu_layer(),
+                                   cr_sequential(cr_tanh_layer(), cr_tanh_layer(), cr_relu_layer()),
+                                   cr_identity());
+    cr_tensor *x = cr_randn(CR_INTS(BYTES / 4));
+    size_t before = held_bytes(NULL), most;
+    CR_SCOPE {
+        CR_NO_GRAD
+            cr_forward(net, x);
+        ck_assert_uint_eq(held_bytes(&most) - before, BYTES); /* the result alone */
+        ck_assert_uint_le(most - before, 4 * BYTES); /* what is read, what is made, and what a backend does that in */
+    }
+    cr_requires_grad_(x, 1);
+    CR_SCOPE {
+        cr_tensor *y = cr_forward(net, x);
+        ck_assert_uint_eq(held_bytes(NULL) - before, 5 * BYTES); /* each saves its result */
+        cr_backward(cr_sum(y));
+        held_bytes(&most);
+        ck_assert_uint_le(most - before, 7 * BYTES + 4096);
+        ck_assert_uint_le(held_bytes(NULL) - before, 2 * BYTES + 4096); /* y, and x's gradient */
+    }
+    ck_assert_uint_eq(held_bytes(NULL) - before, BYTES);
+    assert_no_error();
+}
+END_TEST
+
+/* An input, a parameter, one tensor twice: whoever owned them goes on owning them. */
+CR_MODULE(Through, fc);
+CR_FORWARD_MANY(Through, x)
+{
+    out[0] = x;
+    out[1] = cr_get_parameter(&self->module, "fc.weight");
+    out[2] = out[3] = cr_neg(x);
+    return 4;
+}
+
+START_TEST(a_call_may_return_what_others_own)
+{
+    cr_tensor *x = cr_ones(3), *out[4] = {NULL};
+    cr_module *net = CR_NEW(Through, .fc = cr_linear(2, 2));
+    for (int i = 0; i < 3; i++)
+        CR_SCOPE {
+            ck_assert_int_eq(cr_forward_many(net, out, 4, x), 0);
+            ck_assert_ptr_eq(out[0], x);
+            ck_assert_ptr_eq(out[2], out[3]);
+            ck_assert_double_eq(cr_item(cr_sum(out[3])), -3);
+        }
+    ck_assert_double_eq(cr_item(cr_sum(x)), 3);
+    ck_assert_ptr_eq(cr_get_parameter(net, "fc.weight"), out[1]);
+    ck_assert_int_eq(cr_tensor_dim(out[1]), 2);
+    assert_no_error();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("modules");
@@ -395,6 +462,8 @@ int main(void)
     tcase_add_test(all, full_backward_hooks_see_and_change_gradients);
     tcase_add_test(all, a_scope_owns_what_is_made_in_it_and_a_parent_its_children);
     tcase_add_test(all, making_and_calling_leave_nothing_in_the_scope_but_results);
+    tcase_add_test(all, what_a_call_makes_on_the_way_goes_when_it_returns);
+    tcase_add_test(all, a_call_may_return_what_others_own);
     suite_add_tcase(suite, all);
     return run_suite(suite);
 }

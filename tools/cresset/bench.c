@@ -79,8 +79,10 @@ static int bench_main(int argc, char **argv)
     bench_sequences();
     bench_captured();
     bench_data();
-    if (*only)
+    if (*only) {
+        bench_memory();
         bench_costs();
+    }
     return cr_error() ? report_error() : 0;
 }
 

@@ -18,6 +18,7 @@ void bench_models(void);     /* bench_models.c */
 void bench_sequences(void);  /* bench_sequences.c */
 void bench_captured(void);   /* bench_captured.c */
 void bench_data(void);       /* bench_data.c */
-void bench_costs(void);      /* bench_costs.c; only when asked for */
+void bench_memory(void);     /* bench_memory.c; only when asked for, like the next */
+void bench_costs(void);      /* bench_costs.c */
 
 #endif

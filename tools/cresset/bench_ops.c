@@ -54,7 +54,7 @@ static void do_softmax(void *p)
 static void do_layer_norm(void *p)
 {
     const operands *o = p;
-    cr_f_layer_norm(o->x, CR_INTS(1024), .weight = o->weight, .bias = o->bias);
+    cr_f_layer_norm(o->x, CR_INTS(cr_tensor_size(o->x, -1)), .weight = o->weight, .bias = o->bias);
 }
 
 static void do_conv(void *p)
@@ -120,6 +120,17 @@ static void products(void)
     }
 }
 
+static void normalised(const char *softmax, const char *layer_norm, int64_t rows, int64_t columns)
+{
+    if (!bench_wants(softmax) && !bench_wants(layer_norm))
+        return;
+    operands o = {.x = cr_randn(CR_INTS(rows, columns)),
+                  .weight = cr_randn(CR_INTS(columns)),
+                  .bias = cr_randn(CR_INTS(columns))};
+    bench_row(softmax, "us", 1, do_softmax, &o);
+    bench_row(layer_norm, "us", 1, do_layer_norm, &o);
+}
+
 static void convolution(const char *name, int64_t in, int64_t out, int64_t kernel, int64_t side,
                         int64_t batch, int64_t padding)
 {
@@ -164,11 +175,8 @@ void bench_operations(void)
                 operands o = {.x = cr_randn(CR_INTS(1000000))};
                 bench_row("sort/1000000", "us", 1, do_sort, &o);
             }
-        operands rows = {.x = cr_randn(CR_INTS(512, 1024)),
-                         .weight = cr_randn(CR_INTS(1024)),
-                         .bias = cr_randn(CR_INTS(1024))};
-        bench_row("softmax/512x1024", "us", 1, do_softmax, &rows);
-        bench_row("layer_norm/512x1024", "us", 1, do_layer_norm, &rows);
+        normalised("softmax/512x1024", "layer_norm/512x1024", 512, 1024);
+        normalised("softmax/100x1000", "layer_norm/100x1000", 100, 1000);
         convolution("lenet1", 1, 6, 5, 28, 64, 2);
         convolution("lenet2", 6, 16, 5, 14, 64, 0);
         convolution("res64", 64, 64, 3, 56, 8, 1);

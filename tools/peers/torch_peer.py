@@ -73,57 +73,6 @@ def randn(*s, **k):
     return torch.randn(*s, device=dev, **k)
 
 
-with torch.no_grad():
-    for n in (64, 256, 512, 1024, 2048):
-        x, y = randn(n, n), randn(n, n)
-        timed(f"gemm/f32/{n}", "GFLOP/s", 2 * n**3 / 1e9, lambda: x @ y)
-    x, y = randn(1024, 1024).bfloat16(), randn(1024, 1024).bfloat16()
-    timed("gemm/bf16/1024", "GFLOP/s", 2 * 1024**3 / 1e9, lambda: x @ y)
-    for n in (1, 1000, 100_000, 10_000_000):
-        x, y = randn(n), randn(n)
-        timed(f"add/{n}", "us", 1, lambda: x + y)
-        timed(f"relu/{n}", "us", 1, lambda: x.relu())
-        timed(f"gelu/{n}", "us", 1, lambda: F.gelu(x))
-        timed(f"exp/{n}", "us", 1, lambda: x.exp())
-        timed(f"sum/{n}", "us", 1, lambda: x.sum())
-    x = randn(4096, 4096)
-    timed("transpose_copy/4096", "us", 1, lambda: x.t().contiguous())
-    x, y = randn(10_000_000), randn(10_000_000)
-    timed("chain/relu_add_mul/10000000", "us", 1, lambda: (x + y).relu() * x)
-    x = randn(10_000_000)
-    timed("copy/10000000", "us", 1, lambda: x.clone())
-    x = randn(1_000_000)
-    timed("sort/1000000", "us", 1, lambda: x.sort())
-    x = randn(512, 1024)
-    w, b = randn(1024), randn(1024)
-    timed("softmax/512x1024", "us", 1, lambda: x.softmax(-1))
-    timed("layer_norm/512x1024", "us", 1, lambda: F.layer_norm(x, (1024,), w, b))
-
-for name, ci, co, k, hw, n, p in (("lenet1", 1, 6, 5, 28, 64, 2), ("lenet2", 6, 16, 5, 14, 64, 0),
-                                  ("res64", 64, 64, 3, 56, 8, 1), ("res256", 256, 256, 3, 14, 8, 1)):
-    x, w = randn(n, ci, hw, hw, requires_grad=True), randn(co, ci, k, k, requires_grad=True)
-    o = F.conv2d(x, w, padding=p)
-    g = torch.randn_like(o)
-    fl = 2 * o.numel() * ci * k * k / 1e9
-    with torch.no_grad():
-        timed(f"conv_fwd/{name}", "GFLOP/s", fl, lambda: F.conv2d(x, w, padding=p))
-    timed(f"conv_train/{name}", "GFLOP/s", 3 * fl, lambda: torch.autograd.grad(F.conv2d(x, w, padding=p), (x, w), g))
-
-x = randn(1); xr = randn(1, requires_grad=True)
-timed("dispatch/add_no_grad", "us", 1, lambda: x + x)
-timed("dispatch/add_grad", "us", 1, lambda: xr + xr)
-
-
-def chain():
-    y = xr
-    for _ in range(1000):
-        y = y + xr
-    y.backward()
-
-
-timed("dispatch/chain1000_fwd_bwd", "us", 1, chain)
-
-
 class LeNet(nn.Module):
     def __init__(self):
         super().__init__()
@@ -196,6 +145,85 @@ def trainer(net, opt, x, y, loss=F.cross_entropy):
         loss(out.reshape(-1, out.shape[-1]), y.reshape(-1)).backward()
         opt.step()
     return step
+
+
+def status(name):
+    with open("/proc/self/status") as f:
+        return next((int(l.split()[1]) / 1024 for l in f if l.startswith(name + ":")), 0)
+
+
+# The most memory that a process has resident which trains for four steps, and what of it came after the import: the first row alone is
+# true, and nothing else may have been made before.
+if a.only.startswith("memory"):
+    for name, make, opt, data in (
+            ("lenet_b64", LeNet, torch.optim.SGD, lambda: (randn(64, 1, 28, 28), torch.randint(10, (64,), device=dev))),
+            ("resnet18_b8_32px", lambda: resnet18(), torch.optim.SGD, lambda: (randn(8, 3, 32, 32), torch.randint(10, (8,), device=dev))),
+            ("resnet18_b8_112px", lambda: resnet18(), torch.optim.SGD, lambda: (randn(8, 3, 112, 112), torch.randint(10, (8,), device=dev))),
+            ("gpt_4l_d256_b8_t128", lambda: GPT(), torch.optim.AdamW, lambda: (torch.randint(256, (8, 128), device=dev),) * 2)):
+        if not ("memory/" + name).startswith(a.only):
+            continue
+        before = status("VmRSS")
+        net = make()
+        step = trainer(net, opt(net.parameters(), .01, **({"momentum": .9} if opt is torch.optim.SGD else {})), *data())
+        for _ in range(4):
+            step()
+        most = status("VmHWM")
+        for row, value in (("memory/" + name, most), ("memory/" + name + "/grown", most - before)):
+            print(f"{row}\t{value:.4g}\tMiB\t{value:.4g}\t{value:.4g}", flush=True)
+    sys.exit()
+
+with torch.no_grad():
+    for n in (32, 64, 256, 512, 1024, 2048):
+        x, y = randn(n, n), randn(n, n)
+        timed(f"gemm/f32/{n}", "GFLOP/s", 2 * n**3 / 1e9, lambda: x @ y)
+    x, y = randn(1024, 1024).bfloat16(), randn(1024, 1024).bfloat16()
+    timed("gemm/bf16/1024", "GFLOP/s", 2 * 1024**3 / 1e9, lambda: x @ y)
+    for n in (1, 1000, 100_000, 10_000_000):
+        x, y = randn(n), randn(n)
+        timed(f"add/{n}", "us", 1, lambda: x + y)
+        timed(f"relu/{n}", "us", 1, lambda: x.relu())
+        timed(f"gelu/{n}", "us", 1, lambda: F.gelu(x))
+        timed(f"exp/{n}", "us", 1, lambda: x.exp())
+        timed(f"sum/{n}", "us", 1, lambda: x.sum())
+    x = randn(4096, 4096)
+    timed("transpose_copy/4096", "us", 1, lambda: x.t().contiguous())
+    x, y = randn(10_000_000), randn(10_000_000)
+    timed("chain/relu_add_mul/10000000", "us", 1, lambda: (x + y).relu() * x)
+    x = randn(10_000_000)
+    timed("copy/10000000", "us", 1, lambda: x.clone())
+    x = randn(1_000_000)
+    timed("sort/1000000", "us", 1, lambda: x.sort())
+    x = randn(512, 1024)
+    w, b = randn(1024), randn(1024)
+    timed("softmax/512x1024", "us", 1, lambda: x.softmax(-1))
+    timed("layer_norm/512x1024", "us", 1, lambda: F.layer_norm(x, (1024,), w, b))
+    x, w, b = randn(100, 1000), randn(1000), randn(1000)
+    timed("softmax/100x1000", "us", 1, lambda: x.softmax(-1))
+    timed("layer_norm/100x1000", "us", 1, lambda: F.layer_norm(x, (1000,), w, b))
+
+for name, ci, co, k, hw, n, p in (("lenet1", 1, 6, 5, 28, 64, 2), ("lenet2", 6, 16, 5, 14, 64, 0),
+                                  ("res64", 64, 64, 3, 56, 8, 1), ("res256", 256, 256, 3, 14, 8, 1)):
+    x, w = randn(n, ci, hw, hw, requires_grad=True), randn(co, ci, k, k, requires_grad=True)
+    o = F.conv2d(x, w, padding=p)
+    g = torch.randn_like(o)
+    fl = 2 * o.numel() * ci * k * k / 1e9
+    with torch.no_grad():
+        timed(f"conv_fwd/{name}", "GFLOP/s", fl, lambda: F.conv2d(x, w, padding=p))
+    timed(f"conv_train/{name}", "GFLOP/s", 3 * fl, lambda: torch.autograd.grad(F.conv2d(x, w, padding=p), (x, w), g))
+
+x = randn(1); xr = randn(1, requires_grad=True)
+timed("dispatch/add_no_grad", "us", 1, lambda: x + x)
+timed("dispatch/add_grad", "us", 1, lambda: xr + xr)
+
+
+def chain():
+    y = xr
+    for _ in range(1000):
+        y = y + xr
+    y.backward()
+
+
+timed("dispatch/chain1000_fwd_bwd", "us", 1, chain)
 
 
 net = LeNet()

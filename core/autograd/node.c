@@ -39,10 +39,11 @@ cr_grad_node *cr_node_new(const cr_derivative *rule, uint32_t nin, uint32_t nout
     node->edges = (cr_edge *)(void *)memory;
     memset(node->edges, 0, edges);
     memory += edges;
-    node->outputs = (cr_output_meta *)(void *)memory;
-    memory += outputs;
     node->args = (cr_value *)(void *)memory; /* what is extra lies behind the arguments */
     memory += args + extra;
+    node->outputs =
+        (cr_output_meta *)(void *)memory; /* last: of their sizes only some are touched */
+    memory += outputs;
     node->saved_in = saves_in ? (cr_saved *)(void *)memory : NULL;
     node->saved_out = saves_out ? (cr_saved *)(void *)(memory + in) : NULL;
     if (in + out)

@@ -104,7 +104,7 @@ static cr_storage *from_backend(cr_dev *dev, size_t bytes, size_t size, int bin)
     }
     if (status != CR_OK)
         return out_of_memory(dev, bytes, status);
-    cr_storage *storage = malloc(sizeof *storage);
+    cr_storage *storage = cr_line_alloc(sizeof *storage); /* two lines of it are touched */
     if (!storage) {
         dev->backend->free(dev->handle, buffer);
         return cr_fail_memory("a storage", sizeof *storage);
@@ -217,7 +217,7 @@ static void give_back(cr_dev *dev, cr_storage *list)
         cr_storage *storage = list;
         list = storage->next;
         dev->backend->free(dev->handle, storage->buffer);
-        free(storage);
+        cr_line_free(storage);
     }
 }
 

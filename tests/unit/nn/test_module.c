@@ -399,7 +399,9 @@ START_TEST(what_a_call_makes_on_the_way_goes_when_it_returns)
         CR_NO_GRAD
             cr_forward(net, x);
         ck_assert_uint_eq(held_bytes(&most) - before, BYTES); /* the result alone */
-        ck_assert_uint_le(most - before, 4 * BYTES); /* what is read, what is made, and what a backend does that in */
+        ck_assert_uint_le(
+            most - before,
+            4 * BYTES); /* what is read, what is made, and what a backend does that in */
     }
     cr_requires_grad_(x, 1);
     CR_SCOPE {

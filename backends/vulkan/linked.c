@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Lies in the device's table as a pipeline of no shader of the list: VK_SHADERS. */
 typedef struct linked {
@@ -11,19 +12,24 @@ typedef struct linked {
     vk_body body;
 } linked;
 
-const vk_pieces *vk_pieces_of(cr_device *d)
+const vk_pieces *vk_pieces_of(cr_device *d, vk_kit kit)
 {
-    vk_pipelines *p = &d->pipelines;
+    static const struct {
+        const char *body;
+        vk_shader shader, narrow;
+    } kits[] = {{"chain", VK_SHADER_chain, VK_SHADER_chain_narrow},
+                {"element", VK_SHADER_chain_reduce, VK_SHADER_chain_reduce_narrow}};
+    vk_pieces **pieces = &d->pipelines.pieces[kit];
     const char *why;
     size_t bytes;
-    if (p->pieces)
-        return p->pieces;
+    if (*pieces)
+        return *pieces;
     const uint32_t *words =
-        vk_shader_words(d, d->profile->f64 ? VK_SHADER_chain : VK_SHADER_chain_narrow, &bytes);
-    p->pieces = vk_pieces_new(words, bytes / sizeof *words, "chain", &why);
-    if (!p->pieces)
+        vk_shader_words(d, d->profile->f64 ? kits[kit].shader : kits[kit].narrow, &bytes);
+    *pieces = vk_pieces_new(words, bytes / sizeof *words, kits[kit].body, &why);
+    if (!*pieces)
         vk_host->fail(vk_host, CR_FAILED, "%s", why);
-    return p->pieces;
+    return *pieces;
 }
 
 void vk_linked_free(vk_pipeline *pipeline)
@@ -47,14 +53,27 @@ static VkResult build(cr_device *d, linked *one)
     return result;
 }
 
-cr_status vk_pipeline_linked(cr_device *d, vk_body *body, const char *name,
-                             const vk_pipeline **pipeline)
+static bool is_same(const vk_pipeline *p, const vk_body *body, uint32_t group,
+                    const uint32_t *special)
 {
+    return p->shader == VK_SHADERS && p->group == group &&
+           !memcmp(p->special, special, sizeof p->special) &&
+           vk_body_equal(&((const linked *)p)->body, body);
+}
+
+cr_status vk_pipeline_linked(cr_device *d, vk_body *body, const char *name, uint32_t group,
+                             const uint32_t *special, int nspecial, const vk_pipeline **pipeline)
+{
+    uint32_t all[VK_SPECIALS] = {0};
+    if (nspecial)
+        memcpy(all, special, (size_t)nspecial * sizeof *special);
+    if (!group)
+        group = d->group;
     vk_pipeline **at =
         &d->pipelines
              .all[vk_body_hash(body) % (sizeof d->pipelines.all / sizeof *d->pipelines.all)];
     for (; *at; at = &(*at)->next)
-        if ((*at)->shader == VK_SHADERS && vk_body_equal(&((linked *)*at)->body, body)) {
+        if (is_same(*at, body, group, all)) {
             vk_body_free(body);
             *pipeline = *at;
             return CR_OK;
@@ -68,7 +87,8 @@ cr_status vk_pipeline_linked(cr_device *d, vk_body *body, const char *name,
     snprintf(one->name, sizeof one->name, "%s", name);
     one->base.name = one->name;
     one->base.shader = VK_SHADERS;
-    one->base.group = d->group;
+    one->base.group = group;
+    memcpy(one->base.special, all, sizeof all);
     one->body = *body;
     VkResult result = build(d, one);
     if (result != VK_SUCCESS) {

@@ -78,7 +78,8 @@ void vk_pipelines_close(cr_device *d)
         }
     for (int i = 0; i < VK_SHADERS; i++)
         vkDestroyShaderModule(d->handle, p->modules[i], NULL);
-    vk_pieces_free(p->pieces);
+    for (size_t i = 0; i < sizeof p->pieces / sizeof *p->pieces; i++)
+        vk_pieces_free(p->pieces[i]);
     vkDestroyPipelineCache(d->handle, p->cache, NULL);
     vkDestroyPipelineLayout(d->handle, p->layout, NULL);
 }

@@ -74,7 +74,7 @@ static cr_status plan_several(cr_device *d, const cr_graph *graph, cr_plan_info 
                               cr_plan **plan)
 {
     static cr_status (*const planners[])(cr_device *, const cr_graph *, cr_plan_info *,
-                                         cr_plan **) = {vk_plan_chain};
+                                         cr_plan **) = {vk_plan_chain, vk_plan_chain_reduce};
     cr_status status = CR_UNSUPPORTED;
     for (size_t i = 0; i < sizeof planners / sizeof *planners && status == CR_UNSUPPORTED; i++)
         status = planners[i](d, graph, info, plan);
@@ -148,25 +148,31 @@ void vk_plan_free(cr_plan *plan)
     free(plan);
 }
 
-cr_status vk_plan_step(cr_plan *plan, vk_shader shader, uint32_t group, const uint32_t *special,
-                       int nspecial, const void *constants, size_t bytes, uint64_t x, uint64_t y,
-                       uint64_t z)
+cr_status vk_plan_bare_step(cr_plan *plan, const void *constants, size_t bytes, uint64_t x,
+                            uint64_t y, uint64_t z)
 {
     const uint32_t *most = plan->device->profile->limits.maxComputeWorkGroupCount;
     if (x > most[0] || y > most[1] || z > most[2])
         return CR_UNSUPPORTED;
     vk_step *step = &plan->step[plan->nsteps];
-    cr_status status =
-        vk_pipeline_get(plan->device, shader, group, special, nspecial, &step->pipeline);
-    if (status == CR_OK && constants)
+    *step = (vk_step){.groups = {(uint32_t)x, (uint32_t)y, (uint32_t)z}};
+    cr_status status = CR_OK;
+    if (constants)
         status = vk_constant_new(plan->device, constants, bytes, &step->constant);
-    if (status != CR_OK)
-        return status;
-    step->groups[0] = (uint32_t)x;
-    step->groups[1] = (uint32_t)y;
-    step->groups[2] = (uint32_t)z;
-    plan->nsteps++;
-    return CR_OK;
+    if (status == CR_OK)
+        plan->nsteps++;
+    return status;
+}
+
+cr_status vk_plan_step(cr_plan *plan, vk_shader shader, uint32_t group, const uint32_t *special,
+                       int nspecial, const void *constants, size_t bytes, uint64_t x, uint64_t y,
+                       uint64_t z)
+{
+    vk_step *step = &plan->step[plan->nsteps];
+    cr_status status = vk_plan_bare_step(plan, constants, bytes, x, y, z);
+    return status == CR_OK
+               ? vk_pipeline_get(plan->device, shader, group, special, nspecial, &step->pipeline)
+               : status;
 }
 
 cr_status vk_plan_done(cr_plan *plan, cr_status status, cr_plan **out)

@@ -68,6 +68,8 @@ bool vk_pointwise_of(const vk_call *call, vk_pointwise *to);
 
 /* Several nodes as one plan. A planner that does not take the graph answers CR_UNSUPPORTED, and plan.c asks the next one. */
 cr_status vk_plan_chain(cr_device *d, const cr_graph *graph, cr_plan_info *info, cr_plan **plan);
+cr_status vk_plan_chain_reduce(cr_device *d, const cr_graph *graph, cr_plan_info *info,
+                               cr_plan **plan);
 
 /* Whether kernels reach all of the value's elements. */
 bool vk_is_sound(const cr_device *d, const cr_meta *meta);
@@ -84,6 +86,9 @@ void *vk_plan_new(cr_device *d, size_t bytes, cr_status (*run)(cr_plan *, const 
 cr_status vk_plan_step(cr_plan *plan, vk_shader shader, uint32_t group, const uint32_t *special,
                        int nspecial, const void *constants, size_t bytes, uint64_t x, uint64_t y,
                        uint64_t z);
+/* The same of a pipeline that is not there yet: whoever runs the plan sets it first. */
+cr_status vk_plan_bare_step(cr_plan *plan, const void *constants, size_t bytes, uint64_t x,
+                            uint64_t y, uint64_t z);
 /* A step that copies, casting on the way (cast.c): its launch wants `to` at 0 and `from` at 1. The
  * values are not empty. */
 cr_status vk_cast_step(cr_plan *plan, const cr_meta *from, const cr_meta *to);

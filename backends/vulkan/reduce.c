@@ -2,6 +2,8 @@
  * chunks, and a second pass joins the parts. The order is fixed, so results repeat. */
 #include "reduce.h"
 
+#include <string.h>
+
 enum { WHOLE, TO_PARTS, FROM_PARTS }; /* PARTS in shaders/reduce.glsl */
 
 /* Uniform block of shaders/reduce.glsl. */
@@ -15,13 +17,19 @@ cr_status vk_reduce_run(const cr_plan *plan, const vk_reduction *r, const cr_run
     if (r->empty)
         return CR_OK;
     vk_launch first = vk_step_launch(plan, r->first);
-    vk_launch *last = &first, second;
     vk_bind(&first, 1, &run->values[r->in_at], 0, false);
+    return vk_reduce_launch(plan, r, run, &first);
+}
+
+cr_status vk_reduce_launch(const cr_plan *plan, const vk_reduction *r, const cr_run *run,
+                           vk_launch *first)
+{
+    vk_launch *last = first, second;
     if (r->two) {
-        vk_bind(&first, 0, &run->workspace, r->parts, true);
+        vk_bind(first, 0, &run->workspace, r->parts, true);
         if (r->arg)
-            vk_bind(&first, 3, &run->workspace, r->places, true);
-        cr_status status = vk_record(plan->device, &first);
+            vk_bind(first, 3, &run->workspace, r->places, true);
+        cr_status status = vk_record(plan->device, first);
         if (status != CR_OK)
             return status;
         second = vk_step_launch(plan, r->first + 1);
@@ -126,7 +134,21 @@ static uint64_t units_to_groups(const shares *w, uint64_t units)
 
 /* ---- steps ---- */
 
-static cr_status add_passes(cr_plan *plan, const vk_reduction *r, vk_shader shader, const spaces *s,
+/* The first step of what a chain makes. */
+static cr_status add_chained(cr_plan *plan, vk_reduction *r, const reduce_block *b,
+                             const uint32_t *special, const shares *w, uint64_t groups)
+{
+    char block[VK_CONSTANT_BYTES];
+    if (sizeof *b + r->chain_bytes > sizeof block)
+        return CR_UNSUPPORTED;
+    memcpy(block, b, sizeof *b);
+    memcpy(block + sizeof *b, r->chain, r->chain_bytes);
+    memcpy(r->special, special, sizeof r->special);
+    r->group = w->group;
+    return vk_plan_bare_step(plan, block, sizeof *b + r->chain_bytes, groups, 1, 1);
+}
+
+static cr_status add_passes(cr_plan *plan, vk_reduction *r, vk_shader shader, const spaces *s,
                             int32_t from, int32_t to, const shares *w)
 {
     static const uint8_t wide[] = {
@@ -139,15 +161,17 @@ static cr_status add_passes(cr_plan *plan, const vk_reduction *r, vk_shader shad
                       .divisor = terms};
     set_dims(b.kept, &s->kept);
     set_dims(b.reduced, &s->reduced);
-    uint32_t special[] = {r->two && r->op == VK_MEAN && !r->arg ? VK_SUM : r->op,
-                          (uint32_t)s->kept.rank,
-                          s->reduced.rank <= 1 ? 1 : (uint32_t)s->reduced.rank,
-                          (uint32_t)from,
-                          (uint32_t)to,
-                          w->grouped,
-                          r->two ? TO_PARTS : WHOLE};
-    cr_status status = vk_plan_step(plan, shader, w->group, special, 7, &b, sizeof b,
-                                    units_to_groups(w, (uint64_t)outputs * w->chunks), 1, 1);
+    uint32_t special[VK_REDUCE_SPECIALS] = {r->two && r->op == VK_MEAN && !r->arg ? VK_SUM : r->op,
+                                            (uint32_t)s->kept.rank,
+                                            s->reduced.rank <= 1 ? 1 : (uint32_t)s->reduced.rank,
+                                            (uint32_t)from,
+                                            (uint32_t)to,
+                                            w->grouped,
+                                            r->two ? TO_PARTS : WHOLE};
+    uint64_t groups = units_to_groups(w, (uint64_t)outputs * w->chunks);
+    cr_status status = r->chain ? add_chained(plan, r, &b, special, w, groups)
+                                : vk_plan_step(plan, shader, w->group, special, VK_REDUCE_SPECIALS,
+                                               &b, sizeof b, groups, 1, 1);
     if (status != CR_OK || !r->two)
         return status;
     shares last = {w->group, 1, false};
@@ -164,7 +188,7 @@ static cr_status add_passes(cr_plan *plan, const vk_reduction *r, vk_shader shad
     special[3] = wide[vk_class_of(plan->device, from)];
     special[5] = 0;
     special[6] = FROM_PARTS;
-    return vk_plan_step(plan, shader, w->group, special, 7, &b, sizeof b,
+    return vk_plan_step(plan, shader, w->group, special, VK_REDUCE_SPECIALS, &b, sizeof b,
                         units_to_groups(&last, outputs), 1, 1);
 }
 
@@ -213,8 +237,8 @@ static cr_status reduce_run(cr_plan *plan, const cr_run *run)
     return vk_reduce_run(plan, &((const reduce_plan *)plan)->reduction, run);
 }
 
-/* The dimensions that the node names: a list, or one. */
-static bool read_dims(const vk_call *call, vk_reduction *r)
+/* A list, or one. */
+bool vk_reduce_dims(const vk_call *call, vk_reduction *r)
 {
     int count, rank = call->in[0]->rank;
     const int64_t *dims = vk_attr_ints(call->node, "dim", &count);
@@ -245,9 +269,10 @@ static cr_status plan_new(const vk_call *call, uint32_t op, bool arg, int out, b
     r->in_at = call->in_at[0];
     r->out_at = call->out_at[out];
     r->values_at = values ? call->out_at[0] : -1;
-    cr_status status = read_dims(call, r) ? vk_reduce_add(&p->base, r, call->in[0], call->out[out],
-                                                          values ? call->out[0] : NULL, call->info)
-                                          : CR_UNSUPPORTED;
+    cr_status status = vk_reduce_dims(call, r)
+                           ? vk_reduce_add(&p->base, r, call->in[0], call->out[out],
+                                           values ? call->out[0] : NULL, call->info)
+                           : CR_UNSUPPORTED;
     return vk_plan_done(&p->base, status, plan);
 }
 

@@ -48,6 +48,7 @@ enum {
     OP_BRANCH = 249,
     OP_SWITCH = 251,
     OP_RETURN = 253,
+    OP_RETURN_VALUE = 254,
     OP_UNREACHABLE = 255,
     OP_NO_LINE = 317,
     OP_MODULE_PROCESSED = 330
@@ -365,7 +366,7 @@ vk_term vk_body_call(vk_body *body, const char *name, uint32_t nargs, const vk_t
 bool vk_body_equal(const vk_body *a, const vk_body *b)
 {
     return a->pieces == b->pieces && a->count == b->count && a->nconstants == b->nconstants &&
-           !memcmp(a->code, b->code, a->count * sizeof *a->code) &&
+           a->result == b->result && !memcmp(a->code, b->code, a->count * sizeof *a->code) &&
            !memcmp(a->constant, b->constant, a->nconstants * sizeof *a->constant) &&
            !memcmp(a->constant_id, b->constant_id, a->nconstants * sizeof *a->constant_id);
 }
@@ -460,7 +461,11 @@ static void put_body(output *o, const vk_body *body)
     i += length_of(p->words[i]);
     put(o, p->words + f->at, i - f->at);
     put(o, body->code, body->count);
-    put(o, (const uint32_t[]){1u << 16 | OP_RETURN, 1u << 16 | OP_FUNCTION_END}, 2);
+    if (body->result)
+        put(o, (const uint32_t[]){2u << 16 | OP_RETURN_VALUE, body->result}, 2);
+    else
+        put(o, (const uint32_t[]){1u << 16 | OP_RETURN}, 1);
+    put(o, (const uint32_t[]){1u << 16 | OP_FUNCTION_END}, 1);
 }
 
 bool vk_body_link(const vk_body *body, uint32_t **words, size_t *count)

@@ -40,7 +40,8 @@ typedef struct vk_body {
     const vk_pieces *pieces;
     uint32_t *code; /* owned */
     size_t count, room;
-    uint32_t next; /* id */
+    uint32_t next;   /* id */
+    uint32_t result; /* what it returns; 0: nothing */
     uint32_t constant[VK_BODY_CONSTANTS], constant_id[VK_BODY_CONSTANTS];
     uint32_t nconstants;
     bool failed; /* a call that there is no function for, or no memory */

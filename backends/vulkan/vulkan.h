@@ -8,7 +8,7 @@
  *   profile.c    where the time goes, if asked    exit.c  the end of the process
  *   plan.c       from an operation's name to its family, and what families share
  *   spirv.c      shaders out of pieces           linked.c    their pipelines
- *   chain.c      several operations as one plan
+ *   chain.c      several operations as one plan  chain_body.c  what they share with chain_reduce.c
  *
  * and one file for each family of plans. A plan is one or more launches: a pipeline, a block of
  * constants that was written when the plan was made, and addresses and numbers of the run. */
@@ -151,7 +151,7 @@ typedef struct vk_pipelines {
     VkPipelineCache cache;
     size_t loaded; /* bytes that came from the disk */
     uint32_t built;
-    struct vk_pieces *pieces; /* see linked.h; null until they are wanted */
+    struct vk_pieces *pieces[2]; /* see linked.h; null until they are wanted */
 } vk_pipelines;
 
 cr_status vk_pipelines_init(cr_device *d);

@@ -541,6 +541,83 @@ START_TEST(values_repeat_and_lie_in_strides)
 }
 END_TEST
 
+/* ---- reductions ---- */
+
+typedef struct reduction {
+    int64_t dims[3];
+    int ndims;
+    bool keepdim;
+} reduction;
+
+static size_t reduce(void *context, cr_tensor *const *in, size_t n, cr_tensor **out)
+{
+    static const char *const names[] = {"sum.dim_IntList", "mean.dim", "amax", "amin"};
+    const reduction *r = context;
+    (void)n;
+    for (int k = 0; k < 4; k++) {
+        const cr_value args[] = {
+            {.tag = CR_TENSOR, .as.tensor = cr_mul(cr_relu(cr_sub(in[0], in[1])), in[0])},
+            {.tag = CR_INT_LIST, .count = r->ndims, .as.ints = r->dims},
+            {.tag = CR_BOOL, .as.i = r->keepdim}};
+        cr_value y = {0};
+        if (cr_call(names[k], args, 3, NULL, 0, &y, 1, NULL))
+            return 0;
+        out[k] = y.as.tensor;
+    }
+    return 4;
+}
+
+START_TEST(a_chain_ends_in_a_reduction)
+{
+    static const int64_t sizes[][3] = {{1, 1, 7},     {2, 3, 5},   {3, 7, 2048},
+                                       {2, 2, 40001}, {700, 3, 2}, {4, 0, 3}};
+    static const reduction ways[] = {{{2}, 1, false}, {{1, 2}, 2, true},  {{0, 1, 2}, 3, false},
+                                     {{0}, 1, false}, {{0, 2}, 2, false}, {{1}, 1, true}};
+    static const cr_dtype dtypes[] = {CR_F32, CR_F16, CR_BF16};
+    state = 23;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (size_t k = 0; k < sizeof ways / sizeof *ways; k++)
+            CR_SCOPE {
+                char what[80];
+                int replayed;
+                reduction way = ways[k];
+                cr_dtype dtype = dtypes[(i + k) % 3];
+                cr_tensor *in[] = {operand(dtype, sizes[i], true), operand(dtype, sizes[i], false)};
+                const int64_t *z = sizes[i];
+                if (!z[1]) { /* amax of nothing is an error */
+                    if (way.dims[0] != 0 || way.ndims != 1)
+                        continue;
+                    in[0] = in[1] = cr_zeros(CR_INTS(4, 0, 3));
+                }
+                snprintf(what, sizeof what, "reduction %zu of sizes %zu", k, i);
+                cr_compile_stats s = agree(what, reduce, &way, in, 2, &replayed);
+                ck_assert_msg(s.plans == 4 && s.fused == 12, "%s: %zu plans, %zu fused", what,
+                              s.plans, s.fused);
+                ck_assert_msg(replayed <= 8, "%s: %d dispatches", what, replayed);
+            }
+}
+END_TEST
+
+static size_t sum_and_terms(void *context, cr_tensor *const *in, size_t n, cr_tensor **out)
+{
+    (void)context, (void)n;
+    out[0] = cr_mul(cr_neg(in[0]), in[1]);
+    out[1] = cr_sum(out[0]);
+    return 2;
+}
+
+START_TEST(terms_that_are_wanted_are_written)
+{
+    CR_SCOPE {
+        int replayed;
+        state = 29;
+        cr_tensor *in[] = {values(CR_F32, 77), values(CR_F32, 77)};
+        ck_assert_uint_eq(agree("terms", sum_and_terms, NULL, in, 2, &replayed).plans, 2);
+        ck_assert_int_eq(replayed, 2);
+    }
+}
+END_TEST
+
 static size_t step_aside(void *context, cr_tensor *const *in, size_t n, cr_tensor **out)
 {
     const cr_value args[] = {{.tag = CR_TENSOR, .as.tensor = cr_exp(in[0])},
@@ -725,6 +802,8 @@ int main(void)
     tcase_add_test(tests, casts_are_as_in_memory);
     tcase_add_test(tests, values_repeat_and_lie_in_strides);
     tcase_add_test(tests, what_does_not_fit_runs_in_parts);
+    tcase_add_test(tests, a_chain_ends_in_a_reduction);
+    tcase_add_test(tests, terms_that_are_wanted_are_written);
     tcase_add_test(tests, random_graphs_are_what_they_are_eagerly);
     tcase_add_loop_test(tests, each_operation_is_what_it_is_alone, 0, 5);
     tcase_add_test(tests, graphs_that_make_no_sense_are_declined);

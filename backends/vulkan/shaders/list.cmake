@@ -21,10 +21,12 @@ foreach(function exp2 expm1 log2 log10 log1p sin cos tan asin acos atan sinh cos
     vulkan_shader(${function}_f32 special.comp CLASS_FLOAT HAS_F64 FUNCTION=${function}_)
     vulkan_shader(${function}_f64 special.comp CLASS_DOUBLE HAS_F64 FUNCTION=${function}_)
 endforeach()
-# Not a kernel, but what chain.c makes kernels of.
+# Not kernels, but what chain.c makes kernels of.
 set(shader_optimize -O0)
 vulkan_shader(chain chain.comp HAS_F64)
 vulkan_shader(chain_narrow chain.comp)
+vulkan_shader(chain_reduce reduce.comp CLASS_FLOAT HAS_F64 CHAIN)
+vulkan_shader(chain_reduce_narrow reduce.comp CLASS_FLOAT CHAIN)
 set(shader_optimize -O)
 foreach(kernel reduce scan)
     vulkan_shader(${kernel}_f32 ${kernel}.comp CLASS_FLOAT HAS_F64)

@@ -1,9 +1,23 @@
 #version 450
 // Sums, products, extremes, any and all. Sums of floats carry what each addition loses (Neumaier);
-// products of f32 are taken in f64 where there is f64.
+// products of f32 are taken in f64 where there is f64. With CHAIN the terms are not in memory: each is what a chain of
+// elementwise operations gives for that element, whose body, element(), is written when it is planned.
 #include "kernel.glsl"
+#ifdef CHAIN
+#include "step.glsl"
+#else
 #include "dim.glsl"
+#endif
 #include "reduce.glsl"
+#ifdef CHAIN
+#define space r
+#include "pieces.glsl"
+
+float element(const uint i)
+{
+    return use_all(i);
+}
+#endif
 
 const int SUM = 0, PROD = 1, AMAX = 2, AMIN = 3, ANY = 4, ALL = 5, MEAN = 6;
 
@@ -41,14 +55,19 @@ T merge(T a, T x)
     }
 }
 
-T load_term(uint i)
+T load_term(uint base, uint t)
 {
+#ifdef CHAIN
+    return element(base + t);
+#else
+    uint i = base + term_place(t);
 #if defined CLASS_FLOAT
     return PARTS == 2 ? load_float(args.at[1], i, F32) : load(args.at[1], i, FROM);
 #elif defined CLASS_INT
     return PARTS == 2 ? load_int(args.at[1], i, I32) : load(args.at[1], i, FROM);
 #else
     return load(args.at[1], i, FROM);
+#endif
 #endif
 }
 
@@ -59,7 +78,7 @@ T fold(uint base, uint first, uint end, uint step)
     if (OP == SUM || OP == MEAN) {
         precise T lost = T(0);
         for (uint t = first; t < end; t += step) {
-            T x = load_term(base + term_place(t));
+            T x = load_term(base, t);
             precise T s = a + x;
             precise T e = abs(a) >= abs(x) ? (a - s) + x : (x - s) + a;
             lost += e;
@@ -73,12 +92,12 @@ T fold(uint base, uint first, uint end, uint step)
     if (OP == PROD) {
         double product = 1.0lf;
         for (uint t = first; t < end; t += step)
-            product *= double(load_term(base + term_place(t)));
+            product *= double(load_term(base, t));
         return float(product);
     }
 #endif
     for (uint t = first; t < end; t += step)
-        a = merge(a, load_term(base + term_place(t)));
+        a = merge(a, load_term(base, t));
     return a;
 }
 

@@ -14,6 +14,9 @@ layout(set = 0, binding = 0, std140) uniform Reduce {
     uint divisor;
     Dim kept[8];    // strides: the output's, the input's
     Dim reduced[8]; // strides: the input's
+#ifdef CHAIN
+    Step dim[8];    // of the outputs and, inside of them, of the terms
+#endif
 } r;
 
 const uint GROUP = 128; // the most invocations of a group that works together

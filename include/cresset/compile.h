@@ -17,8 +17,10 @@
  *
  * What happens. The first two calls with inputs of a kind (below) run as ever, and are recorded: every operation that reaches a
  * device, with its plan, its values and its numbers. If both did the same, the record becomes a graph: what nobody reads is
- * dropped, chains of elementwise operations are given to the backend as one where it takes them, and all values between get
- * their place in one piece of memory. From then on a call checks its guards, puts in the inputs, and runs the plans.
+ * dropped, neighbouring operations are given to the backend as one where it takes them, and all values between get their place
+ * in one piece of memory. From then on a call checks its guards, puts in the inputs, and runs the plans. What a backend takes as
+ * one is its own affair: chains of elementwise operations (`cpu`, `vulkan`), a reduction at their end (both), what follows a
+ * convolution or a product (`cpu`, `onednn`).
  *
  * Guards, checked at each call; another kind of call is recorded anew (up to 8 kinds are kept, then calls are eager):
  *   - number, dtypes, sizes, strides, devices and requires_grad of the inputs, and which of them share memory;

@@ -8,7 +8,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 #if defined __x86_64__
 #include <cpuid.h>
@@ -192,26 +191,16 @@ static void device_close(cr_device *device)
     (void)device;
 }
 
-/* Large pieces ask for large pages: their first touch is several times cheaper. */
 static cr_status alloc_memory(cr_device *device, size_t bytes, cr_buffer **buffer)
 {
-    enum { LARGE_PAGE = 2 << 20 };
     (void)device;
-    bool large = bytes >= 2 * (size_t)LARGE_PAGE;
-    void *memory = NULL;
-    if (bytes > PTRDIFF_MAX || posix_memalign(&memory, large ? LARGE_PAGE : 64, bytes))
-        return cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY,
-                              "the system has no %zu bytes of memory left", bytes);
-    if (large)
-        madvise(memory, bytes, MADV_HUGEPAGE);
-    *buffer = memory;
-    return CR_OK;
+    return cpu_memory_alloc(bytes, buffer);
 }
 
 static void free_memory(cr_device *device, cr_buffer *buffer)
 {
     (void)device;
-    free(buffer);
+    cpu_memory_free(buffer);
 }
 
 static void *host_pointer(cr_device *device, cr_buffer *buffer)

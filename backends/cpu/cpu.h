@@ -54,6 +54,10 @@ static inline void *cpu_at(const cr_run *run, int i)
     return (char *)run->values[i].buffer + run->values[i].offset;
 }
 
+/* Memory for tensors, aligned to 64 at least, and its end; null is let pass. Without memory the status is CR_OUT_OF_MEMORY. */
+cr_status cpu_memory_alloc(size_t bytes, cr_buffer **buffer);
+void cpu_memory_free(cr_buffer *buffer);
+
 /* Attributes by name: the value, or the fallback when the node has none. ints gives the list and its count. */
 int64_t cpu_attr_int(const cr_graph_node *node, const char *name, int64_t fallback);
 const int64_t *cpu_attr_ints(const cr_graph_node *node, const char *name, int *count);

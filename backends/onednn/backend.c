@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 #if defined __x86_64__
 #include <cpuid.h>
@@ -132,26 +131,16 @@ static cr_status device_open(const cr_backend *self, int index, cr_device **devi
 
 /* ---- memory ---- */
 
-/* Large pieces ask for large pages: their first touch is several times cheaper. */
 static cr_status alloc_memory(cr_device *device, size_t bytes, cr_buffer **buffer)
 {
-    enum { LARGE_PAGE = 2 << 20 };
     (void)device;
-    bool large = bytes >= 2 * (size_t)LARGE_PAGE;
-    void *memory = NULL;
-    if (bytes > PTRDIFF_MAX || posix_memalign(&memory, large ? LARGE_PAGE : 64, bytes))
-        return cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY,
-                              "the system has no %zu bytes of memory left", bytes);
-    if (large)
-        madvise(memory, bytes, MADV_HUGEPAGE);
-    *buffer = memory;
-    return CR_OK;
+    return cpu_memory_alloc(bytes, buffer);
 }
 
 static void free_memory(cr_device *device, cr_buffer *buffer)
 {
     (void)device;
-    free(buffer);
+    cpu_memory_free(buffer);
 }
 
 static void *host_pointer(cr_device *device, cr_buffer *buffer)

@@ -1,0 +1,95 @@
+/* The memory of tensors on the processor. Small pieces come from malloc; large ones straight from the system, to which they go back when
+ * they are freed (malloc would keep them among what is in use), and the largest ask for large pages: their first touch is several times
+ * cheaper. The two words before a piece say where its memory begins and, if it is the system's, how long it is. */
+#define _GNU_SOURCE
+#include "cpu.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+enum {
+    LINE = 64,
+    PAGE = 4096,
+    MAPPED = 1 << 20, /* from so many bytes on from the system */
+    LARGE_PAGE = 2 << 20
+};
+
+typedef struct origin {
+    void *begin;
+    size_t mapped; /* bytes; 0: malloc's */
+} origin;
+
+static void *up(void *address, size_t to)
+{
+    return (char *)address + (to - (uintptr_t)address % to) % to;
+}
+
+/* A piece that begins `before` bytes or more into memory, with its origin noted. */
+static void *place(void *memory, size_t before, size_t align, size_t mapped)
+{
+    char *piece = up((char *)memory + before, align);
+    ((origin *)(void *)piece)[-1] = (origin){memory, mapped};
+    return piece;
+}
+
+static void *from_malloc(size_t bytes)
+{
+    void *memory = malloc(bytes + LINE + sizeof(origin));
+    return memory ? place(memory, sizeof(origin), LINE, 0) : NULL;
+}
+
+/* Of `length` bytes those stay that hold a piece of `bytes` bytes at a multiple of a large page, and the page before it. */
+static void *trim(char *memory, size_t length, size_t bytes)
+{
+    char *piece = up(memory + PAGE, LARGE_PAGE), *begin = piece - PAGE,
+         *end = up(piece + bytes, PAGE);
+    if (begin > memory)
+        munmap(memory, (size_t)(begin - memory));
+    if (memory + length > end)
+        munmap(end, (size_t)(memory + length - end));
+    madvise(piece, bytes, MADV_HUGEPAGE);
+    return place(begin, PAGE, PAGE, (size_t)(end - begin));
+}
+
+static void *from_system(size_t bytes)
+{
+    bool large = bytes >= 2 * (size_t)LARGE_PAGE;
+    size_t length = (bytes + PAGE - 1) / PAGE * PAGE + PAGE + (large ? LARGE_PAGE : 0);
+    void *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    return large ? trim(memory, length, bytes) : place(memory, LINE, LINE, length);
+}
+
+cr_status cpu_memory_alloc(size_t bytes, cr_buffer **buffer)
+{
+    void *piece = NULL;
+#if defined __SANITIZE_ADDRESS__
+    if (bytes <= PTRDIFF_MAX && posix_memalign(&piece, LINE, bytes)) /* so that it sees each end */
+        piece = NULL;
+#else
+    if (bytes <= PTRDIFF_MAX - 2 * LARGE_PAGE)
+        piece = bytes < MAPPED ? from_malloc(bytes) : from_system(bytes);
+#endif
+    if (!piece)
+        return cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY,
+                              "the system has no %zu bytes of memory left", bytes);
+    *buffer = piece;
+    return CR_OK;
+}
+
+void cpu_memory_free(cr_buffer *buffer)
+{
+#if defined __SANITIZE_ADDRESS__
+    free(buffer);
+#else
+    if (!buffer)
+        return;
+    origin from = ((origin *)(void *)buffer)[-1];
+    if (from.mapped)
+        munmap(from.begin, from.mapped);
+    else
+        free(from.begin);
+#endif
+}

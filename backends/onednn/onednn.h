@@ -159,6 +159,6 @@ void dn_leave(int before);
 extern const cpu_op dn_family_matmul[], dn_family_conv[], dn_family_eltwise[];
 extern const cpu_op dn_family_layout[], dn_family_norm[], dn_family_pool[];
 extern const cpu_op dn_family_softmax[], dn_family_layer_norm[], dn_family_reduce[];
-extern const cpu_op dn_family_resample[];
+extern const cpu_op dn_family_resample[], dn_family_binary[];
 
 #endif

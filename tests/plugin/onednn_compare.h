@@ -46,5 +46,6 @@ Suite *layout_suite(void);
 Suite *rows_suite(void);
 Suite *resample_suite(void);
 Suite *captured_suite(void);
+Suite *binary_suite(void);
 
 #endif

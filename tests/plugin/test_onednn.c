@@ -16,6 +16,7 @@ int main(void)
         srunner_add_suite(runner, eltwise_suite());
         srunner_add_suite(runner, layout_suite());
         srunner_add_suite(runner, captured_suite());
+        srunner_add_suite(runner, binary_suite());
     }
     srunner_set_fork_status(runner, CK_NOFORK); /* threads don't survive a fork */
     srunner_run_all(runner, CK_NORMAL);

@@ -211,6 +211,9 @@ static size_t linear(void *context, cr_tensor *const *in, size_t n, cr_tensor **
     case 0: y = cr_gelu(y); break;
     case 1: y = cr_relu(y); break;
     case 2: y = cr_add(in[1], y); break;
+    case 4: y = cr_tanh(y); break;
+    case 5: y = cr_sigmoid(y); break;
+    case 6: y = cr_silu(y); break;
     case 3: y = cr_add(in[1], y, .alpha = CR_S(-0.5)); break;
     default:
         y = cr_gelu(cr_addmm(l->bias, in[0], l->w, .beta = CR_S(0.5), .alpha = CR_S(2)));
@@ -224,7 +227,7 @@ START_TEST(what_follows_a_product_becomes_part_of_it)
 {
     static const int64_t sizes[][3] = {{300, 64, 64}, {64, 96, 96}, {1, 64, 64}, {257, 48, 48}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        for (int kind = 0; kind < 5; kind++)
+        for (int kind = 0; kind < 8; kind++)
             for (int half = 0; half < 2; half++)
                 CR_NO_GRAD
                     CR_SCOPE {

@@ -70,12 +70,29 @@ static void resnet(void)
     bench_row("infer/resnet18_b8_224px", "images/s", 8, do_forward, &s);
 }
 
+/* In bf16 by autocast over f32 weights. */
+static void half_step(void *p)
+{
+    training *s = p;
+    cr_zero_grad(s->optimizer);
+    cr_tensor *loss = NULL;
+    CR_AUTOCAST (NULL, .dtype = CR_BF16) {
+        cr_tensor *out = cr_forward(s->net, s->x);
+        if (out)
+            loss = cr_cross_entropy(cr_reshape(out, CR_INTS(-1, cr_tensor_size(out, -1))),
+                                    cr_reshape(s->y, CR_INTS(-1)));
+    }
+    cr_backward(loss);
+    cr_step(s->optimizer);
+}
+
 static void gpt(void)
 {
     training s = {.net = make_gpt(4, 256)};
     s.optimizer = cr_adamw(s.net);
     s.x = s.y = cr_randint(GPT_VOCABULARY, CR_INTS(8, GPT_CONTEXT));
     bench_row("train/gpt_4l_d256_b8_t128", "tokens/s", 8 * GPT_CONTEXT, train_step, &s);
+    bench_row("train/gpt_bf16_4l_d256_b8_t128", "tokens/s", 8 * GPT_CONTEXT, half_step, &s);
 }
 
 void bench_models(void)

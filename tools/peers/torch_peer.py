@@ -10,7 +10,7 @@ torch.set_num_threads does not bind BLAS. Rates are per second, times in microse
 several repeats, in one process, after a warm-up. OpenBLAS is told the processor's kernels where it doesn't know the
 processor (OPENBLAS_CORETYPE); PyTorch's own vector code is left at its default, AVX2 (ATEN_CPU_CAPABILITY=avx512 changes it).
 """
-import argparse, ctypes, ctypes.util, gzip, os, statistics, struct, sys, time
+import argparse, contextlib, ctypes, ctypes.util, gzip, os, statistics, struct, sys, time
 
 ap = argparse.ArgumentParser()
 ap.add_argument("--threads", type=int, default=os.cpu_count())
@@ -136,13 +136,15 @@ class GPT(nn.Module):
         return self.head(self.n(self.b(self.e(i) + self.p.weight[: i.shape[1]])))
 
 
-def trainer(net, opt, x, y, loss=F.cross_entropy):
+def trainer(net, opt, x, y, loss=F.cross_entropy, half=None):
     net.to(dev).train()
 
     def step():
         opt.zero_grad()
-        out = net(x)
-        loss(out.reshape(-1, out.shape[-1]), y.reshape(-1)).backward()
+        with torch.autocast(dev.type, dtype=half) if half else contextlib.nullcontext():
+            out = net(x)
+            value = loss(out.reshape(-1, out.shape[-1]), y.reshape(-1))
+        value.backward()
         opt.step()
     return step
 
@@ -248,6 +250,8 @@ with torch.no_grad():
 net = GPT()
 i = torch.randint(256, (8, 128), device=dev)
 timed("train/gpt_4l_d256_b8_t128", "tokens/s", 1024, trainer(net, torch.optim.AdamW(net.parameters()), i, i), repeats=5)
+gpt_step = trainer(net, torch.optim.AdamW(net.parameters()), i, i, half=torch.bfloat16)
+timed("train/gpt_bf16_4l_d256_b8_t128", "tokens/s", 1024, gpt_step, repeats=5)
 
 
 class Rnn(nn.Module):

@@ -144,7 +144,8 @@ static cr_status add_stage(binary_plan *p, dnnl_alg_kind_t what, int first)
     int64_t last = p->size[0] % piece;
     size_t bytes = cpu_dtype_size(p->dtype);
     const int order[3] = {first, 1 - first, 2};
-    dn_operand operands[3] = {{.arg = DNNL_ARG_SRC_0}, {.arg = DNNL_ARG_SRC_1}, {.arg = DNNL_ARG_DST}};
+    dn_operand operands[3] = {
+        {.arg = DNNL_ARG_SRC_0}, {.arg = DNNL_ARG_SRC_1}, {.arg = DNNL_ARG_DST}};
     for (int i = 0; i < 3; i++) {
         int64_t step = order[i] == 2 ? inner : p->stride[order[i]][0];
         operands[i].where =
@@ -173,13 +174,11 @@ static cr_status add_stage(binary_plan *p, dnnl_alg_kind_t what, int first)
 
 static bool takes(const binary_plan *p)
 {
-    return dn_takes_tiny() ||
-           (p->items >= LEAST &&
-            (p->dtype == CR_BF16 || (p->rank > 1 && !p->stride[1][p->rank - 1])));
+    return dn_takes_tiny() || (p->items >= LEAST && (p->dtype == CR_BF16 ||
+                                                     (p->rank > 1 && !p->stride[1][p->rank - 1])));
 }
 
-static cr_status plan_binary(const cpu_call *call, dnnl_alg_kind_t what, bool either,
-                             cr_plan **out)
+static cr_status plan_binary(const cpu_call *call, dnnl_alg_kind_t what, bool either, cr_plan **out)
 {
     const cr_meta *a = call->in[0], *b = call->in[1], *y = call->out[0];
     binary_plan shape = {0};

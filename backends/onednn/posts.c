@@ -13,12 +13,9 @@ static const struct function {
     dnnl_alg_kind_t what;
     float alpha;
 } functions[] = {
-    {"gelu", "none", dnnl_eltwise_gelu_erf, 0},
-    {"gelu", "tanh", dnnl_eltwise_gelu_tanh, 0},
-    {"abs", NULL, dnnl_eltwise_abs, 0},
-    {"sqrt", NULL, dnnl_eltwise_sqrt, 0},
-    {"tanh", NULL, dnnl_eltwise_tanh, 0},
-    {"sigmoid", NULL, dnnl_eltwise_logistic, 0},
+    {"gelu", "none", dnnl_eltwise_gelu_erf, 0}, {"gelu", "tanh", dnnl_eltwise_gelu_tanh, 0},
+    {"abs", NULL, dnnl_eltwise_abs, 0},         {"sqrt", NULL, dnnl_eltwise_sqrt, 0},
+    {"tanh", NULL, dnnl_eltwise_tanh, 0},       {"sigmoid", NULL, dnnl_eltwise_logistic, 0},
     {"silu", NULL, dnnl_eltwise_swish, 1},
 };
 

@@ -1,15 +1,13 @@
 /* Recording: what the other rooms tell while a function runs becomes steps and values. A value is known by its buffer, from the
  * moment that the allocator hands it out until it gets it back. */
-#include "core/compile/graph.h"
+#include "core/compile/record.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "op_index.h"
+const char cr_record_no_memory[] = "there was no memory to record it";
 
-static const char no_memory[] = "there was no memory to record it";
-
-static cr_trace *current(void)
+cr_trace *cr_record_current(void)
 {
     cr_trace *t = cr_this_thread.trace;
     return t->broken ? NULL : t;
@@ -17,7 +15,7 @@ static cr_trace *current(void)
 
 static void broke(const char *why)
 {
-    cr_trace *t = current();
+    cr_trace *t = cr_record_current();
     if (t && !t->paused)
         t->broken = why;
 }
@@ -43,7 +41,7 @@ static bool grow_map(cr_trace *t)
     if (!keys || !values) {
         free(keys);
         free(values);
-        t->broken = no_memory;
+        t->broken = cr_record_no_memory;
         return false;
     }
     t->map_keys = keys;
@@ -61,7 +59,7 @@ static bool grow_map(cr_trace *t)
 }
 
 /* The value that has the buffer now, or null. */
-static cr_trace_value *find(cr_trace *t, const cr_buffer *buffer)
+cr_trace_value *cr_record_find(cr_trace *t, const cr_buffer *buffer)
 {
     uint32_t v = t->map_size ? t->map_values[slot_of(t, buffer)] : 0;
     return v ? &t->values[v - 1] : NULL;
@@ -83,13 +81,13 @@ static void map_to(cr_trace *t, cr_buffer *buffer, uint32_t v)
 /* ---- lists ---- */
 
 /* One more place at the end of a list, cleared; null, and the trace broken, without memory. */
-static void *more(cr_trace *t, void **list, size_t *count, size_t *room, size_t size)
+void *cr_record_more(cr_trace *t, void **list, size_t *count, size_t *room, size_t size)
 {
     if (*count == *room) {
         size_t now = *room ? 2 * *room : 64;
         void *grown = realloc(*list, now * size);
         if (!grown) {
-            t->broken = no_memory;
+            t->broken = cr_record_no_memory;
             return NULL;
         }
         *list = grown;
@@ -98,14 +96,14 @@ static void *more(cr_trace *t, void **list, size_t *count, size_t *room, size_t 
     return memset((char *)*list + (*count)++ * size, 0, size);
 }
 
-static cr_trace_value *new_value(cr_trace *t, cr_value_kind kind, cr_buffer *buffer, size_t bytes)
+cr_trace_value *cr_record_value(cr_trace *t, cr_value_kind kind, cr_buffer *buffer, size_t bytes)
 {
     if (t->nvalues >= CR_NO_VALUE - 1) {
         t->broken = "it has too many values";
         return NULL;
     }
     void *list = t->values;
-    cr_trace_value *v = more(t, &list, &t->nvalues, &t->values_room, sizeof *v);
+    cr_trace_value *v = cr_record_more(t, &list, &t->nvalues, &t->values_room, sizeof *v);
     t->values = list;
     if (!v)
         return NULL;
@@ -118,10 +116,10 @@ static cr_trace_value *new_value(cr_trace *t, cr_value_kind kind, cr_buffer *buf
     return v;
 }
 
-static cr_trace_step *new_step(cr_trace *t, cr_step_kind kind)
+cr_trace_step *cr_record_step(cr_trace *t, cr_step_kind kind)
 {
     void *list = t->steps;
-    cr_trace_step *s = more(t, &list, &t->nsteps, &t->steps_room, sizeof *s);
+    cr_trace_step *s = cr_record_more(t, &list, &t->nsteps, &t->steps_room, sizeof *s);
     t->steps = list;
     if (s)
         s->kind = kind;
@@ -132,19 +130,19 @@ static cr_trace_step *new_step(cr_trace *t, cr_step_kind kind)
 
 static void born(cr_storage *storage)
 {
-    cr_trace *t = current();
+    cr_trace *t = cr_record_current();
     if (!t)
         return;
     if (t->paused)
         map_to(t, storage->buffer, CR_NO_VALUE);
-    else if (new_value(t, CR_VALUE_INNER, storage->buffer, storage->bytes))
+    else if (cr_record_value(t, CR_VALUE_INNER, storage->buffer, storage->bytes))
         t->values[t->nvalues - 1].storage = storage;
 }
 
 static void died(cr_storage *storage)
 {
-    cr_trace *t = current();
-    cr_trace_value *v = t ? find(t, storage->buffer) : NULL;
+    cr_trace *t = cr_record_current();
+    cr_trace_value *v = t ? cr_record_find(t, storage->buffer) : NULL;
     if (!v)
         return;
     v->alive = false;
@@ -155,10 +153,10 @@ static void died(cr_storage *storage)
 
 static void host_wrote(cr_storage *storage)
 {
-    cr_trace *t = current();
+    cr_trace *t = cr_record_current();
     if (!t || t->paused)
         return;
-    cr_trace_value *v = find(t, storage->buffer);
+    cr_trace_value *v = cr_record_find(t, storage->buffer);
     if (v && v->kind == CR_VALUE_INNER && !v->written) {
         v->kind = CR_VALUE_CONSTANT;
         v->storage = cr_storage_retain(storage);
@@ -170,7 +168,7 @@ static void host_wrote(cr_storage *storage)
 /* ---- steps ---- */
 
 /* Memory that was there before: somebody's tensor among the operation's. */
-static cr_trace_value *outside(cr_trace *t, const cr_op_run *run, cr_buffer *buffer)
+cr_trace_value *cr_record_outside(cr_trace *t, const cr_op_run *run, cr_buffer *buffer)
 {
     cr_storage *storage =
         run->out && run->out->storage->buffer == buffer ? run->out->storage : NULL;
@@ -181,14 +179,14 @@ static cr_trace_value *outside(cr_trace *t, const cr_op_run *run, cr_buffer *buf
         t->broken = "a value came from nowhere";
         return NULL;
     }
-    cr_trace_value *v = new_value(t, CR_VALUE_OUTSIDE, buffer, storage->bytes);
+    cr_trace_value *v = cr_record_value(t, CR_VALUE_OUTSIDE, buffer, storage->bytes);
     if (v)
         v->storage = cr_storage_retain(storage);
     return v;
 }
 
 /* Of the inputs that share a buffer, the one in which the place lies. */
-static cr_trace_value *input_at(cr_trace *t, cr_trace_value *first, size_t offset)
+cr_trace_value *cr_record_input_at(cr_trace *t, cr_trace_value *first, size_t offset)
 {
     for (uint32_t i = 0; i < t->ninputs; i++) {
         cr_trace_value *v = &t->values[i];
@@ -198,7 +196,7 @@ static cr_trace_value *input_at(cr_trace *t, cr_trace_value *first, size_t offse
     return first;
 }
 
-static bool step_room(cr_trace_step *s, uint32_t nvalues, uint32_t nnumbers)
+bool cr_record_room(cr_trace_step *s, uint32_t nvalues, uint32_t nnumbers)
 {
     s->nvalues = nvalues;
     s->nnumbers = nnumbers;
@@ -231,106 +229,11 @@ static void describe(cr_trace_step *s, const cr_op_run *run, const cr_plan_entry
     }
 }
 
-/* ---- values in layouts that plans asked for ---- */
-
-uint32_t cr_trace_prepared(cr_trace *t, const cr_prepare *how, bool own, const cr_tensor *source,
-                           uint32_t from, size_t offset)
-{
-    cr_tensor *bare = cr_tensor_make(cr_storage_retain(source->storage), (cr_dtype)source->dtype,
-                                     source->dim, source->size, source->stride, source->offset);
-    if (!bare) {
-        t->broken = no_memory;
-        return CR_NO_VALUE;
-    }
-    void *list = t->prepares;
-    cr_trace_prepare *p = more(t, &list, &t->nprepares, &t->prepares_room, sizeof *p);
-    t->prepares = list;
-    cr_trace_value *v = p ? new_value(t, CR_VALUE_PREPARED, NULL, how->bytes) : NULL;
-    if (!v) {
-        t->nprepares -= p != NULL;
-        cr_release(bare);
-        return CR_NO_VALUE;
-    }
-    v->input = (uint32_t)(t->nprepares - 1);
-    *p = (cr_trace_prepare){how, own, bare, from, offset, (uint32_t)(t->nvalues - 1)};
-    return p->value;
-}
-
-/* A copy from one value to another, with a plan of the pinned entry's. */
-static void add_copy(cr_trace *t, cr_plan_entry *entry, cr_plan *plan, size_t workspace,
-                     uint32_t from, size_t offset, uint32_t to)
-{
-    cr_trace_step *s = new_step(t, CR_STEP_RUN);
-    if (!s)
-        return;
-    if (!step_room(s, 2, 0)) {
-        t->broken = no_memory;
-        return;
-    }
-    s->op = cr_op_at(CR_OP_to_copy);
-    s->entry = entry;
-    entry->pins++;
-    s->plan = plan;
-    s->nread = 1;
-    s->workspace = workspace;
-    s->value[0] = from;
-    s->offset[0] = offset;
-    s->value[1] = to;
-    t->values[to].written = true;
-}
-
-/* The value that stands for what the entry's plan had brought to a layout. What comes from outside, and was not written so
- * far, is kept with its tensor; anything else is copied at each run. */
-static uint32_t bring_in(cr_trace *t, const cr_op_run *run, cr_plan_entry *entry,
-                         const cr_prepare *how)
-{
-    cr_tensor *in = run->in[entry->bind_inputs ? entry->bind_inputs[how->binding] : how->binding];
-    cr_trace_value *v = find(t, in->storage->buffer);
-    if (!v && !(v = outside(t, run, in->storage->buffer)))
-        return CR_NO_VALUE;
-    size_t offset = (size_t)in->offset * cr_dtype_size((cr_dtype)in->dtype);
-    if (v->kind == CR_VALUE_INPUT)
-        v = input_at(t, v, offset);
-    offset -= v->base;
-    uint32_t from = (uint32_t)(v - t->values);
-    if (v->kind == CR_VALUE_OUTSIDE && !v->written)
-        return cr_trace_prepared(t, how, false, in, from, offset);
-    if (!new_value(t, CR_VALUE_INNER, NULL, how->bytes))
-        return CR_NO_VALUE;
-    uint32_t to = (uint32_t)(t->nvalues - 1);
-    add_copy(t, entry, how->plan, how->workspace, from, offset, to);
-    return to;
-}
-
-static int prepare_of(const cr_plan_entry *entry, uint32_t binding)
-{
-    for (uint32_t i = 0; i < entry->nprepare; i++)
-        if (entry->prepare[i].binding == binding)
-            return (int)i;
-    return -1;
-}
-
-static void left_layout(cr_storage *storage, cr_storage *other, cr_plan_entry *entry)
-{
-    cr_trace *t = current();
-    if (!t)
-        return;
-    cr_trace_value *now = find(t, storage->buffer), *before = find(t, other->buffer);
-    if (t->paused || !now || !before || before->kind != CR_VALUE_INNER) {
-        t->broken = "a value from outside had to leave a private layout";
-        return;
-    }
-    now->storage = storage;
-    before->storage = other;
-    add_copy(t, entry, entry->plan, entry->workspace, (uint32_t)(before - t->values), 0,
-             (uint32_t)(now - t->values));
-}
-
 /* ---- what was run ---- */
 
 static void ran(cr_op_run *run, cr_plan_entry *entry, const cr_run *with, uint32_t nvalues)
 {
-    cr_trace *t = current();
+    cr_trace *t = cr_record_current();
     if (!t || t->paused || !entry->plan)
         return;
     if (t->dev && t->dev != run->dev) {
@@ -340,14 +243,14 @@ static void ran(cr_op_run *run, cr_plan_entry *entry, const cr_run *with, uint32
     t->dev = run->dev;
     uint32_t brought[CR_CALL_INPUTS];
     for (uint32_t i = 0; i < entry->nprepare && !t->broken; i++)
-        brought[i] = bring_in(t, run, entry, &entry->prepare[i]);
+        brought[i] = cr_record_bring_in(t, run, entry, &entry->prepare[i]);
     if (t->broken)
         return;
-    cr_trace_step *s = new_step(t, CR_STEP_RUN);
+    cr_trace_step *s = cr_record_step(t, CR_STEP_RUN);
     if (!s)
         return;
-    if (!step_room(s, nvalues, run->nnumbers)) {
-        t->broken = no_memory;
+    if (!cr_record_room(s, nvalues, run->nnumbers)) {
+        t->broken = cr_record_no_memory;
         return;
     }
     s->op = run->op;
@@ -361,7 +264,7 @@ static void ran(cr_op_run *run, cr_plan_entry *entry, const cr_run *with, uint32
     memcpy(s->numbers, run->numbers, run->nnumbers * sizeof *s->numbers);
     describe(s, run, entry);
     for (uint32_t i = 0; i < nvalues && !t->broken; i++) {
-        int prepared = i < s->nread ? prepare_of(entry, i) : -1;
+        int prepared = i < s->nread ? cr_record_prepare_of(entry, i) : -1;
         if (prepared >= 0) {
             s->value[i] = brought[prepared];
             if (t->values[s->value[i]].kind != CR_VALUE_PREPARED) { /* not as described */
@@ -372,11 +275,11 @@ static void ran(cr_op_run *run, cr_plan_entry *entry, const cr_run *with, uint32
         }
         cr_buffer *buffer = with->values[i].buffer;
         size_t offset = with->values[i].offset;
-        cr_trace_value *v = find(t, buffer);
-        if (!v && !(v = outside(t, run, buffer)))
+        cr_trace_value *v = cr_record_find(t, buffer);
+        if (!v && !(v = cr_record_outside(t, run, buffer)))
             return;
         if (v->kind == CR_VALUE_INPUT)
-            v = input_at(t, v, offset);
+            v = cr_record_input_at(t, v, offset);
         if (v->storage && v->storage->layout && v->kind != CR_VALUE_INNER)
             t->broken = "a tensor is in a private layout";
         if (i >= s->nread) {
@@ -397,7 +300,7 @@ static cr_trace_leaf *leaf_of(cr_trace *t, cr_tensor *leaf, bool *fresh)
             return &t->leaves[i];
         }
     void *list = t->leaves;
-    cr_trace_leaf *l = more(t, &list, &t->nleaves, &t->leaves_room, sizeof *l);
+    cr_trace_leaf *l = cr_record_more(t, &list, &t->nleaves, &t->leaves_room, sizeof *l);
     t->leaves = list;
     *fresh = true;
     if (l)
@@ -407,7 +310,7 @@ static cr_trace_leaf *leaf_of(cr_trace *t, cr_tensor *leaf, bool *fresh)
 
 static void grad(cr_tensor *leaf, cr_tensor *before, cr_tensor *after)
 {
-    cr_trace *t = current();
+    cr_trace *t = cr_record_current();
     if (!t || t->paused)
         return;
     bool first;
@@ -420,7 +323,7 @@ static void grad(cr_tensor *leaf, cr_tensor *before, cr_tensor *after)
     }
     if (!after || after == before)
         return;
-    cr_trace_step *s = new_step(t, CR_STEP_GRAD);
+    cr_trace_step *s = cr_record_step(t, CR_STEP_GRAD);
     if (!s)
         return;
     s->leaf = cr_retain(leaf);
@@ -432,7 +335,7 @@ static int call(const cr_trace_call *what, void *object)
     cr_trace *t = cr_this_thread.trace;
     bool was = t->paused;
     if (!t->broken && !was) {
-        cr_trace_step *s = new_step(t, CR_STEP_CALL);
+        cr_trace_step *s = cr_record_step(t, CR_STEP_CALL);
         if (s) {
             what->retain(object);
             s->call = *what;
@@ -446,7 +349,7 @@ static int call(const cr_trace_call *what, void *object)
     return failed;
 }
 
-cr_tracer cr_the_tracer = {born, died, ran, left_layout, host_wrote, grad, call, broke};
+cr_tracer cr_the_tracer = {born, died, ran, cr_record_left_layout, host_wrote, grad, call, broke};
 
 /* ---- the whole ---- */
 
@@ -463,10 +366,10 @@ cr_trace *cr_trace_new(cr_tensor *const *inputs, size_t n)
         int64_t first = 0, last = -1;
         if (in)
             cr_extent(in->dim, in->size, in->stride, 0, &first, &last);
-        cr_trace_value *shared = in ? find(t, buffer) : NULL;
+        cr_trace_value *shared = in ? cr_record_find(t, buffer) : NULL;
         uint32_t shown = shared ? (uint32_t)(shared - t->values) : CR_NO_VALUE;
         void *list = t->values;
-        cr_trace_value *v = more(t, &list, &t->nvalues, &t->values_room, sizeof *v);
+        cr_trace_value *v = cr_record_more(t, &list, &t->nvalues, &t->values_room, sizeof *v);
         t->values = list;
         if (!v)
             break;
@@ -490,7 +393,7 @@ static void note_outputs(cr_trace *t, cr_tensor *const *outputs, size_t n)
 {
     t->outputs = calloc(n + 1, sizeof *t->outputs);
     if (!t->outputs) {
-        t->broken = no_memory;
+        t->broken = cr_record_no_memory;
         return;
     }
     t->noutputs = n;
@@ -501,10 +404,10 @@ static void note_outputs(cr_trace *t, cr_tensor *const *outputs, size_t n)
         if (!o)
             continue;
         size_t size = cr_dtype_size((cr_dtype)o->dtype);
-        cr_trace_value *v = find(t, o->storage->buffer);
+        cr_trace_value *v = cr_record_find(t, o->storage->buffer);
         if (v && v->kind == CR_VALUE_INPUT)
-            v = input_at(t, v, (size_t)o->offset * size);
-        if (!v && (v = new_value(t, CR_VALUE_OUTSIDE, o->storage->buffer, o->storage->bytes)))
+            v = cr_record_input_at(t, v, (size_t)o->offset * size);
+        if (!v && (v = cr_record_value(t, CR_VALUE_OUTSIDE, o->storage->buffer, o->storage->bytes)))
             v->storage = cr_storage_retain(o->storage);
         if (!v)
             return;

@@ -38,7 +38,7 @@ typedef struct cr_plan_entry {
     uint8_t mode; /* cr_plan_mode */
     uint8_t nout;
     uint8_t used;  /* since the clock's hand passed */
-    bool simple;   /* the device's own plan, inputs in order, one result in new memory */
+    bool simple;   /* a plan, its own or lent, inputs in order, one result in new memory */
     uint32_t pins; /* captured graphs that run its plan: it must stay */
     cr_plan *plan;
     struct cr_dev *by; /* whose plan it is, when another host-memory device lent it; else null */
@@ -162,6 +162,8 @@ static inline void cr_dev_count(cr_dev *dev, size_t op, cr_plan_mode mode)
 {
     if (CR_LIKELY(op < dev->ncounts && mode == CR_PLAN_NATIVE))
         dev->counts[op].native++;
+    else if (op < dev->ncounts && mode == CR_PLAN_FALLBACK)
+        dev->counts[op].fallback++;
     else
         cr_dev_count_slowly(dev, op, mode);
 }

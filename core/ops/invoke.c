@@ -351,7 +351,19 @@ static CR_INLINE cr_run run_of(const cr_op_run *run, const cr_binding *bind)
                     .index_meaning = cr_this_thread.index_meaning};
 }
 
-/* Most calls: all inputs as they are, one result in new memory, a plan of the device's own, and nobody watching. Device's lock as
+/* Runs an entry's plan, whoever made it: a lender never takes this device's lock. */
+static inline cr_status run_by(cr_dev *dev, const cr_plan_entry *e, const cr_run *r)
+{
+    cr_dev *by = e->by;
+    if (CR_LIKELY(!by))
+        return dev->backend->run(e->plan, r);
+    cr_biased_lock_acquire(&by->lock);
+    cr_status status = by->backend->run(e->plan, r);
+    cr_biased_lock_release(&by->lock);
+    return status;
+}
+
+/* Most calls: all inputs as they are, one result in new memory, a plan without workspace, and nobody watching. Device's lock as
  * in run_plan, which does the others. */
 static inline int run_simple(cr_op_run *run, cr_plan_entry *e, cr_results *results)
 {
@@ -366,10 +378,10 @@ static inline int run_simple(cr_op_run *run, cr_plan_entry *e, cr_results *resul
     if (CR_LIKELY(t != NULL)) {
         bind[nin] = (cr_binding){storage->buffer, 0};
         cr_run r = run_of(run, bind);
-        ran = dev->backend->run(e->plan, &r);
-        cr_dev_count(dev, run->op->functional->index, CR_PLAN_NATIVE);
+        ran = run_by(dev, e, &r);
+        cr_dev_count(dev, run->op->functional->index, e->by ? CR_PLAN_FALLBACK : CR_PLAN_NATIVE);
         if (CR_UNLIKELY(ran != CR_OK))
-            say_failed(run, dev, ran);
+            say_failed(run, e->by ? e->by : dev, ran);
     }
     cr_biased_lock_release(&dev->lock);
     if (CR_UNLIKELY(ran != CR_OK)) {
@@ -447,11 +459,7 @@ static int run_plan(cr_op_run *run, cr_plan_entry *e, cr_results *results)
     if (CR_UNLIKELY(e->draws))
         cr_generator_take(e->draws, &r.seed, &r.offset);
     cr_dev *by = e->by;
-    if (CR_UNLIKELY(by != NULL))
-        cr_biased_lock_acquire(&by->lock); /* the lender never takes this device's */
-    cr_status ran = CR_LIKELY(e->plan != NULL) ? (by ? by : dev)->backend->run(e->plan, &r) : CR_OK;
-    if (CR_UNLIKELY(by != NULL))
-        cr_biased_lock_release(&by->lock);
+    cr_status ran = CR_LIKELY(e->plan != NULL) ? run_by(dev, e, &r) : CR_OK;
     if (CR_UNLIKELY(cr_this_thread.trace != NULL))
         cr_the_tracer.ran(run, e, &r, nbind);
     cr_dev_count(dev, run->op->functional->index, by ? CR_PLAN_FALLBACK : CR_PLAN_NATIVE);

@@ -298,7 +298,7 @@ static cr_plan_entry *unplanned(cr_op_run *run, bool never)
 /* Whether invoke.c's short way does for the entry. */
 static bool is_simple(const cr_op *op, const cr_plan_entry *e)
 {
-    return e->plan && !e->by && e->nout == 1 && op->schema->nreturns == 1 && e->alias[0] == -1 &&
+    return e->plan && e->nout == 1 && op->schema->nreturns == 1 && e->alias[0] == -1 &&
            e->nbind_inputs <= CR_CALL_INPUTS && !e->bind_inputs && !e->nprepare && !e->nwritten &&
            !e->workspace && !e->draws;
 }

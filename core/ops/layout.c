@@ -104,13 +104,16 @@ int cr_make_plain(cr_tensor *t)
         if (status == CR_OK) { /* the tensor keeps its storage; the memory in it is exchanged */
             cr_buffer *buffer = storage->buffer;
             size_t capacity = storage->capacity, size = storage->bytes;
+            int bin = storage->bin; /* of the memory, which goes back there */
             storage->buffer = fresh->buffer;
             storage->capacity = fresh->capacity;
             storage->bytes = fresh->bytes;
+            storage->bin = fresh->bin;
             storage->layout = 0;
             fresh->buffer = buffer;
             fresh->capacity = capacity;
             fresh->bytes = size;
+            fresh->bin = bin;
             if (CR_UNLIKELY(cr_this_thread.trace != NULL))
                 cr_the_tracer.left_layout(storage, fresh, e);
         }

@@ -47,7 +47,7 @@ BEGIN {
     value[c, i] = ($3 == "bytes" ? $2 : $4) + 0
 }
 END {
-    printf "# How costs grow\n\nMeasured by `tools/costs`, which anybody can repeat: it builds, runs `cresset bench --only costs/` (on one thread, but for the row\nof threads) and writes this page. %s, %s. Time is the least of seven repeats, memory the most that tensors took at once. The exponent is\nfitted to the upper half of each curve: 1 is in proportion, 2 the square. What is a tenth or two above may be a step at\nwhich the work outgrows a cache, or other work on the machine; a curve that is steeper than that is a bug, open until it is explained.\n\n", date, cpu > page
+    printf "# How costs grow\n\nMeasured by `tools/costs`, which anybody can repeat: it builds, runs `cresset bench --only costs/` (on one thread, but for the row\nof threads) and writes this page. %s, %s. Time is the least of seven repeats, memory the most that tensors took at once. The exponent is\nfitted to the upper half of each curve: 1 is in proportion, 2 the square. What is a tenth or two above may be a step at\nwhich the work outgrows a cache, or other work on the machine; a curve that is steeper than that is a bug, open until it is explained (in profiles.md).\n\n", date, cpu > page
     printf "| work | time: should be | is | memory: should be | is |\n|---|---|---|---|---|\n" > page
     for (k = 1; k in curves; k++) {
         c = curves[k]

@@ -110,6 +110,7 @@ static VkResult make_device(cr_device *d)
         .vulkanMemoryModel = d->matrices,
         .bufferDeviceAddress = !d->checked,
         .timelineSemaphore = VK_TRUE,
+        .uniformBufferStandardLayout = d->texels.on,
         .storageBuffer8BitAccess = VK_TRUE};
     VkPhysicalDeviceVulkan11Features f11 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
@@ -152,6 +153,8 @@ static cr_status open_parts(cr_device *d)
         status = vk_recorder_init(d);
     if (status == CR_OK && d->checked)
         status = vk_values_init(d);
+    if (status == CR_OK && d->texels.on)
+        status = vk_texels_init(d);
     if (status == CR_OK)
         status = vk_constants_init(d);
     if (status == CR_OK)
@@ -193,6 +196,7 @@ cr_status vk_device_open(int index, cr_device **device)
         free(d);
         return status;
     }
+    d->texels.on = d->direct_products && !d->checked && d->profile->texels;
     status = open_parts(d);
     if (status != CR_OK) {
         vk_device_close(d);
@@ -241,6 +245,7 @@ void vk_device_close(cr_device *d)
         vk_constants_close(d);
         vk_recorder_close(d);
         vk_memory_close(d);
+        vk_texels_close(d);
         vkDestroyDevice(d->handle, NULL);
     }
     vk_instance_release();

@@ -145,6 +145,7 @@ static void read_features(VkPhysicalDevice physical, vk_profile *p)
               "it lacks storageBuffer16BitAccess");
     note_lack(p, f12.storageBuffer8BitAccess && !is_hidden("storage8"),
               "it lacks storageBuffer8BitAccess");
+    p->texels = f12.uniformBufferStandardLayout && !is_hidden("texels");
     p->f64 = f.features.shaderFloat64 && !is_hidden("float64");
     if (f12.shaderFloat16 && f12.vulkanMemoryModel &&
         p->limits.maxComputeSharedMemorySize >= 32768 &&

@@ -48,7 +48,7 @@ static VkResult build(cr_device *d, linked *one)
     free(words);
     if (result != VK_SUCCESS)
         return result;
-    result = vk_pipeline_build(d, &one->base, module);
+    result = vk_pipeline_build(d, &one->base, module, &one->base.handle[VK_BY_VALUES]);
     vkDestroyShaderModule(d->handle, module, NULL);
     return result;
 }
@@ -62,7 +62,7 @@ static bool is_same(const vk_pipeline *p, const vk_body *body, uint32_t group,
 }
 
 cr_status vk_pipeline_linked(cr_device *d, vk_body *body, const char *name, uint32_t group,
-                             const uint32_t *special, int nspecial, const vk_pipeline **pipeline)
+                             const uint32_t *special, int nspecial, vk_pipeline **pipeline)
 {
     uint32_t all[VK_SPECIALS] = {0};
     if (nspecial)

@@ -13,7 +13,7 @@ const vk_pieces *vk_pieces_of(cr_device *d, vk_kit kit);
 /* The pipeline of the pieces with this body and these specialisation constants, built when it is first asked for. After CR_OK
  * the body is empty: its code was taken over, or freed. name is copied; group 0 is the device's usual size. */
 cr_status vk_pipeline_linked(cr_device *d, vk_body *body, const char *name, uint32_t group,
-                             const uint32_t *special, int nspecial, const vk_pipeline **pipeline);
+                             const uint32_t *special, int nspecial, vk_pipeline **pipeline);
 /* What such a pipeline (its shader is VK_SHADERS) owns beside itself. */
 void vk_linked_free(vk_pipeline *pipeline);
 

@@ -93,6 +93,7 @@ cr_status vk_block_new(cr_device *d, size_t size, uint32_t type, VkBufferUsageFl
 
 void vk_block_free(cr_device *d, vk_block *b)
 {
+    vk_texels_remove(d, b);
     vkDestroyBuffer(d->handle, b->buffer, NULL);
     vkFreeMemory(d->handle, b->memory, NULL); /* unmaps */
     memset(b, 0, sizeof *b);
@@ -179,7 +180,8 @@ static cr_status grow(cr_device *d, size_t size)
     vk_memory *m = &d->memory;
     const VkBufferUsageFlags usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT |
                                      VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
-                                     VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+                                     VK_BUFFER_USAGE_TRANSFER_DST_BIT |
+                                     (d->texels.on ? VK_BUFFER_USAGE_STORAGE_TEXEL_BUFFER_BIT : 0u);
     vk_block *b = calloc(1, sizeof *b);
     if (!b)
         return vk_host->fail(vk_host, CR_OUT_OF_MEMORY, "the host has no %zu bytes left",
@@ -203,6 +205,7 @@ static cr_status grow(cr_device *d, size_t size)
     }
     if (b->size == m->next_size && m->next_size < largest_block)
         m->next_size *= 2;
+    vk_texels_add(d, b);
     b->next = m->blocks;
     m->blocks = b;
     return CR_OK;
@@ -312,7 +315,8 @@ cr_status vk_memory_init(cr_device *d)
         m->type = vk_memory_type(d, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0);
     if (m->type == UINT32_MAX)
         return vk_host->fail(vk_host, CR_FAILED, "%s has no memory for tensors", d->profile->name);
-    m->next_size = smallest_block;
+    /* What isn't used of a software device's block costs nothing; see texels.c. */
+    m->next_size = d->texels.on ? (size_t)128 << 20 : smallest_block;
     return CR_OK;
 }
 

@@ -59,7 +59,7 @@ static void put_reals(const optim_plan *p, const double real[REALS], vk_args *ar
         else if (k < 7)
             args->number[k - 4] = bits;
         else
-            memcpy(&args->word[2 + 2 * (k - 7)], &bits, sizeof bits);
+            memcpy(&args->word[1 + 2 * (k - 7)], &bits, sizeof bits);
     }
 }
 

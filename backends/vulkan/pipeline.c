@@ -7,26 +7,49 @@
 
 #include "shader_words.h"
 
+enum { ADDRESSES, CHECKED, TEXELS, FLAVOURS }; /* see shaders/memory.glsl */
+
+#define WORDS(name) name##_words, sizeof name##_words
 static const struct {
     const char *name;
-    const uint32_t *words[2]; /* by address, and checked: see shaders/memory.glsl */
-    size_t bytes[2];
+    struct {
+        const uint32_t *words;
+        size_t bytes;
+    } flavour[FLAVOURS]; /* without words: not in this one */
 } shaders[] = {
-#define VK_SHADER(name)                    \
-    {#name,                                \
-     {name##_words, name##_checked_words}, \
-     {sizeof name##_words, sizeof name##_checked_words}},
+#define VK_SHADER(name, flavours) {#name, {VK_SHADER_##flavours(name)}},
+#define VK_SHADER_TWO(name)                 \
+    {WORDS(name)}, {WORDS(name##_checked)}, \
+    {                                       \
+        NULL, 0                             \
+    }
+#define VK_SHADER_THREE(name)               \
+    {WORDS(name)}, {WORDS(name##_checked)}, \
+    {                                       \
+        WORDS(name##_texels)                \
+    }
 #include "shader_list.h"
+#undef VK_SHADER_THREE
+#undef VK_SHADER_TWO
 #undef VK_SHADER
 };
+
+bool vk_has_texels(vk_shader shader)
+{
+    return shader != VK_SHADERS && shaders[shader].flavour[TEXELS].words;
+}
 
 cr_status vk_pipelines_init(cr_device *d)
 {
     vk_pipelines *p = &d->pipelines;
     VkPushConstantRange push = {VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(vk_args)};
-    VkDescriptorSetLayout sets[2] = {d->constants.layout, d->values.layout};
+    VkDescriptorSetLayout sets[3] = {
+        d->constants.layout, d->checked ? d->values.layout : d->texels.layout[VK_TEXELS_BLOCK],
+        d->texels.layout[VK_TEXELS_ARGS]};
     VkPipelineLayoutCreateInfo layout = {.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
-                                         .setLayoutCount = d->checked ? 2 : 1,
+                                         .setLayoutCount = d->texels.on ? 3
+                                                           : d->checked ? 2
+                                                                        : 1,
                                          .pSetLayouts = sets,
                                          .pushConstantRangeCount = 1,
                                          .pPushConstantRanges = &push};
@@ -71,20 +94,23 @@ void vk_pipelines_close(cr_device *d)
         while (p->all[i]) {
             vk_pipeline *one = p->all[i];
             p->all[i] = one->next;
-            vkDestroyPipeline(d->handle, one->handle, NULL);
+            for (int by = 0; by < VK_BY; by++)
+                vkDestroyPipeline(d->handle, one->handle[by], NULL);
             if (one->shader == VK_SHADERS)
                 vk_linked_free(one);
             free(one);
         }
     for (int i = 0; i < VK_SHADERS; i++)
-        vkDestroyShaderModule(d->handle, p->modules[i], NULL);
+        for (int by = 0; by < VK_BY; by++)
+            vkDestroyShaderModule(d->handle, p->modules[i][by], NULL);
     for (size_t i = 0; i < sizeof p->pieces / sizeof *p->pieces; i++)
         vk_pieces_free(p->pieces[i]);
     vkDestroyPipelineCache(d->handle, p->cache, NULL);
     vkDestroyPipelineLayout(d->handle, p->layout, NULL);
 }
 
-VkResult vk_pipeline_build(cr_device *d, vk_pipeline *one, VkShaderModule module)
+VkResult vk_pipeline_build(cr_device *d, const vk_pipeline *one, VkShaderModule module,
+                           VkPipeline *handle)
 {
     uint32_t data[1 + VK_SPECIALS] = {one->group};
     VkSpecializationMapEntry entries[1 + VK_SPECIALS];
@@ -100,7 +126,7 @@ VkResult vk_pipeline_build(cr_device *d, vk_pipeline *one, VkShaderModule module
                   .pName = "main",
                   .pSpecializationInfo = &special},
         .layout = d->pipelines.layout};
-    return vkCreateComputePipelines(d->handle, d->pipelines.cache, 1, &info, NULL, &one->handle);
+    return vkCreateComputePipelines(d->handle, d->pipelines.cache, 1, &info, NULL, handle);
 }
 
 VkResult vk_module_new(cr_device *d, const uint32_t *words, size_t bytes, VkShaderModule *module)
@@ -113,19 +139,37 @@ VkResult vk_module_new(cr_device *d, const uint32_t *words, size_t bytes, VkShad
     return result;
 }
 
-static VkResult build(cr_device *d, vk_pipeline *one)
-{
-    VkShaderModule *module = &d->pipelines.modules[one->shader];
-    size_t bytes;
-    const uint32_t *words = vk_shader_words(d, one->shader, &bytes);
-    VkResult result = *module ? VK_SUCCESS : vk_module_new(d, words, bytes, module);
-    return result == VK_SUCCESS ? vk_pipeline_build(d, one, *module) : result;
-}
-
 const uint32_t *vk_shader_words(const cr_device *d, vk_shader shader, size_t *bytes)
 {
-    *bytes = shaders[shader].bytes[d->checked];
-    return shaders[shader].words[d->checked];
+    int flavour = d->checked ? CHECKED : ADDRESSES;
+    *bytes = shaders[shader].flavour[flavour].bytes;
+    return shaders[shader].flavour[flavour].words;
+}
+
+static VkResult build(cr_device *d, const vk_pipeline *one, vk_reach by, VkPipeline *handle)
+{
+    VkShaderModule *module = &d->pipelines.modules[one->shader][by];
+    size_t bytes;
+    const uint32_t *words = vk_shader_words(d, one->shader, &bytes);
+    if (by == VK_BY_TEXELS) {
+        words = shaders[one->shader].flavour[TEXELS].words;
+        bytes = shaders[one->shader].flavour[TEXELS].bytes;
+    }
+    VkResult result = *module ? VK_SUCCESS : vk_module_new(d, words, bytes, module);
+    return result == VK_SUCCESS ? vk_pipeline_build(d, one, *module, handle) : result;
+}
+
+cr_status vk_pipeline_ready(cr_device *d, vk_pipeline *one, vk_reach by)
+{
+    if (one->handle[by])
+        return CR_OK;
+    VkPipeline handle;
+    VkResult result = build(d, one, by, &handle);
+    if (result != VK_SUCCESS)
+        return vk_failed(d, result, one->name);
+    one->handle[by] = handle;
+    d->pipelines.built++;
+    return CR_OK;
 }
 
 static uint32_t hash_of(vk_shader shader, uint32_t group, const uint32_t *special)
@@ -138,7 +182,7 @@ static uint32_t hash_of(vk_shader shader, uint32_t group, const uint32_t *specia
 }
 
 cr_status vk_pipeline_get(cr_device *d, vk_shader shader, uint32_t group, const uint32_t *special,
-                          int count, const vk_pipeline **pipeline)
+                          int count, vk_pipeline **pipeline)
 {
     uint32_t all[VK_SPECIALS] = {0};
     memcpy(all, special, (size_t)count * sizeof *special);
@@ -162,13 +206,12 @@ cr_status vk_pipeline_get(cr_device *d, vk_shader shader, uint32_t group, const 
     one->shader = shader;
     one->group = group;
     memcpy(one->special, all, sizeof all);
-    VkResult result = build(d, one);
-    if (result != VK_SUCCESS) {
-        cr_status status = vk_failed(d, result, one->name);
+    cr_status status = vk_pipeline_ready(
+        d, one, d->texels.on && vk_has_texels(shader) ? VK_BY_TEXELS : VK_BY_VALUES);
+    if (status != CR_OK) {
         free(one);
         return status;
     }
-    d->pipelines.built++;
     *at = one;
     *pipeline = one;
     return CR_OK;

@@ -11,7 +11,7 @@ enum { VK_STEPS = 6 }; /* the most launches of a plan that keeps them in its bas
 
 /* A launch as the plan knows it. */
 typedef struct vk_step {
-    const vk_pipeline *pipeline;
+    vk_pipeline *pipeline;
     vk_constant *constant; /* owned by the plan; null where an earlier step's serves */
     uint32_t groups[3];
 } vk_step;

@@ -1,5 +1,5 @@
 /* Where a device's time goes, kernel by kernel: with CRESSET_VULKAN_PROFILE=1, timestamps stand around every dispatch,
- * which then waits for the one before it, and the sums are said (at level info) when the device is closed. */
+ * which then waits for the one before it, and the sums and the least of each are said (at level info) when the device is closed. */
 #include "vulkan.h"
 
 #include <stdio.h>
@@ -59,8 +59,11 @@ void vk_timer_read(cr_device *d, vk_slot *slot)
     if (vkGetQueryPoolResults(d->handle, slot->times, 0, 2 * slot->ntimed, sizeof ticks, ticks,
                               sizeof *ticks, VK_QUERY_RESULT_64_BIT) == VK_SUCCESS)
         for (uint32_t i = 0; i < slot->ntimed; i++) {
-            slot->timed[i]->ticks += ticks[2 * i + 1] - ticks[2 * i];
-            slot->timed[i]->runs++;
+            vk_pipeline *p = slot->timed[i];
+            uint64_t took = ticks[2 * i + 1] - ticks[2 * i];
+            p->ticks += took;
+            p->least = !p->runs || took < p->least ? took : p->least;
+            p->runs++;
         }
     slot->ntimed = 0;
 }
@@ -80,9 +83,11 @@ static void say(const cr_device *d, const vk_pipeline *p)
         last--;
     for (int i = 0; i < last && length + 12 < sizeof special; i++)
         length += (size_t)snprintf(special + length, sizeof special - length, " %u", p->special[i]);
-    double ns = (double)p->ticks * (double)d->profile->limits.timestampPeriod;
-    vk_host->log(vk_host, 1, "vulkan: %10.3f ms in %7llu runs of %9.3f us: %s%s", ns / 1e6,
-                 (unsigned long long)p->runs, ns / 1e3 / (double)p->runs, p->name, special);
+    double ms = (double)d->profile->limits.timestampPeriod / 1e6;
+    vk_host->log(vk_host, 1, "vulkan: %10.3f ms in %7llu runs of %9.3f us, at least %9.3f us: %s%s",
+                 (double)p->ticks * ms, (unsigned long long)p->runs,
+                 (double)p->ticks * ms * 1e3 / (double)p->runs, (double)p->least * ms * 1e3,
+                 p->name, special);
 }
 
 void vk_timer_close(cr_device *d)

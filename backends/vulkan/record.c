@@ -287,12 +287,14 @@ cr_status vk_record_uses(cr_device *d, cr_buffer *reads, cr_buffer *writes, VkCo
     if (status != CR_OK)
         return status;
     vk_recorder *r = &d->recorder;
-    if ((reads && meets(r, reads, false)) || (writes && meets(r, writes, true)))
+    if ((reads && meets(r, reads, false)) || (writes && meets(r, writes, true)) ||
+        r->texels_epoch == r->epoch)
         next_epoch(r);
     if (reads)
         note_use(r, reads, false);
     if (writes)
         note_use(r, writes, true);
+    r->copied_epoch = r->epoch;
     *to = slot->commands;
     return CR_OK;
 }
@@ -315,32 +317,42 @@ cr_status vk_record(cr_device *d, vk_launch *launch)
 {
     vk_slot *slot;
     vk_recorder *r = &d->recorder;
-    cr_status status = vk_open_slot(d, &slot);
+    const vk_block *block = vk_texels_of(d, launch);
+    vk_reach by = block ? VK_BY_TEXELS : VK_BY_VALUES;
+    cr_status status = vk_pipeline_ready(d, launch->pipeline, by);
+    if (status == CR_OK)
+        status = vk_open_slot(d, &slot);
     if (status != CR_OK)
         return status;
     bool conflict = r->timed || d->checked; /* a descriptor may always be written to */
+    conflict = conflict || (block && (r->copied_epoch == r->epoch || r->texels_epoch == r->epoch));
     for (int i = 0; i < launch->nuses; i++)
         conflict = conflict || meets(r, launch->use[i].buffer, launch->use[i].writes);
     if (conflict)
         next_epoch(r);
     for (int i = 0; i < launch->nuses; i++)
         note_use(r, launch->use[i].buffer, launch->use[i].writes);
+    if (block)
+        r->texels_epoch = r->epoch;
     launch->args.status = r->reports.address + launch->reporter * sizeof(vk_report);
     if (d->checked)
         vk_values_push(d, slot->commands, launch);
     VkPipelineLayout layout = d->pipelines.layout;
-    vkCmdBindPipeline(slot->commands, VK_PIPELINE_BIND_POINT_COMPUTE, launch->pipeline->handle);
+    vkCmdBindPipeline(slot->commands, VK_PIPELINE_BIND_POINT_COMPUTE, launch->pipeline->handle[by]);
     if (launch->constant)
         vkCmdBindDescriptorSets(slot->commands, VK_PIPELINE_BIND_POINT_COMPUTE, layout, 0, 1,
                                 &launch->constant->set, 1, &launch->constant->offset);
-    vkCmdPushConstants(slot->commands, layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof launch->args,
-                       &launch->args);
+    if (block)
+        vk_texels_bind(d, block, launch);
+    else
+        vkCmdPushConstants(slot->commands, layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
+                           sizeof launch->args, &launch->args);
     vk_timer_stamp(d, slot, launch->pipeline, false);
     vkCmdDispatch(slot->commands, launch->groups[0], launch->groups[1], launch->groups[2]);
     vk_timer_stamp(d, slot, launch->pipeline, true);
     r->names[r->named++ % VK_NAMES] = launch->pipeline->name;
-    if (!launch->pipeline->sent) {
-        ((vk_pipeline *)launch->pipeline)->sent = true;
+    if (!launch->pipeline->sent[by]) {
+        launch->pipeline->sent[by] = true;
         r->first_runs = true;
     }
     r->dispatches++;

@@ -5,7 +5,8 @@
  *   record.c     dispatches into command buffers, barriers, submission, waiting
  *   transfer.c   to and from the host             pipeline.c  shaders into pipelines, built once
  *   checked.c    values as descriptors            matrix.c    cooperative matrices
- *   profile.c    where the time goes, if asked    exit.c  the end of the process
+ *   texels.c     values as texels, for llvmpipe   profile.c  where the time goes, if asked
+ *   exit.c       the end of the process
  *   plan.c       from an operation's name to its family, and what families share
  *   spirv.c      shaders out of pieces           linked.c    their pipelines
  *   chain.c      several operations as one plan  chain_body.c  what they share with chain_reduce.c
@@ -39,7 +40,9 @@ typedef struct vk_block {
     VkDeviceAddress address;
     char *mapped; /* the host's address, or null */
     size_t size, used;
-    struct vk_span *first; /* its parts in order of address */
+    VkBufferView view;      /* all of it as texels, or null; see texels.c */
+    VkDescriptorSet texels; /* the view, and the buffer */
+    struct vk_span *first;  /* its parts in order of address */
     struct vk_block *next;
 } vk_block;
 
@@ -122,10 +125,35 @@ void vk_values_close(cr_device *d);
 /* Pushes what the launch has bound, and puts places into its arguments where addresses were. */
 void vk_values_push(cr_device *d, VkCommandBuffer commands, struct vk_launch *launch);
 
+/* ---- values as texels: texels.c ---- */
+
+enum { VK_TEXELS_BLOCK, VK_TEXELS_ARGS, VK_TEXELS_SETS };
+
+typedef struct vk_texels {
+    bool on; /* the device gains by them */
+    VkDescriptorSetLayout layout[VK_TEXELS_SETS];
+    VkDescriptorPool pool;
+    vk_block args; /* of the launches of each slot */
+    VkDescriptorSet args_set;
+} vk_texels;
+
+cr_status vk_texels_init(cr_device *d);
+void vk_texels_close(cr_device *d);
+/* Makes a block readable as texels, where that can be, and undoes it. */
+void vk_texels_add(cr_device *d, vk_block *block);
+void vk_texels_remove(cr_device *d, vk_block *block);
+/* The block whose texels the launch can use; null: it goes by address. */
+const vk_block *vk_texels_of(const cr_device *d, const struct vk_launch *launch);
+/* Gives the launch that is being recorded its block and its arguments. */
+void vk_texels_bind(cr_device *d, const vk_block *block, struct vk_launch *launch);
+
 /* ---- pipelines ---- */
 
+/* What a pipeline gets at memory by: values as the device binds them, or texels. */
+typedef enum vk_reach { VK_BY_VALUES, VK_BY_TEXELS, VK_BY } vk_reach;
+
 typedef enum vk_shader {
-#define VK_SHADER(name) VK_SHADER_##name,
+#define VK_SHADER(name, flavours) VK_SHADER_##name,
 #include "shader_list.h"
 #undef VK_SHADER
     VK_SHADERS
@@ -134,19 +162,19 @@ typedef enum vk_shader {
 enum { VK_SPECIALS = 12 }; /* specialisation constants, after the group's size */
 
 typedef struct vk_pipeline {
-    VkPipeline handle;
+    VkPipeline handle[VK_BY]; /* null: not built yet */
     const char *name;
     vk_shader shader;
     uint32_t group; /* invocations of a group */
     uint32_t special[VK_SPECIALS];
-    uint64_t ticks, runs; /* see profile.c */
-    bool sent;            /* has been run before; see exit.c */
+    uint64_t ticks, least, runs; /* see profile.c */
+    bool sent[VK_BY];            /* has been run before; see exit.c */
     struct vk_pipeline *next;
 } vk_pipeline;
 
 typedef struct vk_pipelines {
     vk_pipeline *all[256];
-    VkShaderModule modules[VK_SHADERS];
+    VkShaderModule modules[VK_SHADERS][VK_BY];
     VkPipelineLayout layout;
     VkPipelineCache cache;
     size_t loaded; /* bytes that came from the disk */
@@ -159,11 +187,16 @@ void vk_pipelines_close(cr_device *d);
 /* The pipeline of a shader with these constants, built at its first use. group 0: the device's
  * usual size. */
 cr_status vk_pipeline_get(cr_device *d, vk_shader shader, uint32_t group, const uint32_t *special,
-                          int count, const vk_pipeline **pipeline);
+                          int count, vk_pipeline **pipeline);
+/* Builds what gets at memory so, if it isn't there yet. */
+cr_status vk_pipeline_ready(cr_device *d, vk_pipeline *pipeline, vk_reach by);
+/* Whether the shader can use texels. */
+bool vk_has_texels(vk_shader shader);
 /* The parts of it, for pipelines of other modules (linked.c): a module of words, a pipeline of a module, for which `one` says
  * all but the handle, and a shader's words in the device's flavour. */
 VkResult vk_module_new(cr_device *d, const uint32_t *words, size_t bytes, VkShaderModule *module);
-VkResult vk_pipeline_build(cr_device *d, vk_pipeline *one, VkShaderModule module);
+VkResult vk_pipeline_build(cr_device *d, const vk_pipeline *one, VkShaderModule module,
+                           VkPipeline *handle);
 const uint32_t *vk_shader_words(const cr_device *d, vk_shader shader, size_t *bytes);
 /* The cache file: reads it into *data (the caller frees) if it belongs to this device and driver
  * and is whole; writes it under a temporary name first. Failure only means a slower start. */
@@ -186,20 +219,21 @@ bool vk_matrix_kernel(const cr_device *d, int32_t dtype, vk_shader *shader, uint
 
 /* ---- recording ---- */
 
-enum { VK_ARGS_AT = 9, VK_ARGS_NUMBERS = 3 };
+/* VK_WORD_BLOCK: where texels are read, the low half of the address of their block. */
+enum { VK_ARGS_AT = 9, VK_ARGS_NUMBERS = 3, VK_ARGS_WORDS = 6, VK_WORD_BLOCK = 5 };
 
 /* What every kernel gets as push constants; shaders/kernel.glsl has the same. */
 typedef struct vk_args {
     uint64_t status;                  /* where this one reports a bad index */
     uint64_t at[VK_ARGS_AT];          /* addresses of values */
     uint64_t number[VK_ARGS_NUMBERS]; /* the run's numbers, as bits of the kernel's type */
-    uint32_t word[6];
+    uint32_t word[VK_ARGS_WORDS];
 } vk_args;
 
 enum { VK_USES = 12 };
 
 typedef struct vk_launch {
-    const vk_pipeline *pipeline;
+    vk_pipeline *pipeline;
     const vk_constant *constant; /* or null */
     vk_args args;
     uint32_t groups[3];
@@ -249,12 +283,13 @@ enum { VK_REPORTS = 64 };
 typedef struct vk_recorder {
     vk_slot slots[VK_SLOTS];
     VkSemaphore timeline;
-    vk_slot *open;        /* being recorded, or null */
-    uint64_t value;       /* of the slot that is open or will be opened next */
-    uint64_t done;        /* the timeline's value when last looked at */
-    uint64_t epoch;       /* counts barriers */
-    uint32_t count, next; /* dispatches in the open slot; the next slot */
-    bool first_runs;      /* some of them are a pipeline's first */
+    vk_slot *open;                       /* being recorded, or null */
+    uint64_t value;                      /* of the slot that is open or will be opened next */
+    uint64_t done;                       /* the timeline's value when last looked at */
+    uint64_t epoch;                      /* counts barriers */
+    uint64_t copied_epoch, texels_epoch; /* that a buffer was last copied to or from, texels used */
+    uint32_t count, next;                /* dispatches in the open slot; the next slot */
+    bool first_runs;                     /* some of them are a pipeline's first */
     vk_block reports;
     struct {
         char name[48];       /* the operations' names, as they came */
@@ -328,7 +363,7 @@ typedef struct vk_profile {
     VkPhysicalDeviceLimits limits;
     uint64_t most_allocation; /* bytes of one */
     uint32_t subgroup;        /* invocations */
-    bool f64, budget, subgroup_ops, timestamps;
+    bool f64, budget, subgroup_ops, timestamps, texels;
     bool matrix_f16, matrix_bf16;        /* 16 x 16 x 16, sums in f32, to a subgroup */
     bool addresses, descriptors, robust; /* what the two flavours of kernels need */
     char lacks[128];                     /* what keeps it from being used, or "" */
@@ -369,6 +404,7 @@ struct cr_device {
     vk_pinned *pinned;
     vk_constants constants;
     vk_values values;
+    vk_texels texels;
     vk_pipelines pipelines;
     vk_recorder recorder;
 };

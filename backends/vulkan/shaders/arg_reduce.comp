@@ -43,10 +43,10 @@ void put(uint unit, uvec4 at, T x, uint place)
 #else
         store(args.at[0], unit, FROM, x);
 #endif
-        U32_AT(args.at[3], unit) = place;
+        U32_OUT(args.at[3], unit, place);
         return;
     }
-    I64_AT(args.at[0], at.x) = int64_t(place);
+    I64_OUT(args.at[0], at.x, int64_t(place));
     if (TO != 0)
         store(args.at[2], at.z, TO, x);
 }
@@ -62,7 +62,7 @@ void main()
         for (uint t = first; t < end; t += step) {
             uint from = at.y + term_place(t);
             T x = load_term(from);
-            uint i = PARTS == 2 ? U32_AT(args.at[4], from) : t;
+            uint i = PARTS == 2 ? U32_IN(args.at[4], from) : t;
             if (place == 0xffffffffu || beats(x, i, a, place)) {
                 a = x;
                 place = i;

@@ -31,10 +31,11 @@ const int REAL = F64;
 #endif
 
 // attention_block in attention.c. Strides: batch, head, row, column.
-layout(set = 0, binding = 0, std140) uniform Attention {
+struct Attention {
     uint heads, targets, sources, width, values;
     uvec4 q, k, v, mask, g, y, out_, dv;
-} p;
+};
+UNIFORMS(Attention, p)
 
 #define SLOT_OUT    args.at[0] // y, q' or k'
 #define SLOT_Q      args.at[1]
@@ -155,7 +156,7 @@ T score(T x, uint head, uint query, uint key, out bool seen)
     if (MASK != 0 && seen) {
         uint at = base_of(p.mask, head) + query * p.mask.z + key * p.mask.w;
         if (MASK == 1)
-            seen = uint(U8_AT(SLOT_MASK, at)) != 0u;
+            seen = uint(U8_IN(SLOT_MASK, at)) != 0u;
         else
             x += load(SLOT_MASK, at, TYPE);
     }

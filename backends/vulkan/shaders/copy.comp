@@ -15,13 +15,13 @@ void main()
     {
         uvec4 at = place(i, RANK);
         if (BYTES == 1)
-            U8_AT(args.at[0], at.x) = U8_AT(args.at[1], at.y);
+            U8_OUT(args.at[0], at.x, U8_IN(args.at[1], at.y));
         else if (BYTES == 2)
-            U16_AT(args.at[0], at.x) = U16_AT(args.at[1], at.y);
+            U16_OUT(args.at[0], at.x, U16_IN(args.at[1], at.y));
         else if (BYTES == 4)
-            U32_AT(args.at[0], at.x) = U32_AT(args.at[1], at.y);
+            U32_OUT(args.at[0], at.x, U32_IN(args.at[1], at.y));
         else if (BYTES == 8)
-            U64_AT(args.at[0], at.x) = U64_AT(args.at[1], at.y);
+            U64_OUT(args.at[0], at.x, U64_IN(args.at[1], at.y));
         else if (FROM == F32 || FROM == F16 || FROM == BF16)
             put_float(args.at[0], at.x, TO, load_float(args.at[1], at.y, FROM));
 #ifdef HAS_F64

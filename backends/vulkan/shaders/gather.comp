@@ -13,17 +13,17 @@ void main()
     EACH_ELEMENT(i)
     {
         uvec4 at = place(i, RANK);
-        int64_t index = I64_AT(args.at[1], at.y);
+        int64_t index = I64_IN(args.at[1], at.y);
         if (bad_index(index, dim, int64_t(size)))
             continue;
         uint from = at.z + uint(index) * jump;
         if (BYTES == 1)
-            U8_AT(args.at[0], at.x) = U8_AT(args.at[2], from);
+            U8_OUT(args.at[0], at.x, U8_IN(args.at[2], from));
         else if (BYTES == 2)
-            U16_AT(args.at[0], at.x) = U16_AT(args.at[2], from);
+            U16_OUT(args.at[0], at.x, U16_IN(args.at[2], from));
         else if (BYTES == 4)
-            U32_AT(args.at[0], at.x) = U32_AT(args.at[2], from);
+            U32_OUT(args.at[0], at.x, U32_IN(args.at[2], from));
         else
-            U64_AT(args.at[0], at.x) = U64_AT(args.at[2], from);
+            U64_OUT(args.at[0], at.x, U64_IN(args.at[2], from));
     }
 }

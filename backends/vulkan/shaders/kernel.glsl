@@ -7,12 +7,35 @@
 layout(local_size_x_id = 0) in;
 
 // vk_args in vulkan.h.
-layout(push_constant, std430) uniform Args {
+struct Args {
     uint64_t status;
     uint64_t at[9];
     uint64_t number[3];
     uint word[6];
-} args;
+};
+
+// UNIFORMS(Type, name): the plan's constants. llvmpipe loads a member of a uniform block for every
+// invocation anew, so what it gets is copied before all else.
+#ifdef TEXELS
+#extension GL_EXT_scalar_block_layout : require
+layout(set = 2, binding = 0, std430) uniform Arguments {
+    Args args;
+} arguments;
+Args args = arguments.args;
+#define UNIFORMS(Type, name)                             \
+    layout(set = 0, binding = 0, std140) uniform Block { \
+        Type name;                                       \
+    } block;                                             \
+    Type name = block.name;
+#else
+layout(push_constant, std430) uniform Arguments {
+    Args args;
+};
+#define UNIFORMS(Type, name)                             \
+    layout(set = 0, binding = 0, std140) uniform Block { \
+        Type name;                                       \
+    };
+#endif
 
 const int F64 = 1, F32 = 2, F16 = 3, BF16 = 4, I64 = 5, I32 = 6, I16 = 7, I8 = 8, U8 = 9, B8 = 10;
 
@@ -81,69 +104,69 @@ uint float_to_bf16(float x)
 float load_float(uint64_t at, uint i, int dtype)
 {
     if (dtype == F32)
-        return F32_AT(at, i);
-    uint h = uint(U16_AT(at, i));
+        return F32_IN(at, i);
+    uint h = uint(U16_IN(at, i));
     return dtype == F16 ? half_to_float(h) : bf16_to_float(h);
 }
 
 void store_float(uint64_t at, uint i, int dtype, float x)
 {
     if (dtype == F32)
-        F32_AT(at, i) = x;
+        F32_OUT(at, i, x);
     else if (dtype == B8)
-        U8_AT(at, i) = uint8_t(x != 0.0 || is_nan(x) ? 1 : 0);
+        U8_OUT(at, i, uint8_t(x != 0.0 || is_nan(x) ? 1 : 0));
     else
-        U16_AT(at, i) = uint16_t(dtype == F16 ? float_to_half(x) : float_to_bf16(x));
+        U16_OUT(at, i, uint16_t(dtype == F16 ? float_to_half(x) : float_to_bf16(x)));
 }
 
 int load_int(uint64_t at, uint i, int dtype)
 {
     if (dtype == I32)
-        return I32_AT(at, i);
+        return I32_IN(at, i);
     if (dtype == I16)
-        return int(I16_AT(at, i));
+        return int(I16_IN(at, i));
     if (dtype == I8)
-        return int(I8_AT(at, i));
-    return int(U8_AT(at, i));
+        return int(I8_IN(at, i));
+    return int(U8_IN(at, i));
 }
 
 void store_int(uint64_t at, uint i, int dtype, int x)
 {
     if (dtype == I32)
-        I32_AT(at, i) = x;
+        I32_OUT(at, i, x);
     else if (dtype == I16)
-        U16_AT(at, i) = uint16_t(uint(x));
+        U16_OUT(at, i, uint16_t(uint(x)));
     else if (dtype == B8)
-        U8_AT(at, i) = uint8_t(x != 0 ? 1 : 0);
+        U8_OUT(at, i, uint8_t(x != 0 ? 1 : 0));
     else
-        U8_AT(at, i) = uint8_t(uint(x));
+        U8_OUT(at, i, uint8_t(uint(x)));
 }
 
 int64_t load_long(uint64_t at, uint i)
 {
-    return I64_AT(at, i);
+    return I64_IN(at, i);
 }
 
 void store_long(uint64_t at, uint i, int dtype, int64_t x)
 {
     if (dtype == B8)
-        U8_AT(at, i) = uint8_t(x != 0 ? 1 : 0);
+        U8_OUT(at, i, uint8_t(x != 0 ? 1 : 0));
     else
-        I64_AT(at, i) = x;
+        I64_OUT(at, i, x);
 }
 
 #ifdef HAS_F64
 double load_double(uint64_t at, uint i)
 {
-    return F64_AT(at, i);
+    return F64_IN(at, i);
 }
 
 void store_double(uint64_t at, uint i, int dtype, double x)
 {
     if (dtype == B8)
-        U8_AT(at, i) = uint8_t(x != 0.0 || is_nan(x) ? 1 : 0);
+        U8_OUT(at, i, uint8_t(x != 0.0 || is_nan(x) ? 1 : 0));
     else
-        F64_AT(at, i) = x;
+        F64_OUT(at, i, x);
 }
 #endif
 

@@ -1,9 +1,14 @@
-// Memory, in two flavours of every kernel. F32_AT(at, i) is element i of the value at `at`, which is
-// one of args.at:
+// Memory, in up to three flavours of every kernel. F32_AT(at, i) is element i of the value at `at`,
+// which is one of args.at; F32_IN(at, i) reads it and F32_OUT(at, i, x) writes it, which is all that
+// kernels in the third flavour do with values:
 //   by address    `at` is where the value lies on the device. Any size, and nothing to bind.
 //   CHECKED       `at` is a place in an array of descriptors, and bytes from where that begins: what
 //                 a driver without device addresses can do, and what it and the validation layer
 //                 can check. VK_CHECKED_SLOTS in vulkan.h.
+//   TEXELS        as by address, but elements are read as texels of the block that all values lie
+//                 in, and those of 32 and 64 bits written by that block's descriptor: llvmpipe
+//                 gathers texels at once, where it goes through the invocations of a subgroup one by
+//                 one to load anything else, and stores faster so, too. See texels.c.
 #ifdef CHECKED
 
 #define MEMORY(name, type) \
@@ -54,3 +59,87 @@ MEMORY(F64, double, 8);
 #define I16_AT(at, i) ELEMENT(I16, 1, at, i)
 #define U8_AT(at, i) ELEMENT(U8, 0, at, i)
 #define I8_AT(at, i) ELEMENT(I8, 0, at, i)
+
+#ifdef TEXELS
+
+layout(set = 1, binding = 0, r32ui) uniform readonly uimageBuffer texels;
+layout(set = 1, binding = 1, std430) writeonly buffer Words {
+    uint v[];
+} words;
+
+
+// word[5] is the low half of the block's address.
+#define BYTE_OF(at) (uint(at) - args.word[5])
+
+uint word_in(uint byte)
+{
+    return imageLoad(texels, int(byte >> 2)).x;
+}
+
+void word_out(uint byte, uint x)
+{
+    words.v[byte >> 2] = x;
+}
+
+uvec2 words_in(uint byte)
+{
+    return uvec2(word_in(byte), word_in(byte + 4));
+}
+
+void words_out(uint byte, uvec2 x)
+{
+    word_out(byte, x.x);
+    word_out(byte + 4, x.y);
+}
+
+uint short_in(uint byte)
+{
+    return word_in(byte) >> 8 * (byte & 2) & 0xffffu;
+}
+
+uint byte_in(uint byte)
+{
+    return word_in(byte) >> 8 * (byte & 3) & 0xffu;
+}
+
+#define U64_IN(at, i) pack64(words_in(BYTE_OF(at) + 8 * (i)))
+#define I64_IN(at, i) int64_t(U64_IN(at, i))
+#define F64_IN(at, i) packDouble2x32(words_in(BYTE_OF(at) + 8 * (i)))
+#define U32_IN(at, i) word_in(BYTE_OF(at) + 4 * (i))
+#define I32_IN(at, i) int(U32_IN(at, i))
+#define F32_IN(at, i) uintBitsToFloat(U32_IN(at, i))
+#define U16_IN(at, i) uint16_t(short_in(BYTE_OF(at) + 2 * (i)))
+#define I16_IN(at, i) int16_t(int(short_in(BYTE_OF(at) + 2 * (i)) << 16) >> 16)
+#define U8_IN(at, i) uint8_t(byte_in(BYTE_OF(at) + (i)))
+#define I8_IN(at, i) int8_t(int(byte_in(BYTE_OF(at) + (i)) << 24) >> 24)
+
+#define U64_OUT(at, i, x) words_out(BYTE_OF(at) + 8 * (i), unpack32(x))
+#define I64_OUT(at, i, x) words_out(BYTE_OF(at) + 8 * (i), unpack32(uint64_t(x)))
+#define F64_OUT(at, i, x) words_out(BYTE_OF(at) + 8 * (i), unpackDouble2x32(x))
+#define U32_OUT(at, i, x) word_out(BYTE_OF(at) + 4 * (i), x)
+#define I32_OUT(at, i, x) word_out(BYTE_OF(at) + 4 * (i), uint(x))
+#define F32_OUT(at, i, x) word_out(BYTE_OF(at) + 4 * (i), floatBitsToUint(x))
+
+#else
+
+#define U64_IN(at, i) U64_AT(at, i)
+#define I64_IN(at, i) I64_AT(at, i)
+#define F64_IN(at, i) F64_AT(at, i)
+#define F32_IN(at, i) F32_AT(at, i)
+#define I32_IN(at, i) I32_AT(at, i)
+#define U32_IN(at, i) U32_AT(at, i)
+#define U16_IN(at, i) U16_AT(at, i)
+#define I16_IN(at, i) I16_AT(at, i)
+#define U8_IN(at, i) U8_AT(at, i)
+#define I8_IN(at, i) I8_AT(at, i)
+
+#define U64_OUT(at, i, x) U64_AT(at, i) = x
+#define I64_OUT(at, i, x) I64_AT(at, i) = x
+#define F64_OUT(at, i, x) F64_AT(at, i) = x
+#define U32_OUT(at, i, x) U32_AT(at, i) = x
+#define I32_OUT(at, i, x) I32_AT(at, i) = x
+#define F32_OUT(at, i, x) F32_AT(at, i) = x
+
+#endif
+#define U16_OUT(at, i, x) U16_AT(at, i) = x
+#define U8_OUT(at, i, x) U8_AT(at, i) = x

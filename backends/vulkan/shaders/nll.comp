@@ -12,12 +12,13 @@ layout(constant_id = 4) const int WEIGHTS = 0;
 const int NONE = 0, MEAN = 1, SUM = 2;
 
 // nll_block in loss.c.
-layout(set = 0, binding = 0, std140) uniform Nll {
+struct Nll {
     uint rows, classes;
     int64_t ignored;
     uint x_row, x_class, out_row, out_class; // strides; backward, of the gradients
     uint target_row, weight_class, y_row, unused;
-} p;
+};
+UNIFORMS(Nll, p)
 
 const uint GROUP = 128;
 shared T part[GROUP], part_weight[GROUP];
@@ -39,7 +40,7 @@ void forward()
     uint me = gl_LocalInvocationID.x, all = gl_WorkGroupSize.x;
     T sum = T(0), weights = T(0);
     for (uint n = me; n < p.rows; n += all) {
-        int64_t t = I64_AT(args.at[2], n * p.target_row);
+        int64_t t = I64_IN(args.at[2], n * p.target_row);
         T each = T(0);
         if (counts(t)) {
             T w = weight_of(t);
@@ -73,7 +74,7 @@ void backward()
     uint count = p.rows * p.classes;
     for (uint i = gl_GlobalInvocationID.x; i < count; i += gl_NumWorkGroups.x * gl_WorkGroupSize.x) {
         uint n = i / p.classes, c = i - n * p.classes;
-        int64_t t = I64_AT(args.at[2], n * p.target_row);
+        int64_t t = I64_IN(args.at[2], n * p.target_row);
         T each = T(0);
         if (t == int64_t(c) && t != p.ignored) {
             each = -weight_of(t) * load(args.at[1], REDUCTION == NONE ? n * p.y_row : 0, TO);

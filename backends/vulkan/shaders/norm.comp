@@ -30,10 +30,11 @@ const int STAT = F64;
 #endif
 
 // norm_block in norm.c. Strides: y or x', x, y'.
-layout(set = 0, binding = 0, std140) uniform Norm {
+struct Norm {
     uint units, terms;
     Dim unit[8], term[8];
-} s;
+};
+UNIFORMS(Norm, s)
 
 const uint GROUP = 256;
 shared T part[2 * GROUP];

@@ -1,6 +1,6 @@
 #version 450
 // One step of an optimiser over one parameter. at[0..4]: the parameter, its gradient, and up to
-// three buffers, all dense and in one order. The numbers are in at[5..8], number[0..2] and word[2..5].
+// three buffers, all dense and in one order. The numbers are in at[5..8], number[0..2] and word[1..4].
 //   sgd    g = ±g + wd p;  b = mu b + (1 - tau) g, or g at first;  p -= lr (nesterov ? g + mu b : b)
 //   adam   g = ±g + wd p, or p *= 1 - lr wd (adamw);  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g²
 //          p -= lr / (1 - b1^t) m / (sqrt(v or the greatest v) / sqrt(1 - b2^t) + eps)
@@ -16,7 +16,7 @@ const int NESTEROV = 1, MAXIMIZE = 2, AMSGRAD = 4;
 T real(uint k)
 {
     if (k > 6) {
-        uvec2 u = k == 7 ? uvec2(args.word[2], args.word[3]) : uvec2(args.word[4], args.word[5]);
+        uvec2 u = k == 7 ? uvec2(args.word[1], args.word[2]) : uvec2(args.word[3], args.word[4]);
 #if defined CLASS_FLOAT
         return uintBitsToFloat(u.x);
 #else

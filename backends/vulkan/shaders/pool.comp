@@ -24,7 +24,7 @@ const ivec3 K = ivec3(K_X, K_Y, K_Z), STRIDE = ivec3(STRIDE_X, STRIDE_Y, STRIDE_
 const int MAX = 0, MAX_BACK = 1, MEAN = 2, MEAN_BACK = 3, MAX_BACK_APART = 4;
 
 // pool_block in pool.c. Dim strides: x (or its gradient), y (or its gradient), the indices.
-layout(set = 0, binding = 0, std140) uniform Pool {
+struct Pool {
     uint count;               // invocations
     int divisor;              // of means; 0: the window's size
     int count_pad;            // the padding counts in that size
@@ -32,7 +32,8 @@ layout(set = 0, binding = 0, std140) uniform Pool {
     ivec4 k, stride, pad, dil, x_size, y_size;
     Dim axis[5];              // batch, channels, and three of space: of what invocations run over
     uvec4 x_step, y_step, index_step; // along the space
-} p;
+};
+UNIFORMS(Pool, p)
 
 struct Where {
     uvec4 at; // of batch and channel
@@ -80,16 +81,6 @@ int in_plane(ivec3 c)
     return (c.x * p.x_size.y + c.y) * p.x_size.z + c.z;
 }
 
-// Of a window: its first place inside and the end of them.
-void window(ivec3 o, out ivec3 from, out ivec3 to)
-{
-    from = o * STRIDE - p.pad.xyz;
-    to = min(from + (K - 1) * DIL + 1, p.x_size.xyz);
-    [[unroll]] for (int d = 0; d < 3; d++)
-        if (from[d] < 0)
-            from[d] += (-from[d] + DIL[d] - 1) / DIL[d] * DIL[d];
-}
-
 T window_size(ivec3 o)
 {
     if (p.divisor != 0)
@@ -103,16 +94,19 @@ T window_size(ivec3 o)
     return T(n.x * n.y * n.z);
 }
 
+// Loops over a window are as long as constants say, so that drivers may unroll them.
 void forward(Where w)
 {
-    ivec3 from, to, c;
-    window(w.o, from, to);
-    int best = in_plane(from);
+    ivec3 from = w.o * STRIDE - p.pad.xyz, t;
+    int best = -1;
     T greatest = T(0), sum = T(0);
     bool any = false;
-    for (c.x = from.x; c.x < to.x; c.x += DIL.x)
-        for (c.y = from.y; c.y < to.y; c.y += DIL.y)
-            for (c.z = from.z; c.z < to.z; c.z += DIL.z) {
+    for (t.x = 0; t.x < K.x; t.x++)
+        for (t.y = 0; t.y < K.y; t.y++)
+            for (t.z = 0; t.z < K.z; t.z++) {
+                ivec3 c = from + t * DIL;
+                if (!all(lessThan(uvec3(c), uvec3(p.x_size.xyz))))
+                    continue;
                 T x = load(args.at[1], x_place(w, c), TO);
                 if (OP == MEAN) {
                     sum += x;
@@ -127,7 +121,7 @@ void forward(Where w)
         return;
     }
     store(args.at[0], y_place(w, w.o), TO, greatest);
-    I64_AT(args.at[2], index_place(w, w.o)) = int64_t(best);
+    I64_OUT(args.at[2], index_place(w, w.o), int64_t(best));
 }
 
 // at[1]: the output's gradient; at[2]: the indices.
@@ -145,7 +139,7 @@ void backward(Where w)
             for (o.z = from.z; o.z < to.z; o.z++) {
                 if (OP == MEAN_BACK)
                     sum += load(args.at[1], y_place(w, o), TO) / window_size(o);
-                else if (I32_AT(args.at[2], 2 * index_place(w, o)) == me)
+                else if (I32_IN(args.at[2], 2 * index_place(w, o)) == me)
                     sum += load(args.at[1], y_place(w, o), TO);
             }
     store(args.at[0], x_place(w, w.o), TO, sum);
@@ -156,13 +150,16 @@ void backward(Where w)
 void backward_apart(Where w)
 {
     bool is = all(lessThan(w.o, p.y_size.xyz));
-    ivec3 from = w.o * STRIDE, to = min(from + K, p.x_size.xyz), c;
-    int best = is ? I32_AT(args.at[2], 2 * index_place(w, w.o)) : -1;
+    ivec3 from = w.o * STRIDE, t;
+    int best = is ? I32_IN(args.at[2], 2 * index_place(w, w.o)) : -1;
     T g = is ? load(args.at[1], y_place(w, w.o), TO) : T(0);
-    for (c.x = from.x; c.x < to.x; c.x++)
-        for (c.y = from.y; c.y < to.y; c.y++)
-            for (c.z = from.z; c.z < to.z; c.z++)
-                store(args.at[0], x_place(w, c), TO, in_plane(c) == best ? g : T(0));
+    for (t.x = 0; t.x < K.x; t.x++)
+        for (t.y = 0; t.y < K.y; t.y++)
+            for (t.z = 0; t.z < K.z; t.z++) {
+                ivec3 c = from + t;
+                if (all(lessThan(c, p.x_size.xyz)))
+                    store(args.at[0], x_place(w, c), TO, in_plane(c) == best ? g : T(0));
+            }
 }
 
 void main()

@@ -28,13 +28,14 @@ struct Axis {
 };
 
 // product_block in product.h.
-layout(set = 0, binding = 0, std140) uniform Product {
+struct Product {
     uint m, n, k, batch;
     uint splits, chunk; // chunk: terms of one split
     ivec4 base, extent, divide_by; // of coordinates
     uvec4 spatial;                 // strides in B along them
     Axis b_axis[1], m_axis[4], k_axis[4], n_axis[4];
-} p;
+};
+UNIFORMS(Product, p)
 
 // Where an index leads.
 struct Place {

@@ -1,8 +1,8 @@
 #version 450
 // A product for software devices, where shared memory is no nearer than any other: a group is one
 // subgroup of LANES invocations, which keeps TM rows and TN columns of C for each of them in
-// registers. Invocations lie along n; A comes LANES terms at a time, one to an invocation, and is
-// passed around.
+// registers. Invocations lie along n. Where loading takes an invocation at a time, A comes LANES
+// terms at a time, one to an invocation, and is passed around.
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_ballot : require
 #include "kernel.glsl"
@@ -26,6 +26,19 @@ void main()
     [[unroll]] for (uint i = 0; i < TM; i++)
         [[unroll]] for (uint j = 0; j < TN; j++)
             c[i][j] = T(0);
+#ifdef TEXELS
+    for (uint s = first; s < end; s++) {
+        Place k = k_place(s);
+        T x[TN];
+        [[unroll]] for (uint j = 0; j < TN; j++)
+            x[j] = load_b(b, k, n[j]);
+        [[unroll]] for (uint i = 0; i < TM; i++) {
+            T y = load_a(b, m[i], k);
+            [[unroll]] for (uint j = 0; j < TN; j++)
+                c[i][j] += product(y, x[j]);
+        }
+    }
+#else
     for (uint k0 = first; k0 < end; k0 += LANES) {
         T a[TM];
         uint mine = min(k0 + lane, end - 1);
@@ -45,6 +58,7 @@ void main()
             }
         }
     }
+#endif
     [[unroll]] for (uint i = 0; i < TM; i++)
         [[unroll]] for (uint j = 0; j < TN; j++)
             store_c(b, split, m0 + i, n0 + j * LANES, m[i], n[j], c[i][j]);

@@ -25,6 +25,7 @@ void load_row(uint b, Place k, Place n, uint columns, uint terms, out T x[WINDOW
         inside = step_inside(c.y, p.extent.y, 1, p.spatial.y, start);
     if (MODE != PLAIN && SPATIAL > 2)
         inside = step_inside(c.x, p.extent.x, 1, p.spatial.x, start) && inside;
+#ifndef TEXELS
     if (B_ALONG_K != 0) { // then two elements come for the price of one
         uint64_t base = args.at[2] & ~uint64_t(7);
         int first = MODE == PLAIN ? 0 : c.z - (BACKWARDS ? TK - 1 : 0);
@@ -45,8 +46,13 @@ void load_row(uint b, Place k, Place n, uint columns, uint terms, out T x[WINDOW
         }
         return;
     }
+#endif
     [[unroll]] for (int t = 0; t < WINDOW; t++) {
+#ifdef TEXELS // of the block's other values
+        int there = t;
+#else
         int there = min(t, last);
+#endif
         if (MODE == PLAIN) {
             x[t] = load(args.at[2], start + uint(there) * step, FROM);
         } else {
@@ -77,10 +83,15 @@ void main()
     uint q = 0; // of the row of k
     for (uint k0 = first; k0 < end; k0 += min(TK, along - q), q = q + TK < along ? q + TK : 0) {
         uint terms = min(TK, along - q);
-        T a[TM], x[WINDOW];
+        T x[WINDOW];
+#ifdef TEXELS
+        Place own = k_place(k0);
+#else
+        T a[TM];
         Place own = k_place(k0 + min(lane, terms - 1));
         [[unroll]] for (uint i = 0; i < TM; i++)
             a[i] = load_a(b, m[i], own);
+#endif
         load_row(b, k_place(k0), n, max(columns, 1), terms, x);
         [[unroll]] for (int s = 0; s < TK; s++) {
             bool is = EXACT != 0 || s < terms;
@@ -93,16 +104,23 @@ void main()
                 terms_of[j] = counts ? 0xffffffffu : 0u;
             }
             [[unroll]] for (uint i = 0; i < TM; i++) {
+#ifdef TEXELS
+                uint y = is ? floatBitsToUint(load_a(b, m[i], own)) : 0u;
+#else
                 uint y = floatBitsToUint(subgroupBroadcast(a[i], s));
+#endif
                 [[unroll]] for (int j = 0; j < TN; j++)
                     c[i][j] += uintBitsToFloat(y & terms_of[j]) * z[j];
             }
+#ifdef TEXELS
+            own.at.x += p.k_axis[K_RANK - 1].stride.x;
+#endif
         }
     }
-    for (uint j = 0; j < columns; j++) {
-        Place to = n;
-        to.at += j * p.n_axis[N_RANK - 1].stride;
-        for (uint i = 0; i < TM; i++)
-            store_c(b, split, m0 + i, row * length + from + j, m[i], to, c[i][j]);
+    [[unroll]] for (uint j = 0; j < TN; j++) {
+        uint column = j < columns ? row * length + from + j : p.n;
+        [[unroll]] for (uint i = 0; i < TM; i++)
+            store_c(b, split, m0 + i, column, m[i], n, c[i][j]);
+        n.at += p.n_axis[N_RANK - 1].stride;
     }
 }

@@ -9,7 +9,7 @@ layout(constant_id = 6) const int GROUPED = 0;
 layout(constant_id = 7) const int PARTS = 0; // 1: results are parts, in the dtype computed in; 2: terms are
 
 // reduce_block in reduce.c.
-layout(set = 0, binding = 0, std140) uniform Reduce {
+struct Reduce {
     uint outputs, terms, chunks, chunk; // chunk: terms of one
     uint divisor;
     Dim kept[8];    // strides: the output's, the input's
@@ -17,7 +17,8 @@ layout(set = 0, binding = 0, std140) uniform Reduce {
 #ifdef CHAIN
     Step dim[8];    // of the outputs and, inside of them, of the terms
 #endif
-} r;
+};
+UNIFORMS(Reduce, r)
 
 const uint GROUP = 128; // the most invocations of a group that works together
 

@@ -45,7 +45,7 @@ void main()
         uvec4 at;
         PLACE_IN(s.lane, RANK, lane, at);
         for (uint t = args.word[0]; t < args.word[1]; t++) {
-            int64_t index = I64_AT(args.at[1], at.y + t * s.step.y);
+            int64_t index = I64_IN(args.at[1], at.y + t * s.step.y);
             if (index == int64_t(s.skipped))
                 continue;
             if (index >= 0 && index < int64_t(s.size) && uint(index) % s.parts != part_)

@@ -20,11 +20,12 @@ layout(constant_id = 6) const int FROM_1 = 0; // the output
 layout(constant_id = 7) const int GROUPED = 0;
 
 // lane_block in softmax.c. Strides: what is written, x or y', y; step: along the dimension.
-layout(set = 0, binding = 0, std140) uniform Lanes {
+struct Lanes {
     uint lanes, terms;
     uvec4 step;
     Dim lane[8];
-} s;
+};
+UNIFORMS(Lanes, s)
 
 const uint GROUP = 128;
 shared T part[GROUP];

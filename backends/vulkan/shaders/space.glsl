@@ -2,10 +2,11 @@
 // specialisation constant; 0 means that all values are dense and in one order.
 #include "dim.glsl"
 
-layout(set = 0, binding = 0, std140) uniform Space {
+struct Space {
     uint count;
     Dim dim[8];
-} space;
+};
+UNIFORMS(Space, space)
 
 // Where element i of the space lies in each value.
 uvec4 place(uint i, int rank)

@@ -63,8 +63,8 @@ START_TEST(memory_that_runs_out_empties_the_cache_once)
     cr_memory_stats_result before, after;
     ck_assert_int_eq(cr_memory_stats(device, &before), 0);
     atomic_store(&allocations_to_fail, 1);
-    double sum = sum_of_ones(30000000);
-    ck_assert_msg(sum == 30000000, "%.17g; %s", sum, cr_error() ? cr_error() : "no error");
+    double sum = sum_of_ones(40000000); /* more than a block has */
+    ck_assert_msg(sum == 40000000, "%.17g; %s", sum, cr_error() ? cr_error() : "no error");
     ck_assert_int_eq(atomic_load(&allocations_to_fail), 0);
     ck_assert_int_eq(cr_memory_stats(device, &after), 0);
     ck_assert_uint_eq(after.out_of_memory_retries, before.out_of_memory_retries + 1);
@@ -83,6 +83,26 @@ START_TEST(memory_that_stays_out_is_an_error_with_sizes)
     ck_assert_msg(strstr(cr_error(), "held by this program"), "%s", cr_error());
     cr_clear_error();
     it_works();
+}
+END_TEST
+
+/* Kernels that get at memory by its block are for values that share one. */
+START_TEST(values_of_two_blocks_meet)
+{
+    CR_SCOPE {
+        cr_tensor *large = cr_ones(40000000), *small = cr_full(CR_INTS(1000), 2.0);
+        cr_tensor *part = cr_narrow(large, 0, 7, 1000);
+        for (int round = 0; round < 2; round++) {
+            ck_assert(cr_item(cr_sum(cr_add(part, small))) == 3000);
+            ck_assert(cr_item(cr_matmul(part, small)) == 2000);
+            cr_copy_(part, cr_mul(small, small));
+            ck_assert(cr_item(cr_sum(part)) == 4000);
+            cr_copy_(part, cr_ones(1000));
+        }
+        ck_assert(cr_item(cr_sum(large)) == 40000000);
+        ck_assert_ptr_null(cr_error());
+    }
+    cr_empty_cache(device);
 }
 END_TEST
 
@@ -270,6 +290,7 @@ int main(void)
     tcase_add_test(tests, an_impossible_size_is_refused);
     tcase_add_test(tests, memory_that_runs_out_empties_the_cache_once);
     tcase_add_test(tests, memory_that_stays_out_is_an_error_with_sizes);
+    tcase_add_test(tests, values_of_two_blocks_meet);
     tcase_add_test(tests, three_million_terms_are_all_counted);
     tcase_add_test(tests, products_of_halves_are_the_cpus);
     tcase_add_test(tests, convolutions_and_their_gradients_are_the_cpus);

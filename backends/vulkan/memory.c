@@ -174,6 +174,16 @@ static cr_status out_of_memory(cr_device *d, size_t bytes, VkResult result)
                          (unsigned long long)held);
 }
 
+/* What goes beyond the budget would be taken from others, if it came at all. */
+static VkResult block_within_budget(cr_device *d, size_t size, VkBufferUsageFlags usage,
+                                    vk_block *b)
+{
+    uint64_t left, all;
+    if (vk_budget(d, &left, &all) && size > left)
+        return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+    return block_new(d, size, d->memory.type, usage, b);
+}
+
 /* A block for at least size bytes; of the usual size if that fits and the device has it. */
 static cr_status grow(cr_device *d, size_t size)
 {
@@ -189,9 +199,9 @@ static cr_status grow(cr_device *d, size_t size)
     size_t usual = size > m->next_size / 2 ? size : m->next_size;
     VkResult result = VK_ERROR_OUT_OF_DEVICE_MEMORY;
     if (size <= d->profile->most_allocation) {
-        result = block_new(d, usual, m->type, usage, b);
+        result = block_within_budget(d, usual, usage, b);
         if (result == VK_ERROR_OUT_OF_DEVICE_MEMORY && usual > size)
-            result = block_new(d, size, m->type, usage, b);
+            result = block_within_budget(d, size, usage, b);
     }
     if (result == VK_SUCCESS && !(b->first = span_new(b, 0, b->size))) {
         vk_block_free(d, b);

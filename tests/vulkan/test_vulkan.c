@@ -32,6 +32,22 @@ INSTEAD VkResult vkQueueSubmit(VkQueue queue, uint32_t count, const VkSubmitInfo
     return CALL_REAL(vkQueueSubmit, queue, count, infos, fence);
 }
 
+/* Bytes that drivers with VK_EXT_memory_budget are to say are left of each heap; 0: what they say. */
+static atomic_llong budget_left;
+static atomic_int budgets_read;
+
+INSTEAD void vkGetPhysicalDeviceMemoryProperties2(VkPhysicalDevice physical,
+                                                  VkPhysicalDeviceMemoryProperties2 *properties)
+{
+    CALL_REAL(vkGetPhysicalDeviceMemoryProperties2, physical, properties);
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT *budget = properties->pNext;
+    if (!budget || budget->sType != VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT)
+        return;
+    atomic_fetch_add(&budgets_read, 1);
+    for (uint32_t i = 0; atomic_load(&budget_left) && i < VK_MAX_MEMORY_HEAPS; i++)
+        budget->heapBudget[i] = budget->heapUsage[i] + (VkDeviceSize)atomic_load(&budget_left);
+}
+
 static const char *device;
 
 static double sum_of_ones(int64_t n)
@@ -83,6 +99,35 @@ START_TEST(memory_that_stays_out_is_an_error_with_sizes)
     ck_assert_msg(strstr(cr_error(), "held by this program"), "%s", cr_error());
     cr_clear_error();
     it_works();
+}
+END_TEST
+
+/* Once after the cache was emptied, too; what the budget has is taken. */
+START_TEST(what_goes_beyond_the_budget_is_an_error_with_sizes)
+{
+    cr_memory_stats_result before, after;
+    cr_empty_cache(device);
+    ck_assert_int_eq(cr_memory_stats(device, &before), 0);
+    atomic_store(&budgets_read, 0);
+    atomic_store(&budget_left, 170000000);
+    CR_SCOPE
+        cr_ones(50000000);
+    if (!atomic_load(&budgets_read)) { /* the driver does not tell */
+        atomic_store(&budget_left, 0);
+        cr_clear_error();
+        return;
+    }
+    ck_assert_ptr_nonnull(cr_error());
+    ck_assert_msg(strstr(cr_error(), "has no 200000000 bytes left"), "%s", cr_error());
+    ck_assert_msg(strstr(cr_error(), "170000000 of its "), "%s", cr_error());
+    cr_clear_error();
+    ck_assert_int_eq(cr_memory_stats(device, &after), 0);
+    ck_assert_uint_eq(after.out_of_memory_retries, before.out_of_memory_retries + 1);
+    ck_assert(sum_of_ones(40000000) == 40000000);
+    atomic_store(&budget_left, 0);
+    cr_empty_cache(device);
+    ck_assert(sum_of_ones(50000000) == 50000000);
+    cr_empty_cache(device);
 }
 END_TEST
 
@@ -290,6 +335,7 @@ int main(void)
     tcase_add_test(tests, an_impossible_size_is_refused);
     tcase_add_test(tests, memory_that_runs_out_empties_the_cache_once);
     tcase_add_test(tests, memory_that_stays_out_is_an_error_with_sizes);
+    tcase_add_test(tests, what_goes_beyond_the_budget_is_an_error_with_sizes);
     tcase_add_test(tests, values_of_two_blocks_meet);
     tcase_add_test(tests, three_million_terms_are_all_counted);
     tcase_add_test(tests, products_of_halves_are_the_cpus);

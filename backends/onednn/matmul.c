@@ -112,11 +112,12 @@ static dn_where place(const matrices *x, cut along, bool rows, bool columns)
     return dn_value(x->at, bytes_of(x, step));
 }
 
-/* How many items a piece has: work of some tens of microseconds, and for rows whole tiles. */
+/* How many items a piece has: work of some tens of microseconds, and for rows whole tiles. One thread does all at once. */
 static int64_t piece_of(const product *p, cut along, int64_t items, double cost)
 {
     int64_t unit = along == ROWS ? 32 : along == COLUMNS ? 64 : 1;
-    int64_t pieces = 4 * dn_most_threads(), most = (int64_t)(cost * (double)items / 40000);
+    int64_t threads = dn_most_threads(), pieces = threads > 1 ? 4 * threads : 1;
+    int64_t most = (int64_t)(cost * (double)items / 40000);
     pieces = pieces < most ? pieces : most;
     if (pieces < 2 || items < 2 * unit)
         return items;
@@ -149,10 +150,11 @@ static cr_status add_product(dn_plan *plan, const product *p, addition add)
     if (posts && posts->relu && !lies_in_rows(p, along))
         return CR_UNSUPPORTED;
     int64_t items = along == BATCH ? p->batch : along == ROWS ? p->m : p->n;
-    bool half = p->a.dtype == CR_BF16, pack = along == ROWS && p->m >= 256 && p->k > 1 && p->n > 1;
+    bool half = p->a.dtype == CR_BF16;
     double cost = 2 * (double)p->batch * (double)p->m * (double)p->n * (double)p->k /
                   (half ? 200 : 100) / (double)items;
     int64_t piece = piece_of(p, along, items, cost), last = items % piece;
+    bool pack = along == ROWS && piece < items && p->m >= 256 && p->k > 1 && p->n > 1;
     piece_mds whole, part;
     dnnl_primitive_desc_t pd = NULL, last_pd = NULL;
     memset(&part, 0, sizeof part);

@@ -10,7 +10,9 @@
 #include "core/dispatch/host.h"
 #include "core/dispatch/validate.h"
 
-enum { INPUT = 1, OUTPUT = 2, SCRATCH = 4 }; /* what a byte belongs to; 0 nothing of this run */
+/* What a byte belongs to; 0 nothing of this run. OWN: an input in a private layout, which a run may change as long as it stays
+ * good: later rounds find it as the one before left it. */
+enum { INPUT = 1, OUTPUT = 2, SCRATCH = 4, OWN = 8 };
 enum { POISON_A = 0xFF, POISON_B = 0x5A };
 
 /* A buffer, or the part of foreign memory that values span. */
@@ -28,6 +30,7 @@ typedef struct checked_run {
     region *regions;
     uint32_t nregions, *region_of; /* of each value */
     cr_binding *values;            /* as the inner backend knows them */
+    int rounds;                    /* that were run */
 } checked_run;
 
 static size_t element_bytes(int32_t dtype)
@@ -116,7 +119,7 @@ static void mark_value(checked_run *c, uint32_t i)
     size_t room = r->bytes > at + r->guard ? r->bytes - at - r->guard : 0;
     size_t bytes = c->plan->bytes[i] && c->plan->bytes[i] < room ? c->plan->bytes[i] : room;
     for (size_t k = 0; k < bytes; k++)
-        r->marks[at + k] |= is_input ? INPUT : SCRATCH;
+        r->marks[at + k] |= is_input ? OWN : SCRATCH;
 }
 
 static void mark_workspace(checked_run *c)
@@ -152,7 +155,7 @@ static cr_status put(const region *r, const unsigned char *from)
 
 static bool is_poisoned(const region *r, size_t i)
 {
-    return r->buffer ? !(r->marks[i] & INPUT) : r->marks[i] == OUTPUT;
+    return r->buffer ? !(r->marks[i] & (INPUT | OWN)) : r->marks[i] == OUTPUT;
 }
 
 /* One round: the memory as it was, poisoned, then the plan. Leaves in `now` what was there, and in
@@ -164,9 +167,12 @@ static cr_status round_with(checked_run *c, int which, unsigned char poison)
     for (uint32_t i = 0; i < c->nregions && status == CR_OK; i++) {
         region *r = &c->regions[i];
         for (size_t k = 0; k < r->bytes; k++)
-            r->now[k] = is_poisoned(r, k) ? poison : r->before[k];
+            r->now[k] = is_poisoned(r, k)                ? poison
+                        : r->marks[k] & OWN && c->rounds ? r->after[k]
+                                                         : r->before[k];
         status = put(r, r->now);
     }
+    c->rounds++;
     if (status != CR_OK)
         return status;
     cr_run run = *c->run;
@@ -213,7 +219,7 @@ static cr_status check_untouched(const checked_run *c)
     for (uint32_t n = 0; n < c->nregions; n++) {
         const region *r = &c->regions[n];
         for (size_t i = 0; i < r->bytes; i++) {
-            if (r->now[i] == r->after[i] || r->marks[i] & (OUTPUT | SCRATCH) ||
+            if (r->now[i] == r->after[i] || r->marks[i] & (OUTPUT | SCRATCH | OWN) ||
                 (!r->buffer && !r->marks[i]))
                 continue;
             size_t far = distance(r, i);

@@ -163,6 +163,8 @@ typedef struct cr_graph {
  * where all values have one size and one tag, and the bytes are just their elements', the backend is
  * asked once more with layout 0 and row-major strides in place of the tag, and the result has the
  * tag. An output that is an input's memory (in place) has the input's tag already.
+ * The bytes of a value in such a layout are the backend's: a run may change those of an input, too, as long as the value
+ * stays good for later runs.
  *
  * A backend that would rather read an input that is in layout 0 (a weight, say) in a layout of its
  * own writes a tag into input_layouts and the bytes into input_bytes. The core then plans "copy" to

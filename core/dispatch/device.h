@@ -19,7 +19,7 @@ typedef enum cr_plan_mode {
                      asked again */
 } cr_plan_mode;
 
-enum { CR_MAX_OUTPUTS = 5 };
+enum { CR_MAX_OUTPUTS = 7 };
 
 /* An input that a plan wants in a layout of its own, and the plan that brings it there. */
 typedef struct cr_prepare {

@@ -89,7 +89,7 @@ static cr_tensor *rows_of(cr_tensor *t, int64_t from, int64_t to)
 
 /* Sequences end as steps go by (forward), or begin as they go back (reverse). The lists are filled from their ends where order
  * asks for it. */
-static int run_steps(const cr_rnn_layer *l, const int64_t *sizes, int64_t steps, cr_tensor **out,
+static int run_steps(const cr_rnn_parts *l, const int64_t *sizes, int64_t steps, cr_tensor **out,
                      cr_tensor **last_h, cr_tensor **last_c, cr_results *r)
 {
     int64_t row = l->reverse ? cr_tensor_size(l->gates, 0) : 0, ended = steps;
@@ -127,7 +127,7 @@ static int run_steps(const cr_rnn_layer *l, const int64_t *sizes, int64_t steps,
     return r->t[0] && r->t[1] && (!c || r->t[2]) ? 0 : -1;
 }
 
-int cr_rnn_steps_of(const cr_rnn_layer *l, cr_results *r)
+int cr_rnn_steps_of(const cr_rnn_parts *l, cr_results *r)
 {
     int64_t steps = 0;
     int64_t *sizes = cr_rnn_batch_sizes(l->batch_sizes, cr_tensor_size(l->gates, 0),
@@ -154,7 +154,7 @@ int cr_rnn_steps_of(const cr_rnn_layer *l, cr_results *r)
 COMPOSITE(rnn_steps)
 {
     (void)op;
-    cr_rnn_layer l = {CR_RNN_TANH, T(0), T(1), T(2), T(3), T(4), T(5), T(6), INT(8)};
+    cr_rnn_parts l = {CR_RNN_TANH, T(0), T(1), T(2), T(3), T(4), T(5), T(6), INT(8)};
     return cr_rnn_mode_of(args[7].as.s, &l.mode) ? cr_rnn_steps_of(&l, r) : -1;
 }
 
@@ -163,7 +163,7 @@ COMPOSITE(rnn_steps)
 DECOMPOSE(rnn_scan)
 {
     (void)op;
-    cr_rnn_layer l = {CR_RNN_TANH, T(0), T(1), T(2), T(3), T(4), NULL, T(5), INT(7)};
+    cr_rnn_parts l = {CR_RNN_TANH, T(0), T(1), T(2), T(3), T(4), NULL, T(5), INT(7)};
     if (!cr_rnn_mode_of(args[6].as.s, &l.mode) || cr_rnn_steps_of(&l, r))
         return -1;
     r->count = 4; /* nothing is kept: the backward walks the steps again */
@@ -183,7 +183,7 @@ DECOMPOSE(rnn_scan_backward)
         for (int i = 0; i < 5; i++)
             if (in[i])
                 asked[nasked++] = in[i] = cr_requires_grad_(cr_detach(in[i]), 1);
-        cr_rnn_layer l = {CR_RNN_TANH, in[0], in[1], in[2], in[3], in[4], NULL, T(8), INT(12)};
+        cr_rnn_parts l = {CR_RNN_TANH, in[0], in[1], in[2], in[3], in[4], NULL, T(8), INT(12)};
         cr_results made = {0};
         if (cr_rnn_mode_of(args[11].as.s, &l.mode) && !cr_rnn_steps_of(&l, &made)) {
             for (int i = 0; i < 3; i++)
@@ -204,6 +204,46 @@ DECOMPOSE(rnn_scan_backward)
             failed = -1;
     }
     return failed;
+}
+
+DECOMPOSE(rnn_layer)
+{
+    (void)op;
+    cr_rnn_scan_result y = cr_rnn_scan(cr_f_linear(T(0), T(3), .bias = T(5)), T(1), T(2), T(4),
+                                       T(6), T(7), args[8].as.s, INT(9), false);
+    r->count = 4;
+    r->t[0] = y.output;
+    r->t[1] = y.hy;
+    r->t[2] = y.cy;
+    r->t[3] = cr_new_zeros(T(0), CR_INTS(INT(10) ? 1 : 0), .dtype = CR_U8); /* nothing is kept */
+    return y.output && y.hy && r->t[3] ? 0 : -1;
+}
+
+/* The gates are made and the steps walked once more: a forward that was planned leaves nothing that others understand. */
+DECOMPOSE(rnn_layer_backward)
+{
+    (void)op;
+    const uint8_t *mask = args[16].as.bools;
+    const char *mode = args[14].as.s;
+    cr_tensor *x = T(3), *w = T(6), *gates = cr_f_linear(x, w, .bias = T(8));
+    cr_rnn_scan_result y = cr_rnn_scan(gates, T(4), T(5), T(7), T(9), T(10), mode, INT(15), true);
+    cr_rnn_scan_backward_result g = cr_rnn_scan_backward(
+        T(0), T(1), T(2), gates, T(4), T(5), T(7), T(9), T(10), y.output, y.reserve, mode, INT(15));
+    cr_tensor *all[7] = {NULL, g.grad_hx, g.grad_cx, NULL, g.grad_weight_hh, NULL, g.grad_bias_hh};
+    if (mask[0])
+        all[0] = cr_mm(g.grad_gates, w);
+    if (mask[3])
+        all[3] = cr_mm(cr_t(g.grad_gates), x);
+    if (mask[5] && T(8))
+        all[5] = cr_sum_dim(g.grad_gates, 0);
+    r->count = 7;
+    for (int i = 0; i < 7; i++) {
+        bool wanted = mask[i] && T(3 + i);
+        r->t[i] = wanted ? all[i] : NULL;
+        if (wanted && !all[i])
+            return -1;
+    }
+    return 0;
 }
 
 /* ---- cells ---- */

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "core/ops/rnn.h"
+#include "op_index.h"
 
 /* A call of lstm.input and the like, whatever the order of its arguments. */
 typedef struct rnn_call {
@@ -14,7 +15,7 @@ typedef struct rnn_call {
     bool biases, train, bidirectional;
 } rnn_call;
 
-static bool any_grad(const cr_rnn_layer *l)
+static bool any_grad(const cr_rnn_parts *l)
 {
     return cr_grad_enabled() &&
            (cr_requires_grad(l->gates) || cr_requires_grad(l->hx) || cr_requires_grad(l->cx) ||
@@ -22,7 +23,7 @@ static bool any_grad(const cr_rnn_layer *l)
 }
 
 /* Brings all to the widest dtype among them: autocast makes the gates narrower than the states are. False after an error. */
-static bool agree(cr_rnn_layer *l)
+static bool agree(cr_rnn_parts *l)
 {
     cr_tensor **parts[] = {&l->gates, &l->hx, &l->cx, &l->weight_hh, &l->bias_hh};
     cr_dtype wide = dtype_of(l->gates);
@@ -33,6 +34,16 @@ static bool agree(cr_rnn_layer *l)
         if (*parts[i] && dtype_of(*parts[i]) != wide && !(*parts[i] = cr_to_dtype(*parts[i], wide)))
             return false;
     return true;
+}
+
+/* Whether the device takes whole layers, and the call's parts are as it wants them: of one dtype, nothing cast on the way. */
+static bool takes_layer(const cr_value *args)
+{
+    const cr_op *op = cr_op_at(CR_OP_rnn_layer);
+    for (int i = 1; i < 7; i++)
+        if (args[i].as.tensor && dtype_of(args[i].as.tensor) != dtype_of(args[0].as.tensor))
+            return false;
+    return !cr_this_thread.autocast && cr_has_plan(op, args);
 }
 
 /* One layer in one direction: p are its parameters, w_ih, w_hh, b_ih, b_hh, w_hr, as far as there are any. */
@@ -47,9 +58,9 @@ static int run_direction(const rnn_call *call, cr_tensor *x, cr_tensor *const *p
             (long long)cr_tensor_size(p[0], -1), (long long)cr_tensor_size(x, 1));
     /* A GRU's second bias lies within the reset gate; others are added once for all steps. */
     bool together = call->biases && call->mode != CR_RNN_GRU;
-    cr_tensor *gates = cr_f_linear(x, p[0], .bias = together ? cr_add(b_ih, b_hh) : b_ih);
-    cr_rnn_layer l = {.mode = call->mode,
-                      .gates = gates,
+    cr_tensor *bias = together ? cr_add(b_ih, b_hh) : b_ih;
+    cr_rnn_parts l = {.mode = call->mode,
+                      .gates = x, /* until there are gates */
                       .hx = cr_select(call->hx, 0, index),
                       .cx = call->cx ? cr_select(call->cx, 0, index) : NULL,
                       .weight_hh = p[1],
@@ -57,17 +68,37 @@ static int run_direction(const rnn_call *call, cr_tensor *x, cr_tensor *const *p
                       .weight_hr = project ? p[call->biases ? 4 : 2] : NULL,
                       .batch_sizes = call->batch_sizes,
                       .reverse = reverse};
-    if (!l.gates || !l.hx || (call->cx && !l.cx))
+    if (!l.hx || (call->cx && !l.cx) || (together && !bias))
+        return -1;
+    cr_tensor *sizes = l.batch_sizes;
+    if (!project && sizes && strcmp(cr_tensor_device(sizes), cr_tensor_device(x)))
+        sizes = cr_tensor_to(sizes, cr_tensor_device(x));
+    bool keep =
+        any_grad(&l) || (cr_grad_enabled() && (cr_requires_grad(p[0]) || cr_requires_grad(bias)));
+    const char *mode = names[call->mode];
+    cr_value args[] = {cr_v_tensor(x),
+                       cr_v_tensor(l.hx),
+                       cr_v_tensor(l.cx),
+                       cr_v_tensor(p[0]),
+                       cr_v_tensor(p[1]),
+                       cr_v_tensor(bias),
+                       cr_v_tensor(l.bias_hh),
+                       cr_v_tensor(sizes),
+                       {.tag = CR_STRING, .count = (int64_t)strlen(mode), .as.s = mode},
+                       {.tag = CR_BOOL, .as.i = reverse},
+                       {.tag = CR_BOOL, .as.i = keep}};
+    if (!project && takes_layer(args)) {
+        int failed = cr_invoke(cr_op_at(CR_OP_rnn_layer), args, r);
+        return failed || !r->t[0] || !r->t[1] ? -1 : 0;
+    }
+    if (!(l.gates = cr_f_linear(x, p[0], .bias = bias)))
         return -1;
     if (project)
         return cr_rnn_steps_of(&l, r);
     if (!agree(&l))
         return -1;
-    cr_tensor *sizes = l.batch_sizes;
-    if (sizes && strcmp(cr_tensor_device(sizes), cr_tensor_device(gates)))
-        sizes = cr_tensor_to(sizes, cr_tensor_device(gates));
-    cr_rnn_scan_result y = cr_rnn_scan(l.gates, l.hx, l.cx, l.weight_hh, l.bias_hh, sizes,
-                                       names[call->mode], reverse, any_grad(&l));
+    cr_rnn_scan_result y =
+        cr_rnn_scan(l.gates, l.hx, l.cx, l.weight_hh, l.bias_hh, sizes, mode, reverse, keep);
     r->t[0] = y.output;
     r->t[1] = y.hy;
     r->t[2] = y.cy;

@@ -19,7 +19,7 @@
     X(baddbmm) X(mv) X(dot) X(convolution) X(convolution_backward) X(max_pool) X(avg_pool) X(adaptive_avg_pool) \
     X(nll_loss_backward) X(max_pool_backward) X(avg_pool_backward) X(adaptive_pool_backward) X(adaptive_max_pool) X(softmax) X(softmax_backward) \
     X(native_batch_norm) X(norm_backward) X(native_layer_norm) X(nll_loss) X(loss) \
-    X(loss_backward) X(fused) X(rnn_scan) X(rnn_scan_backward) X(blocked_attention) X(blocked_attention_backward) X(median) \
+    X(loss_backward) X(fused) X(rnn_scan) X(rnn_scan_backward) X(rnn_layer) X(rnn_layer_backward) X(blocked_attention) X(blocked_attention_backward) X(median) \
     X(resample) X(resample_backward) X(linalg_cholesky) X(linalg_lu) X(linalg_triangular) X(geqrf) X(linalg_qr) X(linalg_svd) X(linalg_eigh) \
     X(linalg_det) X(linalg_solve) X(linalg_pinv) X(linalg_same) X(vector_norm)
 /* clang-format on */

@@ -564,21 +564,45 @@ static int meet(cr_op_run *run)
     return collect(run) ? 0 : -1;
 }
 
+/* A run of nothing yet, field by field: the arrays in it stay as they are. */
+static CR_INLINE void begin_run(cr_op_run *run, const cr_op *op, const cr_value *args)
+{
+    run->op = op;
+    run->args = args;
+    run->dev = NULL;
+    run->in = run->in_;
+    run->key = run->key_;
+    run->numbers = run->numbers_;
+    run->nin = run->nkey = run->nnumbers = 0;
+    run->in_capacity = CR_CALL_INPUTS;
+    run->key_end = run->key_ + CR_CALL_KEY;
+    run->out = NULL;
+    run->flags = 0;
+    run->mixed_devices = run->private_layouts = false;
+}
+
+bool cr_has_plan(const cr_op *op, const cr_value *args)
+{
+    cr_op_run run;
+    begin_run(&run, op, args);
+    bool native = false;
+    if (collect(&run) && run.dev && !run.mixed_devices) {
+        run.hash = hash_words(run.key, run.nkey);
+        cr_biased_lock_acquire(&run.dev->lock);
+        cr_plan_entry *e = cr_plan_cache_find(run.dev, run.hash, run.key, run.nkey);
+        e = e ? e : cr_plan_call(&run);
+        native = e && e->mode == CR_PLAN_NATIVE;
+        if (e)
+            cr_biased_lock_release(&run.dev->lock);
+    }
+    release_arrays(&run);
+    return native;
+}
+
 static int invoke_kernel(const cr_op *op, const cr_value *args, cr_results *results)
 {
     cr_op_run run;
-    run.op = op;
-    run.args = args;
-    run.dev = NULL;
-    run.in = run.in_;
-    run.key = run.key_;
-    run.numbers = run.numbers_;
-    run.nin = run.nkey = run.nnumbers = 0;
-    run.in_capacity = CR_CALL_INPUTS;
-    run.key_end = run.key_ + CR_CALL_KEY;
-    run.out = NULL;
-    run.flags = 0;
-    run.mixed_devices = run.private_layouts = false;
+    begin_run(&run, op, args);
     int failed = -1;
     struct cr_grad_node *node = NULL;
     if (CR_UNLIKELY(!collect(&run)))

@@ -12,11 +12,11 @@ static inline int64_t cr_rnn_gates(cr_rnn_mode mode)
 }
 
 /* One layer in one direction. gates: [rows, gates · hidden]; cx is an LSTM's; bias_hh, weight_hr and batch_sizes may be null. */
-typedef struct cr_rnn_layer {
+typedef struct cr_rnn_parts {
     cr_rnn_mode mode;
     cr_tensor *gates, *hx, *cx, *weight_hh, *bias_hh, *weight_hr, *batch_sizes;
     bool reverse;
-} cr_rnn_layer;
+} cr_rnn_parts;
 
 /* By the name that _rnn_scan takes; false and an error for others. */
 bool cr_rnn_mode_of(const char *name, cr_rnn_mode *mode);
@@ -25,6 +25,6 @@ bool cr_rnn_mode_of(const char *name, cr_rnn_mode *mode);
 int64_t *cr_rnn_batch_sizes(cr_tensor *given, int64_t rows, int64_t batch, int64_t *steps);
 
 /* Runs it step by step, differentiably: output, hy and cy (null but for an LSTM). */
-int cr_rnn_steps_of(const cr_rnn_layer *layer, cr_results *results);
+int cr_rnn_steps_of(const cr_rnn_parts *layer, cr_results *results);
 
 #endif

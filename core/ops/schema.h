@@ -23,7 +23,7 @@ typedef enum cr_arg_type {
     CR_ARG_GENERATOR      /* accepted, must be none: the process has one */
 } cr_arg_type;
 
-enum { CR_MAX_ARGS = 20, CR_MAX_RETURNS = 6 };
+enum { CR_MAX_ARGS = 20, CR_MAX_RETURNS = 7 };
 
 typedef struct cr_arg {
     char name[28];

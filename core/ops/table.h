@@ -64,6 +64,9 @@ int cr_op_unknown(const char *name);
 
 /* Runs an operation; args complete, in the schema's order (for an out form, with out last). */
 int cr_invoke(const cr_op *op, const cr_value *args, cr_results *results);
+/* Whether the device of the arguments plans the call as a whole, so that a composite has a choice. The error is set where the
+ * arguments don't fit. */
+bool cr_has_plan(const cr_op *op, const cr_value *args);
 
 /* Makes a value of a thing. Field by field: an initialiser would be put together aside and copied as a whole, and that copy's load
  * waits for the smaller stores before it (5 ns a call, GCC 12). */

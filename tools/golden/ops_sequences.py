@@ -93,7 +93,42 @@ def recurrent():
             b = [r(n * hidden), r(n * hidden)] if bias else [None, None]
             g.add(f"{name}_cell", [strided(batch, size), h if name == "lstm" else h[0], r(n * hidden, size), r(n * hidden, hidden)] + b,
                   getattr(V, f"{name}_cell"))
+    whole_layers(g)
     return g
+
+
+def layer(x, h, c, w_ih, w_hh, b, b_hh, sizes, mode, reverse):
+    gates = x @ w_ih.t() + (b if b is not None else 0)
+    return scan(gates, h, c, w_hh, b_hh, sizes, mode, reverse)
+
+
+def whole_layers(g):
+    """Whole layers, from their input on."""
+    for mode in GATES:
+        for reverse in (False, True):
+            for size, hidden, biases, sizes in ((2, 3, 2, None), (5, 16, 1, None), (3, 4, 0, None), (2, 2, 2, [3, 2, 2, 1]), (1, 1, 0, None)):
+                gates, h, c, w_hh, b, sizes = scan_case(mode, 3, 3, hidden, True, sizes)
+                n = gates.shape[1]
+                case = [r(gates.shape[0], size), h, c, r(n, size), w_hh, r(n) if biases else None, b if biases > 1 else None, sizes, mode, reverse]
+
+                def ref(*a, keep=True):
+                    return layer(*a)[:3 if a[8] == "LSTM" else 2]
+
+                g.add("_rnn_layer", case, ref, some=True, keep=True)
+                g.add("_rnn_layer", case, ref, grad=False, some=True, keep=False)
+                short = [t.detach().float() if isinstance(t, torch.Tensor) and t.is_floating_point() else t for t in case]
+                g.add("_rnn_layer", short, ref, grad=False, some=True, keep=not reverse)
+    for steps, batch, size, hidden, sizes, reverse in ((2, 3, 5, 4, None, False), (3, 1, 1, 2, None, True), (0, 3, 2, 5, [3, 2], False), (1, 2, 3, 3, None, False),
+                                                       (4, 2, 16, 16, None, True), (3, 2, 3, 17, None, False), (0, 3, 2, 4, [3, 1, 1], True), (2, 9, 1, 3, None, False),
+                                                       (5, 1, 8, 8, None, False), (1, 1, 1, 1, None, True)):
+        gates, h, c, w_hh, b_hh, sizes = scan_case("LSTM", steps, batch, hidden, True, sizes)
+        case = [r(gates.shape[0], size), h, c, r(4 * hidden, size), w_hh, r(4 * hidden), b_hh]
+        wants = [t.clone().requires_grad_() for t in case]
+        y, hy, cy, _ = layer(*wants, sizes, "LSTM", reverse)
+        grads = [r(*t.shape) for t in (y, hy, cy)]
+        result = torch.autograd.grad([y, hy, cy], wants, grads)
+        g.add("_rnn_layer_backward", grads + case + [sizes, y.detach(), cy.detach(), torch.zeros(1, dtype=torch.uint8), "LSTM", reverse, [True] * 7],
+              lambda *a: result, grad=False)
 
 
 def attend(q, k, v, mask, causal, scale):

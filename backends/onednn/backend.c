@@ -22,7 +22,7 @@ static const struct family {
     {dn_family_matmul, false},  {dn_family_eltwise, false},    {dn_family_conv, true},
     {dn_family_layout, true},   {dn_family_norm, true},        {dn_family_pool, true},
     {dn_family_softmax, false}, {dn_family_layer_norm, false}, {dn_family_reduce, false},
-    {dn_family_resample, true}, {dn_family_binary, false},
+    {dn_family_resample, true}, {dn_family_binary, false},     {dn_family_rnn, true},
 };
 
 /* ---- the device ---- */

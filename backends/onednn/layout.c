@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "blocked.h"
+#include "rnn.h"
 
 enum { LAST = 0x6c0000, BLOCKED = 0x620000, WEIGHTS = 0x770000, MOST_WEIGHTS = 0xffff };
 
@@ -224,6 +225,8 @@ static cr_status plan_weights(const cpu_call *call, cr_plan **out)
     uint64_t number = call->out[0]->layout - WEIGHTS;
     if (number >= (uint64_t)nknown)
         return CR_UNSUPPORTED;
+    if (known[number].groups < 0)
+        return dn_plan_rnn_weights(call, &known[number].md, known[number].groups, out);
     dn_plan *plan = dn_plan_new(call, sizeof *plan);
     if (!plan)
         return CR_OUT_OF_MEMORY;
@@ -249,6 +252,8 @@ static cr_status plan_copy(const cpu_call *call, cr_plan **out)
         return CR_UNSUPPORTED;
     if (!from->layout == !to->layout)
         return CR_UNSUPPORTED;
+    if (dn_rnn_reserve_pieces(from->layout))
+        return dn_plan_forget(call, out);
     return to->layout >= WEIGHTS ? plan_weights(call, out) : plan_way(call, to->layout != 0, out);
 }
 

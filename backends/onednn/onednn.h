@@ -15,7 +15,7 @@ extern dnnl_stream_t dn_stream;
 /* Scratchpads come from the caller; _sum: the result is added to the output. */
 extern dnnl_primitive_attr_t dn_attr, dn_attr_sum;
 
-enum { DN_OPERANDS = 11, DN_STEPS = 6, DN_STAGES = 8 };
+enum { DN_OPERANDS = 20, DN_STEPS = 6, DN_STAGES = 8 };
 
 /* Where an operand's memory lies. */
 typedef enum dn_place {
@@ -44,8 +44,8 @@ typedef struct dn_step {
     dnnl_primitive_t primitive[2];
     dnnl_memory_t *memory[2]; /* [slots · count] */
     int count;
-    size_t scratch; /* bytes of the scratchpad, the last operand; 0: there is none */
-    dn_operand operand[DN_OPERANDS];
+    size_t scratch;      /* bytes of the scratchpad, the last operand; 0: there is none */
+    dn_operand *operand; /* [count] */
     /* Optional: follows the primitive; at[i] is where operand i is, of `rows` rows, `unit` of them an item. */
     void (*after)(const dn_plan *plan, void *const *at, int64_t rows);
     int64_t unit;
@@ -159,6 +159,6 @@ void dn_leave(int before);
 extern const cpu_op dn_family_matmul[], dn_family_conv[], dn_family_eltwise[];
 extern const cpu_op dn_family_layout[], dn_family_norm[], dn_family_pool[];
 extern const cpu_op dn_family_softmax[], dn_family_layer_norm[], dn_family_reduce[];
-extern const cpu_op dn_family_resample[], dn_family_binary[];
+extern const cpu_op dn_family_resample[], dn_family_binary[], dn_family_rnn[];
 
 #endif

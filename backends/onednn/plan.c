@@ -152,6 +152,7 @@ static void free_step(dn_step *step, int slots)
         if (step->primitive[v])
             dnnl_primitive_destroy(step->primitive[v]);
     }
+    free(step->operand);
 }
 
 void dn_plan_destroy(cr_plan *base)
@@ -262,11 +263,15 @@ bool dn_take_slot(dn_plan *plan, size_t bytes, dn_where *where)
     return true;
 }
 
-/* oneDNN's plain loops, there to be right and not to be fast: the cpu backend's are better. */
+/* oneDNN's plain loops, there to be right and not to be fast: the cpu backend's are better. Recurrent layers have that name
+ * where they are made of products, which are fast. */
 static bool is_reference(dnnl_primitive_desc_t pd)
 {
     const char *name = NULL;
-    return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success &&
+    dnnl_primitive_kind_t kind = dnnl_undefined_primitive;
+    return dnnl_primitive_desc_query(pd, dnnl_query_primitive_kind, 0, &kind) == dnnl_success &&
+           kind != dnnl_rnn &&
+           dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success &&
            name && (!strncmp(name, "ref", 3) || !strncmp(name, "x64:ref", 7));
 }
 
@@ -298,6 +303,8 @@ static cr_status set_step(dn_plan *plan, dn_stage *stage, int number, int varian
         return cpu_host->fail(cpu_host, CR_FAILED, "%s: too many steps or operands", plan->text);
     if (is_reference(pd))
         return CR_UNSUPPORTED;
+    if (!step->operand && !(step->operand = calloc((size_t)count + 1, sizeof *step->operand)))
+        return cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY, "%s: no memory for a plan", plan->text);
     stage->nsteps = number >= stage->nsteps ? number + 1 : stage->nsteps;
     dnnl_status_t status = dn_md_of(&scratchpad, pd, dnnl_query_scratchpad_md);
     size_t bytes = status == dnnl_success ? dn_md_bytes(&scratchpad) : 0;

@@ -47,5 +47,6 @@ Suite *rows_suite(void);
 Suite *resample_suite(void);
 Suite *captured_suite(void);
 Suite *binary_suite(void);
+Suite *rnn_suite(void);
 
 #endif

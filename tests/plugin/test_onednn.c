@@ -10,6 +10,7 @@ int main(void)
     if (getenv("CRESSET_ONEDNN_TINY")) {
         srunner_add_suite(runner, rows_suite());
         srunner_add_suite(runner, resample_suite());
+        srunner_add_suite(runner, rnn_suite());
     } else {
         srunner_add_suite(runner, conv_suite());
         srunner_add_suite(runner, matmul_suite());

@@ -117,9 +117,9 @@ static const char *mode_of(const char *op, const cr_op_counts *counts, size_t n)
             decomposed += counts[i].decomposed;
             fallback += counts[i].fallback;
         }
-    return fallback     ? "fallback"
-           : decomposed ? native ? "partly native" : "decomposed"
-           : native     ? "native"
+    return native       ? decomposed || fallback ? "partly native" : "native"
+           : fallback   ? "fallback"
+           : decomposed ? "decomposed"
                         : "composite";
 }
 

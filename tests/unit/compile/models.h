@@ -113,7 +113,8 @@ static inline model make_model(model_kind kind)
             CR_NEW(Attend, .e = cr_embedding(11, 8), .n1 = cr_layer_norm(CR_INTS(8)),
                    .n2 = cr_layer_norm(CR_INTS(8)), .qkv = cr_linear(8, 24), .o = cr_linear(8, 8),
                    .u = cr_linear(8, 32), .v = cr_linear(32, 8), .head = cr_linear(8, 11));
-        m.optimizer = cr_adamw(m.net);
+        /* The keys' bias has no gradient but rounding, of which a small eps would make steps. */
+        m.optimizer = cr_adamw(m.net, .eps = 1e-5);
         break;
     case LSTM:
         m.name = "lstm";

@@ -211,12 +211,14 @@ cr_status vk_device_open(int index, cr_device **device)
     return CR_OK;
 }
 
-/* Whether all that was sent has been done after all. */
-static bool is_idle(cr_device *d)
+bool vk_is_idle_after_all(const cr_device *d)
 {
-    uint64_t now;
-    return vkGetSemaphoreCounterValue(d->handle, d->recorder.timeline, &now) == VK_SUCCESS &&
-           now + 1 >= d->recorder.value;
+    const uint64_t value = d->recorder.value - 1;
+    const VkSemaphoreWaitInfo wait = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
+                                      .semaphoreCount = 1,
+                                      .pSemaphores = &d->recorder.timeline,
+                                      .pValues = &value};
+    return vkWaitSemaphores(d->handle, &wait, 2000000000u) == VK_SUCCESS;
 }
 
 void vk_device_close(cr_device *d)
@@ -226,7 +228,7 @@ void vk_device_close(cr_device *d)
     if (d->ended) /* and so has its driver, perhaps */
         return;
     vk_exit_remove(d);
-    if (d->hung && !is_idle(d)) {
+    if (d->hung && !vk_is_idle_after_all(d)) {
         vk_host->log(vk_host, 2, "vulkan: %s still hangs; what it may be using is left to it",
                      d->profile->name);
         return;

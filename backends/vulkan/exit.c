@@ -16,17 +16,6 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static cr_device *open_devices;
 
-/* A device that was given up may only be slow, and its driver at work still: it gets two seconds more. */
-static void wait_once_more(const cr_device *d)
-{
-    const uint64_t value = d->recorder.value - 1;
-    const VkSemaphoreWaitInfo wait = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
-                                      .semaphoreCount = 1,
-                                      .pSemaphores = &d->recorder.timeline,
-                                      .pValues = &value};
-    vkWaitSemaphores(d->handle, &wait, 2000000000u);
-}
-
 /* Also run when the backend is unloaded; the devices are closed then. */
 static void end_all(void)
 {
@@ -35,7 +24,7 @@ static void end_all(void)
         cr_status status = CR_OK;
         if (d->recorder.value > 1 && !d->ended) {
             if (d->lost)
-                wait_once_more(d);
+                vk_is_idle_after_all(d);
             else
                 status = vk_wait_sent(d, d->recorder.value - 1);
         }

@@ -411,6 +411,9 @@ struct cr_device {
 
 cr_status vk_device_open(int index, cr_device **device);
 void vk_device_close(cr_device *d);
+/* Whether all that was sent to a device that was given up has been done within two seconds more: it may only have been slow,
+ * and its driver still be compiling. */
+bool vk_is_idle_after_all(const cr_device *d);
 
 /* Free and total bytes of the heap that tensors live in; false where the driver does not say. */
 bool vk_budget(const cr_device *d, uint64_t *left, uint64_t *all);

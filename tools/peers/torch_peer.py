@@ -34,10 +34,14 @@ def right_core():
     return core if name() in (b"Prescott", b"Core2", b"Nehalem", b"Generic") else ""
 
 
+# BLAS and OpenMP read these once, when they are loaded, which asking OpenBLAS has done already.
+again = {}
 if "OPENBLAS_CORETYPE" not in os.environ and right_core():
-    os.environ["OPENBLAS_CORETYPE"] = right_core()   # read when torch loads it
-if os.environ.get("OMP_NUM_THREADS") != str(a.threads):   # BLAS and OpenMP read it once, at start
-    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(a.threads)
+    again["OPENBLAS_CORETYPE"] = right_core()
+if os.environ.get("OMP_NUM_THREADS") != str(a.threads):
+    again["OMP_NUM_THREADS"] = again["OPENBLAS_NUM_THREADS"] = str(a.threads)
+if again:
+    os.environ.update(again)
     os.execv(sys.executable, [sys.executable] + sys.argv)
 
 import numpy as np

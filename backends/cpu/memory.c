@@ -7,10 +7,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum {
     LINE = 64,
-    PAGE = 4096,
     MAPPED = 1 << 20, /* from so many bytes on from the system */
     LARGE_PAGE = 2 << 20
 };
@@ -39,23 +39,31 @@ static void *from_malloc(size_t bytes)
     return memory ? place(memory, sizeof(origin), LINE, 0) : NULL;
 }
 
+/* Of the system's small pages, which are not 4 KiB everywhere. */
+static size_t page_size(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
 /* Of `length` bytes those stay that hold a piece of `bytes` bytes at a multiple of a large page, and the page before it. */
 static void *trim(char *memory, size_t length, size_t bytes)
 {
-    char *piece = up(memory + PAGE, LARGE_PAGE), *begin = piece - PAGE,
-         *end = up(piece + bytes, PAGE);
+    size_t page = page_size();
+    char *piece = up(memory + page, LARGE_PAGE), *begin = piece - page,
+         *end = up(piece + bytes, page);
     if (begin > memory)
         munmap(memory, (size_t)(begin - memory));
     if (memory + length > end)
         munmap(end, (size_t)(memory + length - end));
     madvise(piece, bytes, MADV_HUGEPAGE);
-    return place(begin, PAGE, PAGE, (size_t)(end - begin));
+    return place(begin, page, page, (size_t)(end - begin));
 }
 
 static void *from_system(size_t bytes)
 {
     bool large = bytes >= 2 * (size_t)LARGE_PAGE;
-    size_t length = (bytes + PAGE - 1) / PAGE * PAGE + PAGE + (large ? LARGE_PAGE : 0);
+    size_t page = page_size();
+    size_t length = (bytes + page - 1) / page * page + page + (large ? LARGE_PAGE : 0);
     void *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         return NULL;
@@ -72,11 +80,10 @@ enum { WATCHED = 0 };
 cr_status cpu_memory_alloc(size_t bytes, cr_buffer **buffer)
 {
     void *piece = NULL;
-    if (bytes > PTRDIFF_MAX - 2 * (size_t)LARGE_PAGE)
-        piece = NULL;
-    else if (WATCHED)
+    bool countable = bytes <= PTRDIFF_MAX - 2 * (size_t)LARGE_PAGE;
+    if (countable && WATCHED)
         piece = posix_memalign(&piece, LINE, bytes) ? NULL : piece;
-    else
+    else if (countable)
         piece = bytes < MAPPED ? from_malloc(bytes) : from_system(bytes);
     if (!piece)
         return cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY,

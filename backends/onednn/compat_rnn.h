@@ -47,14 +47,23 @@ static const int dn_rnn_diff_args[DN_RNN_PARTS] = {
         dn_raw((m)[DN_RNN_WH]), __VA_ARGS__ dn_raw((m)[DN_RNN_B]), dn_raw((m)[DN_RNN_Y]),        \
         dn_raw((m)[DN_RNN_NEW_H]), dn_raw((m)[DN_RNN_NEW_C])
 
+static inline dnnl_rnn_direction_t dn_rnn_way(const dn_rnn_case *r)
+{
+    return r->reverse ? dnnl_unidirectional_right2left : dnnl_unidirectional_left2right;
+}
+
+static inline dnnl_alg_kind_t dn_rnn_activation(const dn_rnn_case *r)
+{
+    return r->cell == DN_CELL_RELU ? dnnl_eltwise_relu : dnnl_eltwise_tanh;
+}
+
 static inline dnnl_status_t dn_pd_rnn_forward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
                                               const_dnnl_primitive_attr_t attr,
                                               const dn_rnn_case *r)
 {
     dnnl_prop_kind_t kind = r->training ? dnnl_forward_training : dnnl_forward_inference;
-    dnnl_rnn_direction_t way =
-        r->reverse ? dnnl_unidirectional_right2left : dnnl_unidirectional_left2right;
-    dnnl_alg_kind_t act = r->cell == DN_CELL_RELU ? dnnl_eltwise_relu : dnnl_eltwise_tanh;
+    dnnl_rnn_direction_t way = dn_rnn_way(r);
+    dnnl_alg_kind_t act = dn_rnn_activation(r);
 #if DN_3
     switch (r->cell) {
     case DN_CELL_LSTM:
@@ -84,9 +93,8 @@ static inline dnnl_status_t dn_pd_rnn_backward(dnnl_primitive_desc_t *pd, dnnl_e
                                                const dn_rnn_case *r,
                                                const_dnnl_primitive_desc_t forward)
 {
-    dnnl_rnn_direction_t way =
-        r->reverse ? dnnl_unidirectional_right2left : dnnl_unidirectional_left2right;
-    dnnl_alg_kind_t act = r->cell == DN_CELL_RELU ? dnnl_eltwise_relu : dnnl_eltwise_tanh;
+    dnnl_rnn_direction_t way = dn_rnn_way(r);
+    dnnl_alg_kind_t act = dn_rnn_activation(r);
 #if DN_3
     switch (r->cell) {
     case DN_CELL_LSTM:

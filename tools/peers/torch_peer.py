@@ -36,8 +36,9 @@ def right_core():
 
 # BLAS and OpenMP read these once, when they are loaded, which asking OpenBLAS has done already.
 again = {}
-if "OPENBLAS_CORETYPE" not in os.environ and right_core():
-    again["OPENBLAS_CORETYPE"] = right_core()
+core = "" if "OPENBLAS_CORETYPE" in os.environ else right_core()
+if core:
+    again["OPENBLAS_CORETYPE"] = core
 if os.environ.get("OMP_NUM_THREADS") != str(a.threads):
     again["OMP_NUM_THREADS"] = again["OPENBLAS_NUM_THREADS"] = str(a.threads)
 if again:

@@ -18,6 +18,13 @@ typedef struct att_strides {
     int64_t batch, head, row;
 } att_strides;
 
+/* A copy of an input in the workspace, where its rows lie beside one another. */
+typedef struct att_rows {
+    bool made;
+    size_t offset;
+    att_strides stride;
+} att_rows;
+
 typedef struct att_plan {
     struct cr_plan base;
     int64_t batch, heads, targets, sources, width, values; /* widths of keys and of values */
@@ -29,6 +36,7 @@ typedef struct att_plan {
     int nin, nout;
     att_strides in_stride[6], out_stride[3];
     size_t packed_k, packed_v, sums;
+    att_rows close[6]; /* of inputs */
 } att_plan;
 
 /* Addresses of one run. */
@@ -98,6 +106,42 @@ static void draw_keep(const att_job *j, int64_t head, int64_t row, int64_t key, 
 
 /* ---- runs ---- */
 
+typedef struct closing {
+    const att_plan *plan;
+    const cr_meta *meta;
+    const att_strides *from_stride;
+    const char *from;
+    char *to;
+} closing;
+
+static void close_heads(void *context, int64_t begin, int64_t end)
+{
+    const closing *c = context;
+    const att_strides *s = c->from_stride;
+    const int64_t real = c->plan->wide ? 8 : 4, rows = c->meta->size[2], width = c->meta->size[3];
+    for (int64_t head = begin; head < end; head++) {
+        const int64_t first = head / c->plan->heads * s->batch + head % c->plan->heads * s->head;
+        for (int64_t row = 0; row < rows; row++)
+            memcpy(c->to + (head * rows + row) * width * real,
+                   c->from + (first + row * s->row) * real, (size_t)(width * real));
+    }
+}
+
+/* Input i where its rows lie beside one another, and how it lies there. */
+static const void *fetch(const att_plan *p, const cr_run *run, int i, const att_strides **lies)
+{
+    const char *from = cpu_stage_fetch(&p->stage[i], run);
+    *lies = &p->in_stride[i];
+    if (!p->close[i].made)
+        return from;
+    const cr_meta *m = &p->stage[i].meta;
+    closing c = {p, m, *lies, from,
+                 (char *)run->workspace.buffer + run->workspace.offset + p->close[i].offset};
+    cpu_parallel(p->batch * p->heads, 1, (double)(m->size[2] * m->size[3]) * 0.3, close_heads, &c);
+    *lies = &p->close[i].stride;
+    return c.to;
+}
+
 /* Nanoseconds for one multiplication and addition of a block's products, roughly. */
 static double cost_of(const att_plan *p)
 {
@@ -132,9 +176,9 @@ static cr_status forward_run(cr_plan *plan, const cr_run *run)
 {
     const att_plan *p = (const att_plan *)plan;
     att_job j = begin(p, run);
-    j.q = cpu_stage_fetch(&p->stage[0], run), j.qs = &p->in_stride[0];
-    j.k = cpu_stage_fetch(&p->stage[1], run), j.ks = &p->in_stride[1];
-    j.v = cpu_stage_fetch(&p->stage[2], run), j.vs = &p->in_stride[2];
+    j.q = fetch(p, run, 0, &j.qs);
+    j.k = fetch(p, run, 1, &j.ks);
+    j.v = fetch(p, run, 2, &j.vs);
     j.out = cpu_stage_target(&p->out[0], run), j.ys = &p->out_stride[0];
     j.lse = cpu_stage_target(&p->out[1], run);
     pack_all(&j, false);
@@ -151,11 +195,11 @@ static cr_status backward_run(cr_plan *plan, const cr_run *run)
 {
     const att_plan *p = (const att_plan *)plan;
     att_job j = begin(p, run);
-    j.g = cpu_stage_fetch(&p->stage[0], run), j.gs = &p->in_stride[0];
-    j.q = cpu_stage_fetch(&p->stage[1], run), j.qs = &p->in_stride[1];
-    j.k = cpu_stage_fetch(&p->stage[2], run), j.ks = &p->in_stride[2];
-    j.v = cpu_stage_fetch(&p->stage[3], run), j.vs = &p->in_stride[3];
-    j.y = cpu_stage_fetch(&p->stage[4], run), j.ys = &p->in_stride[4];
+    j.g = fetch(p, run, 0, &j.gs);
+    j.q = fetch(p, run, 1, &j.qs);
+    j.k = fetch(p, run, 2, &j.ks);
+    j.v = fetch(p, run, 3, &j.vs);
+    j.y = fetch(p, run, 4, &j.ys);
     j.lse = cpu_stage_fetch(&p->stage[5], run);
     j.dq = cpu_stage_target(&p->out[0], run), j.dqs = &p->out_stride[0];
     j.dk = cpu_stage_target(&p->out[1], run), j.dks = &p->out_stride[1];
@@ -205,6 +249,20 @@ static cr_status stage(const cr_meta *m, int at, cpu_stage *to, att_strides *lie
     return status;
 }
 
+/* A place for a copy of input i, unless its rows are few or lie beside one another as they are: rows that lie some KiB apart
+ * fall upon the same places of the first cache. */
+static bool take_rows(att_plan *p, int i, cr_plan_info *info)
+{
+    const int64_t rows = p->stage[i].meta.size[2], width = p->stage[i].meta.size[3];
+    if (!p->stage[i].direct || p->in_stride[i].row == width || rows < 16)
+        return true;
+    att_rows *c = &p->close[i];
+    c->made = true;
+    c->stride = (att_strides){p->heads * rows * width, rows * width, width};
+    return cpu_workspace_take(
+        info, (size_t)(p->batch * p->heads * rows * width) * (p->wide ? 8 : 4), &c->offset);
+}
+
 static cr_status plan_any(const cpu_call *call, bool back, cr_plan **plan)
 {
     const int first = back ? 1 : 0, mask_in = back ? 6 : 3;
@@ -245,6 +303,10 @@ static cr_status plan_any(const cpu_call *call, bool back, cr_plan **plan)
     if (status != CR_OK)
         return status;
     const size_t real = p->wide ? 8 : 4;
+    /* Those whose rows are read again and again as the second matrix of a product: v, and backward g, q and k. */
+    for (int i = back ? 0 : 2; i < 3; i++)
+        if (!take_rows(p, i, call->info))
+            return cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY, "the workspace's size overflows");
     const size_t keys = (size_t)(p->batch * p->heads * panels_of(p)) * PANEL * real;
     if (!cpu_workspace_take(call->info, keys * (size_t)p->width, &p->packed_k) ||
         (back && !cpu_workspace_take(call->info, keys * (size_t)p->values, &p->packed_v)) ||

@@ -128,17 +128,19 @@ static void NAME(add_product)(const REAL *a, bool turned, int64_t rows, int64_t 
 static REAL NAME(soften)(REAL *restrict x, int64_t n, REAL *top, REAL *sum)
 {
     REAL best = *top, total = 0;
-    bool strange = false;
-#pragma omp simd reduction(max : best) reduction(| : strange)
-    for (int64_t i = 0; i < n; i++) {
+#pragma omp simd reduction(max : best)
+    for (int64_t i = 0; i < n; i++)
         best = x[i] > best ? x[i] : best;
-        strange |= x[i] != x[i];
-    }
-    if (strange)
+    if (best ==
+        -(REAL)INFINITY) { /* nothing seen yet, unless NaN is, which the sum below takes along */
+        bool strange = false;
+        for (int64_t i = 0; i < n; i++)
+            strange |= x[i] != x[i];
+        if (!strange) {
+            memset(x, 0, (size_t)n * sizeof *x);
+            return 1;
+        }
         best = (REAL)NAN;
-    if (best == -(REAL)INFINITY) { /* nothing seen yet */
-        memset(x, 0, (size_t)n * sizeof *x);
-        return 1;
     }
 #pragma omp simd reduction(+ : total)
     for (int64_t i = 0; i < n; i++) {

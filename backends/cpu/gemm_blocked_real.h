@@ -74,7 +74,7 @@ static void NAMED(pack_pieces)(void *context, int64_t begin, int64_t end)
             NAMED(pack_b)(p, i - p->row_panels);
 }
 
-/* Results at (i, j), from a tile at its edge or with S in another layout: sums are [rows][WIDTH]. */
+/* Results at (i, j), from a tile at its edge or with S along columns: sums are [rows][WIDTH]. */
 static __attribute__((noinline)) void NAMED(write_part)(const NAMED(blocked) * p, int64_t i,
                                                         int64_t j, int64_t rows, const REAL *sums)
 {
@@ -115,8 +115,8 @@ CPU_INLINE void NAMED(tile)(int rows, int vectors, const NAMED(blocked) * p, int
                 sum[r][v] += y * x[v];
         }
     }
-    bool whole = g->n - j >= vectors * (LANES);
-    if (!whole || (!p->from && g->beta != 0)) {
+    bool whole = g->n - j >= vectors * (LANES), with_self = !p->from && g->beta != 0;
+    if (!whole || (with_self && g->s_col != 1)) {
         REAL sums[ROWS * VECTORS * (LANES)];
 #pragma GCC unroll 16
         for (int r = 0; r < rows; r++)
@@ -126,13 +126,20 @@ CPU_INLINE void NAMED(tile)(int rows, int vectors, const NAMED(blocked) * p, int
         NAMED(write_part)(p, i, j, rows, sums);
         return;
     }
-    const VEC alpha = g->alpha - (VEC){0};
+    const VEC alpha = g->alpha - (VEC){0}, beta = g->beta - (VEC){0};
+    const REAL *s = with_self ? g->s + i * g->s_row + j : NULL;
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 16
         for (int v = 0; v < vectors; v++) {
             VEC_LOOSE *c = (VEC_LOOSE *)(g->c + (i + r) * g->c_row + j + v * (LANES));
-            *c = p->from ? alpha * sum[r][v] + *c : alpha * sum[r][v];
+            if (p->from)
+                *c = alpha * sum[r][v] + *c;
+            else if (with_self)
+                *c =
+                    alpha * sum[r][v] + beta * *(const VEC_LOOSE *)(s + r * g->s_row + v * (LANES));
+            else
+                *c = alpha * sum[r][v];
         }
 }
 

@@ -111,6 +111,7 @@ struct cr_grad_context {
     cr_tensor **give;        /* [nin] */
     const uint8_t *needs;    /* [nin] */
     bool failed;
+    const struct cr_backward_run *run; /* null outside of the engine */
 };
 
 /* The gradient of output i, or null for zero. */
@@ -135,6 +136,9 @@ static inline void cr_set(cr_grad_context *c, int i, cr_tensor *grad)
     if (!grad)
         c->failed = true;
 }
+/* What has gathered of input i's gradient so far, where nobody else sees it and the formula may add to a part of it in place;
+ * null where it may not, or nothing has: the formula then gives the whole by cr_set. */
+cr_tensor *cr_gathered(const cr_grad_context *c, int i);
 /* A saved input or output; null and an error if it was freed or changed. An absent optional input
  * gives null alone. */
 cr_tensor *cr_in(cr_grad_context *c, int i);

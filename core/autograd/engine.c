@@ -26,7 +26,7 @@ static cr_tensor **grads_of(slot *s)
     return s->ngrads == 1 ? &s->one : s->many;
 }
 
-typedef struct task {
+typedef struct cr_backward_run {
     const cr_backward_task *asked;
     slot *slots;
     size_t nslots, slot_capacity;
@@ -144,6 +144,17 @@ static bool is_ours(const cr_tensor *g)
     return atomic_load_explicit(&g->refs, memory_order_relaxed) == 1 &&
            atomic_load_explicit(&g->storage->refs, memory_order_relaxed) == 1 &&
            g->flags & CR_FLAG_CONTIGUOUS;
+}
+
+cr_tensor *cr_gathered(const cr_grad_context *c, int i)
+{
+    const task *t = c->run;
+    if (!t || t->create_graph || c->node->hooks || !cr_needs(c, i))
+        return NULL;
+    const cr_edge edge = c->node->edges[i];
+    slot *s = find(t, edge.target);
+    cr_tensor *g = s && s->ngrads ? grads_of(s)[edge.nr] : NULL;
+    return g && is_ours(g) ? g : NULL;
 }
 
 static bool add_to(const task *t, cr_tensor **into, cr_tensor *g)
@@ -423,7 +434,7 @@ static bool run_node(task *t, uint32_t index)
     }
     bool well = true;
     if (any) {
-        cr_grad_context c = {node, grads, give, needs, false};
+        cr_grad_context c = {node, grads, give, needs, false, t};
         const char *context = cr_this_thread.context;
         cr_this_thread.context = node->rule->name;
         well = !node->rule->apply(&c) && !c.failed;

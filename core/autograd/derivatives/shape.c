@@ -13,8 +13,23 @@ UNARY(unsqueeze, "UnsqueezeBackward0", SAVES_NONE, cr_reshape(g, cr_in_sizes(c, 
 UNARY(squeeze, "SqueezeBackward0", SAVES_NONE, cr_reshape(g, cr_in_sizes(c, 0)))
 UNARY(squeeze_dim, "SqueezeBackward1", SAVES_NONE, cr_reshape(g, cr_in_sizes(c, 0)))
 UNARY(squeeze_dims, "SqueezeBackward2", SAVES_NONE, cr_reshape(g, cr_in_sizes(c, 0)))
-UNARY(select, "SelectBackward0", SAVES_NONE,
-      cr_select_backward(g, cr_in_sizes(c, 0), int_arg(c, 1), int_arg(c, 2)))
+
+/* The gradient of a part goes into the part of what other parts gave, if that is there already: a tensor taken apart costs what
+ * it holds, not what it holds for each part. */
+static int add_to_part(cr_tensor *part, cr_tensor *g)
+{
+    return part && cr_add_(part, g) ? 0 : -1;
+}
+
+DERIVATIVE(select, "SelectBackward0", SAVES_NONE)
+{
+    cr_tensor *g = cr_g(c, 0), *gathered = cr_gathered(c, 0);
+    int64_t dim = int_arg(c, 1), index = int_arg(c, 2);
+    if (gathered)
+        return add_to_part(cr_select(gathered, dim, index), g);
+    cr_set(c, 0, cr_select_backward(g, cr_in_sizes(c, 0), dim, index));
+    return 0;
+}
 
 /* copy(self, src): what self was is overwritten. */
 DERIVATIVE(copy, "CopyBackwards", SAVES_NONE)
@@ -41,6 +56,11 @@ DERIVATIVE(slice, "SliceBackward0", SAVES_NONE)
     int64_t dim = int_arg(c, 1), size = sizes.data[dim < 0 ? dim + sizes.count : dim];
     int64_t start = cr_argument(c, 2)->tag ? int_arg(c, 2) : 0,
             end = cr_argument(c, 3)->tag ? int_arg(c, 3) : size;
+    cr_tensor *gathered = cr_gathered(c, 0);
+    if (gathered)
+        return add_to_part(cr_slice(gathered, .dim = dim, .start = CR_SOME(start),
+                                    .end = CR_SOME(end), .step = CR_SOME(int_arg(c, 4))),
+                           cr_g(c, 0));
     cr_set(c, 0, cr_slice_backward(cr_g(c, 0), sizes, dim, start, end, int_arg(c, 4)));
     return 0;
 }

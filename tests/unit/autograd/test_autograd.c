@@ -123,6 +123,22 @@ static cr_tensor *double_it(void *context, cr_tensor *grad)
     return cr_mul_scalar(grad, 2);
 }
 
+/* Gradients of parts gather in one tensor, in place; those that somebody else holds stay what they were. */
+START_TEST(parts_of_a_tensor_gather_their_gradients)
+{
+    cr_tensor *x = cr_requires_grad_(cr_zeros(CR_INTS(3, 4)), 1), *y = cr_mul_scalar(x, 1);
+    cr_tensor *row = cr_tensor_f32(4, 1, 2, 3, 4), *whole = cr_ones(CR_INTS(3, 4));
+    cr_tensor *out = cr_add(y, cr_mul(cr_select(y, 0, 1), row));
+    out = cr_add(out, cr_mul_scalar(cr_unsqueeze(cr_select(y, 1, -1), 1), 10));
+    out = cr_add(out, cr_narrow(y, 0, 1, 1));
+    out = cr_add(out, cr_sum(cr_slice(y, .dim = 1, .step = CR_SOME(2))));
+    ck_assert_int_eq(cr_backward(out, .gradient = whole), 0);
+    cr_tensor *want = cr_tensor_f32(CR_INTS(3, 4), 13, 1, 13, 41, 19, 10, 25, 56, 13, 1, 13, 41);
+    ck_assert(cr_equal(cr_grad(x), want));
+    ck_assert(cr_equal(whole, cr_ones(CR_INTS(3, 4))));
+}
+END_TEST
+
 START_TEST(hooks_see_and_replace_gradients)
 {
     int calls = 0;
@@ -370,6 +386,7 @@ int main(void)
     tcase_add_test(c, a_changed_saved_tensor_is_noticed);
     tcase_add_test(c, a_leaf_that_requires_grad_is_not_changed_in_place);
     tcase_add_test(c, writing_through_a_view_is_differentiable);
+    tcase_add_test(c, parts_of_a_tensor_gather_their_gradients);
     tcase_add_test(c, hooks_see_and_replace_gradients);
     tcase_add_test(c, functions_of_ones_own_differentiate_twice);
     tcase_add_test(c, grad_leaves_leaves_alone);

@@ -500,8 +500,9 @@ START_TEST(attention_in_parts_is_the_same)
 {
     enum { LONG = 1500, KEYS = 1024 };
     cr_tensor *in[3], *a[3], *b[3];
-    for (int i = 0; i < 3; i++)
-        in[i] = cr_requires_grad_(cr_randn(CR_INTS(1, 1, i ? KEYS : LONG, 4)), 1);
+    for (int i = 0; i < 3; i++) /* rows that lie apart */
+        in[i] =
+            cr_requires_grad_(cr_narrow(cr_randn(CR_INTS(1, 1, i ? KEYS : LONG, 8)), -1, i, 4), 1);
     cr_tensor *hidden = cr_triu(cr_ones(CR_INTS(LONG, KEYS), .dtype = CR_B8), .diagonal = 1);
     for (int way = 0; way < 4; way++) { /* no mask, a mask, causal, causal and some keys hidden */
         cr_tensor *mask = NULL;
@@ -516,13 +517,34 @@ START_TEST(attention_in_parts_is_the_same)
             scores = cr_masked_fill_scalar(scores, cr_logical_not(mask), -INFINITY);
         if (way >= 2)
             scores = cr_masked_fill_scalar(scores, hidden, -INFINITY);
-        cr_tensor *z = cr_matmul(cr_softmax(scores, -1), in[2]), *g = cr_randn_like(y);
+        cr_tensor *z = cr_matmul(cr_softmax(scores, -1), in[2]);
+        cr_tensor *g = cr_narrow(cr_randn(CR_INTS(1, 1, LONG, 8)), -1, 3, 4);
         assert_close("output", y, z, 2e-5);
         ck_assert_int_eq(cr_autograd_grad(&y, &g, 1, in, 3, 0, a), 0);
         ck_assert_int_eq(cr_autograd_grad(&z, &g, 1, in, 3, 0, b), 0);
         for (int i = 0; i < 3; i++)
             assert_close("gradient", a[i], b[i], 1e-4);
     }
+    assert_no_error();
+}
+END_TEST
+
+/* NaN of a query or a key reaches the rows that see it and no other, also where it is all that they see. */
+START_TEST(attention_keeps_nan)
+{
+    enum { N = 80 };
+    cr_tensor *q = cr_randn(CR_INTS(1, 1, N, 4)), *k = cr_randn_like(q), *v = cr_randn_like(q);
+    cr_tensor *mask = cr_ones(CR_INTS(N, N), .dtype = CR_B8);
+    cr_fill_scalar_(cr_select(q, 2, 5), NAN);
+    cr_fill_scalar_(cr_select(k, 2, 70), NAN);
+    cr_fill_scalar_(cr_select(mask, 1, 70), 0);
+    cr_fill_scalar_(cr_select(mask, 0, 9), 0);
+    cr_fill_scalar_(cr_select(cr_select(mask, 0, 9), 0, 70), 1);
+    cr_tensor *y = cr_scaled_dot_product_attention(q, k, v, .attn_mask = mask);
+    cr_tensor *strange = cr_any_dim(cr_isnan(y), 3), *want = cr_zeros_like(strange);
+    cr_fill_scalar_(cr_select(want, 2, 5), 1);
+    cr_fill_scalar_(cr_select(want, 2, 9), 1);
+    ck_assert(cr_equal(strange, want));
     assert_no_error();
 }
 END_TEST
@@ -562,6 +584,7 @@ int main(void)
         tcase_add_test(all, attention_drops_the_same_weights_forward_and_backward);
         if (way < 1 || !vulkan)
             tcase_add_test(all, attention_never_holds_all_scores);
+        tcase_add_test(all, attention_keeps_nan);
         tcase_add_test(all, attention_in_parts_is_the_same);
         tcase_add_test(all, transformers_agree_with_pytorch);
         suite_add_tcase(suite, all);

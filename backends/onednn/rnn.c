@@ -396,20 +396,19 @@ static bool cell_of(const char *mode, dn_cell *cell)
     return false;
 }
 
-/* Where oneDNN is the faster, forward and backward together, weights' copies included: docs/benchmarks.md has the figures. Its
- * GRU divides by zero at some sizes, in 2.6 and in 3.2, and is left alone; tests run small ones through it where it is 3.x. */
+/* Where oneDNN is the faster, forward and backward together, weights' copies included: docs/benchmarks.md has the figures. */
 static bool takes(const dn_rnn_shape *s, bool training)
 {
     static const struct least {
         int64_t batch, rows, work; /* rows: of all steps; work: rows times hidden */
-    } least[2][2][2] = {
-        /* plain RNN, LSTM; f32, bf16; inference, training */
+    } least[3][2][2] = {
+        /* plain RNN, GRU, LSTM; f32, bf16; inference, training */
         {{{8, 1024, 131072}, {8, 1024, 131072}}, {{8, 128, 32768}, {8, 256, 100000}}},
+        {{{8, 64, 4096}, {8, 256, 16384}}, {{8, 64, 4096}, {8, 512, 48000}}},
         {{{8, 64, 4096}, {8, 512, 48000}}, {{1, 64, 2048}, {8, 256, 16000}}}};
-    const struct least *l = &least[s->cell == DN_CELL_LSTM][s->half][training];
+    const int cell = s->cell == DN_CELL_LSTM ? 2 : s->cell == DN_CELL_GRU;
+    const struct least *l = &least[cell][s->half][training];
     int64_t rows = s->steps * s->batch;
-    if (s->cell == DN_CELL_GRU)
-        return DN_3 && dn_takes_tiny();
     return dn_takes_tiny() ||
            (s->batch >= l->batch && rows >= l->rows && rows * s->hidden >= l->work);
 }

@@ -10,17 +10,12 @@ typedef struct sizes {
 } sizes;
 
 static const sizes cases[] = {
-    {1, 2, 1, 3}, {3, 2, 5, 4}, {5, 4, 16, 16}, {4, 3, 7, 33}, {9, 16, 24, 64}, {2, 1, 40, 8},
+    {1, 2, 1, 3},    {3, 2, 5, 4},  {5, 4, 16, 16},   {4, 3, 7, 33},
+    {9, 16, 24, 64}, {2, 1, 40, 8}, {2, 16, 24, 512}, /* where oneDNN packs a GRU's weights */
 };
 enum { CASES = sizeof cases / sizeof *cases, TENSORS = 7 };
 static const char *const modes[] = {"RNN_TANH", "RNN_RELU", "GRU", "LSTM"};
 static const cr_dtype dtypes[] = {CR_F32, CR_BF16};
-
-/* oneDNN's GRU divides by zero at some sizes: only 3.x is asked, and only for small ones. */
-static way expected_of(const char *mode)
-{
-    return strcmp(mode, "GRU") ? NATIVE : ANY_WAY;
-}
 
 /* x, hx, cx, w_ih, w_hh, bias, bias_hh, in this order; those that the layer lacks are null. */
 static void make(const char *mode, const sizes *s, cr_dtype dtype, bool biases, cr_tensor **t)
@@ -58,7 +53,7 @@ START_TEST(layers_forward)
                 cr_value v[11];
                 make(mode, &cases[i], dtype, k & 1, t);
                 arguments(t, mode, k & 2, k & 4, v);
-                compare("_rnn_layer", v, 11, 4 * tolerance_of(dtype), expected_of(mode));
+                compare("_rnn_layer", v, 11, 4 * tolerance_of(dtype), NATIVE);
             }
 }
 END_TEST
@@ -111,7 +106,7 @@ START_TEST(layers_backward)
 {
     const char *mode = modes[_i / 2];
     cr_dtype dtype = dtypes[_i % 2];
-    bool native = expected_of(mode) == NATIVE && (dtype == CR_F32 || has_avx512());
+    bool native = dtype == CR_F32 || has_avx512();
     /* what rounding turns from one side of 0 to the other has all of its gradient or none */
     double most = dtype == CR_F32 ? 1e-4 : strcmp(mode, "RNN_RELU") ? 0.06 : 0.3;
     static const unsigned given[] = {7, 1, 2, 4, 6}, wanted[] = {0x7f, 0x7f, 0x79, 0x18, 0x07};
@@ -121,6 +116,7 @@ START_TEST(layers_backward)
                 if (given[k % 5] == 4 && strcmp(mode, "LSTM"))
                     break;
                 cr_tensor *t[TENSORS], *got[TENSORS], *again[TENSORS], *want[TENSORS];
+                cr_manual_seed((uint64_t)(_i + 8 * k)); /* the same numbers whatever ran before */
                 make(mode, &cases[i], dtype, k & 1, t);
                 uint64_t before = native_count("_rnn_layer_backward");
                 gradients(mode, k > 4, t, false, wanted[k % 5], given[k % 5], got);
@@ -164,7 +160,8 @@ START_TEST(reserves_stay_good_and_may_be_lost)
         uint64_t before = native_count("_rnn_layer_backward");
         ck_assert_msg(!cr_call("_rnn_layer_backward", back, 17, NULL, 0, grads[i], 7, &n), "%s",
                       cr_error());
-        ck_assert_uint_eq(native_count("_rnn_layer_backward"), before + (i < 2));
+        if (_i == 0 || has_avx512())
+            ck_assert_uint_eq(native_count("_rnn_layer_backward"), before + (i < 2));
     }
     for (int i = 0; i < 7; i++) {
         ck_assert(cr_equal(grads[0][i].as.tensor, grads[1][i].as.tensor));

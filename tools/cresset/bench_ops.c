@@ -63,6 +63,42 @@ static void do_conv(void *p)
     cr_f_conv2d(o->x, o->weight, .padding = CR_INTS(o->padding));
 }
 
+/* The gradient of the input or of the weights alone. */
+static void do_conv_gradient(operands *o, bool weights)
+{
+    static const uint8_t masks[2][3] = {{1, 0, 0}, {0, 1, 0}};
+    static const int64_t ones[2] = {1, 1}, none[2] = {0, 0};
+    static const cr_op *op;
+    const int64_t padding[2] = {o->padding, o->padding};
+    const cr_value args[11] = {
+        {.tag = CR_TENSOR, .as.tensor = o->grad},
+        {.tag = CR_TENSOR, .as.tensor = o->x},
+        {.tag = CR_TENSOR, .as.tensor = o->weight},
+        {.tag = CR_NONE},
+        {.tag = CR_INT_LIST, .count = 2, .as.ints = ones},
+        {.tag = CR_INT_LIST, .count = 2, .as.ints = padding},
+        {.tag = CR_INT_LIST, .count = 2, .as.ints = ones},
+        {.tag = CR_BOOL},
+        {.tag = CR_INT_LIST, .count = 2, .as.ints = none},
+        {.tag = CR_INT, .as.i = 1},
+        {.tag = CR_BOOL_LIST, .count = 3, .as.bools = masks[weights]},
+    };
+    cr_value out[3];
+    size_t n;
+    op = op ? op : cr_op_find("convolution_backward");
+    cr_op_call(op, args, 11, NULL, 0, out, 3, &n);
+}
+
+static void do_conv_data(void *p)
+{
+    do_conv_gradient(p, false);
+}
+
+static void do_conv_weights(void *p)
+{
+    do_conv_gradient(p, true);
+}
+
 static void do_conv_train(void *p)
 {
     const operands *o = p;
@@ -134,10 +170,22 @@ static void normalised(const char *softmax, const char *layer_norm, int64_t rows
 static void convolution(const char *name, int64_t in, int64_t out, int64_t kernel, int64_t side,
                         int64_t batch, int64_t padding)
 {
-    char forward[64], training[64];
-    snprintf(forward, sizeof forward, "conv_fwd/%s", name);
-    snprintf(training, sizeof training, "conv_train/%s", name);
-    if (!bench_wants(forward) && !bench_wants(training))
+    static const struct {
+        const char *name;
+        bench_work *fn;
+        double times; /* the forward's work */
+    } rows[] = {{"conv_fwd", do_conv, 1},
+                {"conv_data", do_conv_data, 1},
+                {"conv_weights", do_conv_weights, 1},
+                {"conv_train", do_conv_train, 3}};
+    enum { ROWS = sizeof rows / sizeof *rows };
+    char row[ROWS][64];
+    bool wanted = false;
+    for (int i = 0; i < ROWS; i++) {
+        snprintf(row[i], sizeof row[i], "%s/%s", rows[i].name, name);
+        wanted = wanted || bench_wants(row[i]);
+    }
+    if (!wanted)
         return;
     operands o = {.x = cr_randn(CR_INTS(batch, in, side, side)),
                   .weight = cr_randn(CR_INTS(out, in, kernel, kernel)),
@@ -145,10 +193,12 @@ static void convolution(const char *name, int64_t in, int64_t out, int64_t kerne
     int64_t to = side + 2 * padding - kernel + 1;
     o.grad = cr_randn(CR_INTS(batch, out, to, to));
     double flops = 2.0 * (double)(batch * out * to * to * in * kernel * kernel) / 1e9;
-    bench_row(forward, "GFLOP/s", flops, do_conv, &o);
-    cr_requires_grad_(o.x, true);
-    cr_requires_grad_(o.weight, true);
-    bench_row(training, "GFLOP/s", 3 * flops, do_conv_train, &o);
+    for (int i = 0; i < ROWS; i++) {
+        bool grad = rows[i].fn == do_conv_train;
+        cr_requires_grad_(o.x, grad);
+        cr_requires_grad_(o.weight, grad);
+        bench_row(row[i], "GFLOP/s", rows[i].times * flops, rows[i].fn, &o);
+    }
 }
 
 void bench_operations(void)

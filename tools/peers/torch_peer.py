@@ -216,6 +216,9 @@ for name, ci, co, k, hw, n, p in (("lenet1", 1, 6, 5, 28, 64, 2), ("lenet2", 6, 
     fl = 2 * o.numel() * ci * k * k / 1e9
     with torch.no_grad():
         timed(f"conv_fwd/{name}", "GFLOP/s", fl, lambda: F.conv2d(x, w, padding=p))
+        for row, mask in (("data", [True, False, False]), ("weights", [False, True, False])):
+            timed(f"conv_{row}/{name}", "GFLOP/s", fl, lambda: torch.ops.aten.convolution_backward(
+                g, x, w, None, [1, 1], [p, p], [1, 1], False, [0, 0], 1, mask))
     timed(f"conv_train/{name}", "GFLOP/s", 3 * fl, lambda: torch.autograd.grad(F.conv2d(x, w, padding=p), (x, w), g))
 
 x = randn(1); xr = randn(1, requires_grad=True)

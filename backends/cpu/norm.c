@@ -3,6 +3,7 @@
  * over the last dimensions (Ba et al., 2016) or over all but the channels (Ioffe and Szegedy, 2015). */
 #include "staged.h"
 #include "variant.h"
+#include "vf_math.h"
 
 #include <math.h>
 #include <string.h>
@@ -23,6 +24,64 @@ typedef struct norm_job {
     const void *x, *g, *weight, *bias;
     void *y, *mean, *rstd, *running_mean, *running_var, *dx, *dw, *db;
 } norm_job;
+
+/* ---- sums over a row, in four parts at once: an addition waits for the one before it ---- */
+
+/* Σ f(x - mean), f the square or nothing */
+CPU_INLINE double f32_row_terms(const float *x, int64_t n, float mean, bool square)
+{
+    const vf from = vf_all(mean);
+    vf sum[4] = {0};
+    int64_t i = 0;
+    for (; i + 4 * VF_LANES <= n; i += 4 * VF_LANES)
+        for (int k = 0; k < 4; k++) {
+            vf d = vf_load(x + i + k * VF_LANES) - from;
+            sum[k] += square ? d * d : d;
+        }
+    for (; i + VF_LANES <= n; i += VF_LANES) {
+        vf d = vf_load(x + i) - from;
+        sum[0] += square ? d * d : d;
+    }
+    const int rest = (int)(n - i);
+    vf d = vf_head(vf_load_part(x + i, rest) - from, rest, 0);
+    sum[1] += square ? d * d : d;
+    return (double)vf_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
+}
+
+static double f32_row_sum(const float *x, int64_t n)
+{
+    return f32_row_terms(x, n, 0, false);
+}
+
+static double f32_row_squares(const float *x, int64_t n, float mean)
+{
+    return f32_row_terms(x, n, mean, true);
+}
+
+CPU_INLINE double f64_row_terms(const double *x, int64_t n, double mean, bool square)
+{
+    const int64_t q = n / 4;
+    double sum[4] = {0};
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < q; i++)
+        for (int k = 0; k < 4; k++) {
+            double d = x[k * q + i] - mean;
+            sum[k] += square ? d * d : d;
+        }
+    for (int64_t i = 4 * q; i < n; i++)
+        sum[0] += square ? (x[i] - mean) * (x[i] - mean) : x[i] - mean;
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+static double f64_row_sum(const double *x, int64_t n)
+{
+    return f64_row_terms(x, n, 0, false);
+}
+
+static double f64_row_squares(const double *x, int64_t n, double mean)
+{
+    return f64_row_terms(x, n, mean, true);
+}
 
 #define REAL    float
 #define NAME(x) f32_##x
@@ -56,7 +115,7 @@ static cr_status layer_body(const cpu_staged *staged, const cr_run *run, void *c
     norm_job job = job_of(p, run);
     job.x = in[0], job.weight = in[1], job.bias = in[2];
     job.y = out[0], job.mean = out[1], job.rstd = out[2];
-    cpu_parallel(p->rows, 1, (double)p->m * 0.3 + 10,
+    cpu_parallel(p->rows, 1, (double)p->m * 0.15 + 30,
                  is_wide(staged) ? f64_layer_rows : f32_layer_rows, &job);
     return CR_OK;
 }

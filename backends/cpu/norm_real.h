@@ -1,39 +1,5 @@
-/* The loops of layer and batch normalisation for one type; norm.c includes this for f32 and f64 with REAL, SQRT and NAME.
- * Sums run in lanes over a row and in double between rows. */
-
-/* A row in four parts at once: an addition waits for the one before it, so a single sum would take four times as long. */
-static inline double NAME(row_sum)(const REAL *x, int64_t n)
-{
-    const int64_t q = n / 4;
-    REAL s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-#pragma omp simd reduction(+ : s0, s1, s2, s3)
-    for (int64_t i = 0; i < q; i++) {
-        s0 += x[i];
-        s1 += x[q + i];
-        s2 += x[2 * q + i];
-        s3 += x[3 * q + i];
-    }
-    for (int64_t i = 4 * q; i < n; i++)
-        s0 += x[i];
-    return (double)((s0 + s1) + (s2 + s3));
-}
-
-/* Σ (x - mean)² */
-static inline double NAME(row_squares)(const REAL *x, int64_t n, REAL mean)
-{
-    const int64_t q = n / 4;
-    REAL s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-#pragma omp simd reduction(+ : s0, s1, s2, s3)
-    for (int64_t i = 0; i < q; i++) {
-        s0 += (x[i] - mean) * (x[i] - mean);
-        s1 += (x[q + i] - mean) * (x[q + i] - mean);
-        s2 += (x[2 * q + i] - mean) * (x[2 * q + i] - mean);
-        s3 += (x[3 * q + i] - mean) * (x[3 * q + i] - mean);
-    }
-    for (int64_t i = 4 * q; i < n; i++)
-        s0 += (x[i] - mean) * (x[i] - mean);
-    return (double)((s0 + s1) + (s2 + s3));
-}
+/* The loops of layer and batch normalisation for one type; norm.c includes this for f32 and f64 with REAL and NAME. Sums run
+ * in lanes over a row (row_sum and row_squares, in norm.c) and in double between rows. */
 
 /* ---- layer norm: rows of m values ---- */
 
@@ -42,11 +8,12 @@ static void NAME(layer_rows)(void *context, int64_t begin, int64_t end)
     const norm_job *job = context;
     const int64_t m = job->m;
     const REAL *restrict w = job->weight, *restrict b = job->bias;
+    const double part = 1 / (double)m;
     for (int64_t r = begin; r < end; r++) {
         const REAL *restrict x = (const REAL *)job->x + r * m;
         REAL *restrict y = (REAL *)job->y + r * m;
-        REAL mean = (REAL)(NAME(row_sum)(x, m) / (double)m);
-        REAL rstd = (REAL)(1 / sqrt(NAME(row_squares)(x, m, mean) / (double)m + job->eps));
+        REAL mean = (REAL)(NAME(row_sum)(x, m) * part);
+        REAL rstd = (REAL)(1 / sqrt(NAME(row_squares)(x, m, mean) * part + job->eps));
         ((REAL *)job->mean)[r] = mean;
         ((REAL *)job->rstd)[r] = rstd;
         if (w && b) {

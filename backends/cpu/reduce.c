@@ -10,7 +10,7 @@
 enum {
     BLOCK = 512,     /* elements that pass through a buffer */
     COLUMNS = 512,   /* accumulators of a tile */
-    CHUNK = 1 << 16, /* elements that a chunk reads, roughly */
+    CHUNK = 1 << 14, /* elements that a chunk reads, roughly */
     FEW = 16,        /* tiles, under which terms are cut in chunks */
     DIRECT_ROW = 64  /* elements from which on rows are read in place */
 };
@@ -241,7 +241,10 @@ static void choose_way(reduce_plan *p)
     p->chunk = parts->terms ? parts->terms : 1;
     p->chunks = 1;
     if (p->tiles && p->tiles < FEW && parts->terms > 1 && parts->terms * p->tile > 2 * CHUNK) {
-        p->chunk = CHUNK / p->tile > 16 ? CHUNK / p->tile : 16;
+        /* As many that two threads, or four, have the same to do. */
+        int64_t most = CHUNK / p->tile > 16 ? CHUNK / p->tile : 16;
+        int64_t wanted = ceil_div(ceil_div(parts->terms, most), 4) * 4;
+        p->chunk = ceil_div(ceil_div(parts->terms, wanted), 16) * 16;
         p->chunks = ceil_div(parts->terms, p->chunk);
     }
     double each = p->widen || p->by_columns || reduced_step == p->in_size ? 0.12 : 0.6;

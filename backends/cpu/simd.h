@@ -80,6 +80,7 @@ CPU_INLINE float vf_sum(vf x)
 #endif
 }
 
+/* Lane by lane; where either is NaN, b. */
 CPU_INLINE vf vf_max(vf a, vf b)
 {
 #if defined __AVX512F__
@@ -89,6 +90,18 @@ CPU_INLINE vf vf_max(vf a, vf b)
 #else
     vi more = a > b;
     return (vf)(((vi)a & more) | ((vi)b & ~more));
+#endif
+}
+
+CPU_INLINE vf vf_min(vf a, vf b)
+{
+#if defined __AVX512F__
+    return (vf)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined __AVX2__
+    return (vf)_mm256_min_ps((__m256)a, (__m256)b);
+#else
+    vi less = a < b;
+    return (vf)(((vi)a & less) | ((vi)b & ~less));
 #endif
 }
 

@@ -4,6 +4,7 @@
 #include "cpu_math.h"
 #include "staged.h"
 #include "variant.h"
+#include "vf_math.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -22,11 +23,57 @@ typedef struct softmax_job {
     void *out;
 } softmax_job;
 
-#define REAL    float
-#define EXP     cpu_expf
-#define LOG     logf
-#define NAME(x) f32_##x
+/* ---- f32's rows, by vectors; as softmax_real.h has f64's ---- */
+
+/* In four parts at once, for a comparison waits for the one before it. NaN may be lost: exp finds it again. */
+static float f32_largest(const float *x, int64_t n)
+{
+    vf top[4] = {vf_all(-INFINITY), vf_all(-INFINITY), vf_all(-INFINITY), vf_all(-INFINITY)};
+    int64_t j = 0;
+    for (; j + 4 * VF_LANES <= n; j += 4 * VF_LANES)
+        for (int k = 0; k < 4; k++)
+            top[k] = vf_max(top[k], vf_load(x + j + k * VF_LANES));
+    for (; j + VF_LANES <= n; j += VF_LANES)
+        top[0] = vf_max(top[0], vf_load(x + j));
+    const int rest = (int)(n - j);
+    top[1] = vf_max(top[1], vf_head(vf_load_part(x + j, rest), rest, -INFINITY));
+    return vf_largest(vf_max(vf_max(top[0], top[1]), vf_max(top[2], top[3])));
+}
+
+static void f32_forward_row(const float *x, float *y, int64_t dim, bool logs)
+{
+    const vf top = vf_all(f32_largest(x, dim));
+    const int64_t whole = dim - dim % VF_LANES;
+    const int rest = (int)(dim - whole);
+    vf sums = {0};
+    for (int64_t j = 0; j < whole; j += VF_LANES) {
+        vf e = vf_exp(vf_load(x + j) - top);
+        if (!logs)
+            vf_store(y + j, e);
+        sums += e;
+    }
+    vf last = vf_head(vf_exp(vf_load_part(x + whole, rest) - top), rest, 0);
+    const float sum = vf_sum(sums + last);
+    if (logs) {
+        const vf shift = vf_all(logf(sum));
+        for (int64_t j = 0; j < whole; j += VF_LANES)
+            vf_store(y + j, vf_load(x + j) - top - shift);
+        vf_store_part(y + whole, vf_load_part(x + whole, rest) - top - shift, rest);
+        return;
+    }
+    const vf scale = vf_all(1 / sum);
+    for (int64_t j = 0; j < whole; j += VF_LANES)
+        vf_store(y + j, vf_load(y + j) * scale);
+    vf_store_part(y + whole, last * scale, rest);
+}
+
+#define REAL        float
+#define EXP         cpu_expf
+#define LOG         logf
+#define NAME(x)     f32_##x
+#define FORWARD_ROW f32_forward_row
 #include "softmax_real.h"
+#undef FORWARD_ROW
 #undef REAL
 #undef EXP
 #undef LOG
@@ -48,7 +95,7 @@ static cr_status softmax_body(const cpu_staged *staged, const cr_run *run, void 
     if (p->dim == 0)
         return CR_OK;
     double cost =
-        (double)p->dim * (double)(p->inner < BLOCK ? p->inner : BLOCK) * (wide ? 8 : 0.5) + 10;
+        (double)p->dim * (double)(p->inner < BLOCK ? p->inner : BLOCK) * (wide ? 8 : 0.3) + 10;
     cpu_parallel(p->outer * blocks, 1, cost, wide ? f64_pieces : f32_pieces, &job);
     return CR_OK;
 }

@@ -1,6 +1,9 @@
-/* Softmax's loops for one type; softmax.c includes this for f32 and f64 with REAL, EXP and NAME. Values are dense
+/* Softmax's loops for one type; softmax.c includes this for f32 and f64 with REAL, EXP, LOG and NAME, and,
+ * where a row is done otherwise than here, FORWARD_ROW. Values are dense
  * [outer, dim, inner]. A piece is a row of inner places' block, done with one running maximum and sum a place. */
 
+#ifndef FORWARD_ROW
+#define FORWARD_ROW NAME(forward_row)
 static void NAME(forward_row)(const REAL *x, REAL *y, int64_t dim, bool logs)
 {
     REAL top = x[0], sum = 0;
@@ -28,6 +31,7 @@ static void NAME(forward_row)(const REAL *x, REAL *y, int64_t dim, bool logs)
     for (int64_t j = 0; j < dim; j++)
         y[j] *= scale;
 }
+#endif
 
 static void NAME(backward_row)(const REAL *g, const REAL *y, REAL *x, int64_t dim, bool logs)
 {
@@ -103,7 +107,7 @@ static void NAME(pieces)(void *context, int64_t begin, int64_t end)
         if (p->inner == 1 && b)
             NAME(backward_row)(a, b, out, p->dim, p->logs);
         else if (p->inner == 1)
-            NAME(forward_row)(a, out, p->dim, p->logs);
+            FORWARD_ROW(a, out, p->dim, p->logs);
         else if (b)
             NAME(backward_block)(a, b, out, p->dim, p->inner, n, p->logs);
         else

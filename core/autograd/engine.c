@@ -411,8 +411,10 @@ static bool run_node(task *t, uint32_t index)
         if (grads[i] && !capture(t, (uintptr_t)node, i, grads[i]))
             return false;
     uint8_t needs_[16], *needs = needs_;
-    cr_tensor *give_[16] = {NULL}, **give = give_;
+    cr_tensor *give_[16], **give = give_;
     uint32_t nin = node->nin;
+    for (uint32_t i = 0; i < nin && i < 16; i++)
+        give_[i] = NULL;
     if (nin > 16) {
         needs = malloc(nin);
         give = calloc(nin, sizeof *give);

@@ -27,27 +27,34 @@ cr_grad_node *cr_node_new(const cr_derivative *rule, uint32_t nin, uint32_t nout
     if (!memory)
         return cr_fail_memory("a node of the graph", bytes);
     cr_grad_node *node = (cr_grad_node *)(void *)memory;
-    memset(node, 0, sizeof *node);
+    char *behind = memory + sizeof *node;
+    /* Field by field: to clear it whole, GCC takes a string instruction, which costs 10 ns. */
     atomic_init(&node->refs, 1);
     node->nin = (uint16_t)nin;
     node->nout = (uint16_t)nout;
     node->nargs = (uint16_t)nargs;
+    node->released = false;
+    node->transposed = 0;
     node->bytes = bytes;
     node->seq = ++cr_last_seq;
     node->rule = rule;
-    memory += sizeof *node;
-    node->edges = (cr_edge *)(void *)memory;
-    memset(node->edges, 0, edges);
-    memory += edges;
-    node->args = (cr_value *)(void *)memory; /* what is extra lies behind the arguments */
-    memory += args + extra;
+    node->hooks = NULL;
+    node->retained = NULL;
+    node->own = NULL;
+    node->edges = (cr_edge *)(void *)behind;
+    node->args = (cr_value *)(void *)(behind + edges); /* what is extra lies behind them */
+    behind += edges + args + extra;
     node->outputs =
-        (cr_output_meta *)(void *)memory; /* last: of their sizes only some are touched */
-    memory += outputs;
-    node->saved_in = saves_in ? (cr_saved *)(void *)memory : NULL;
-    node->saved_out = saves_out ? (cr_saved *)(void *)(memory + in) : NULL;
-    if (in + out)
-        memset(memory, 0, in + out);
+        (cr_output_meta *)(void *)behind; /* last: of their sizes only some are touched */
+    behind += outputs;
+    node->saved_in = saves_in ? (cr_saved *)(void *)behind : NULL;
+    node->saved_out = saves_out ? (cr_saved *)(void *)(behind + in) : NULL;
+    for (int i = 0; saves_in && i < CR_SAVED_IN; i++)
+        node->saved_in[i].tensor = NULL;
+    for (int i = 0; saves_out && i < CR_SAVED_OUT; i++)
+        node->saved_out[i].tensor = NULL;
+    for (uint32_t i = 0; i < nin; i++)
+        node->edges[i] = (cr_edge){0, 0};
     for (uint32_t i = 0; i < nout; i++)
         node->outputs[i].dtype = 0;
     return node;
@@ -57,14 +64,16 @@ cr_grad_node *cr_node_new(const cr_derivative *rule, uint32_t nin, uint32_t nout
 
 void cr_node_release_saved(cr_grad_node *node)
 {
-    for (int i = 0; node->saved_in && i < CR_SAVED_IN; i++) {
-        cr_release(node->saved_in[i].tensor);
-        node->saved_in[i].tensor = NULL;
-    }
-    for (int i = 0; node->saved_out && i < CR_SAVED_OUT; i++) {
-        cr_release(node->saved_out[i].tensor);
-        node->saved_out[i].tensor = NULL;
-    }
+    for (int i = 0; node->saved_in && i < CR_SAVED_IN; i++)
+        if (node->saved_in[i].tensor) {
+            cr_release(node->saved_in[i].tensor);
+            node->saved_in[i].tensor = NULL;
+        }
+    for (int i = 0; node->saved_out && i < CR_SAVED_OUT; i++)
+        if (node->saved_out[i].tensor) {
+            cr_release(node->saved_out[i].tensor);
+            node->saved_out[i].tensor = NULL;
+        }
     node->released = true;
 }
 
@@ -75,13 +84,15 @@ static CR_TLS bool freeing;
 
 static void free_one(cr_grad_node *node)
 {
-    cr_node_release_saved(node);
+    if (!node->released)
+        cr_node_release_saved(node);
     for (int i = 0; i < node->nin; i++)
         cr_edge_release(node->edges[i]);
-    if (node->rule->destroy)
+    if (CR_UNLIKELY(node->rule->destroy != NULL))
         node->rule->destroy(node);
-    cr_free_hooks(node->hooks);
-    while (node->retained) {
+    if (CR_UNLIKELY(node->hooks != NULL))
+        cr_free_hooks(node->hooks);
+    while (CR_UNLIKELY(node->retained != NULL)) {
         cr_retained *next = node->retained->next;
         free(node->retained);
         node->retained = next;

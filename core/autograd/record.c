@@ -36,12 +36,15 @@ static void forget_retained(cr_grad_node *node, const cr_autograd *meta)
 
 static void autograd_free(cr_autograd *meta)
 {
-    if (meta->retains_grad && meta->grad_fn)
+    if (CR_UNLIKELY(meta->retains_grad) && meta->grad_fn)
         forget_retained(meta->grad_fn, meta);
-    cr_release(meta->grad);
+    if (meta->grad) /* mostly there is but grad_fn */
+        cr_release(meta->grad);
     cr_node_release(meta->grad_fn);
-    cr_free_hooks(meta->hooks);
-    cr_release(meta->base);
+    if (CR_UNLIKELY(meta->hooks != NULL))
+        cr_free_hooks(meta->hooks);
+    if (CR_UNLIKELY(meta->base != NULL))
+        cr_release(meta->base);
     cr_small_give(meta, sizeof *meta);
 }
 
@@ -127,7 +130,8 @@ static inline void copy_args(cr_grad_node *node, const cr_value *args)
     char *behind = (char *)(node->args + node->nargs);
     for (int a = 0; a < node->nargs; a++) {
         cr_value *to = &node->args[a];
-        *to = args[a];
+        cr_v_start(to, args[a].tag, args[a].count); /* as they were written: see there */
+        to->as = args[a].as;
         if (to->tag == CR_TENSOR)
             to->as.tensor = NULL;
         else if (CR_UNLIKELY(to->tag > CR_BOOL))
@@ -210,7 +214,8 @@ bool cr_node_set_output(cr_grad_node *node, uint32_t nr, cr_tensor *t)
     m->dtype = t->dtype;
     m->dim = t->dim;
     m->dev = t->storage->dev;
-    memcpy(m->size, t->size, (size_t)t->dim * sizeof *t->size);
+    for (int d = 0; d < t->dim; d++)
+        m->size[d] = t->size[d];
     cr_autograd *meta = cr_autograd_of(t);
     if (CR_UNLIKELY(!meta)) {
         cr_node_release(node);

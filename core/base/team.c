@@ -11,10 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Under this many nanoseconds sharing work costs more than it brings. */
-static const double grain = 24000;
+/* Nanoseconds of work under which sharing costs more than it brings: with workers that sleep, and with one that waits actively. */
+static const double grain = 24000, awake_grain = 6000;
 
-enum { MOST_WORKERS = 255, PIECES_EACH = 4, SPIN_NS = 20000 };
+enum { MOST_WORKERS = 255, PIECES_EACH = 4, PIECE_NS = 2000, SPIN_NS = 20000 };
 
 typedef struct job {
     cr_team_body *body;
@@ -22,8 +22,10 @@ typedef struct job {
     int64_t n, piece;
 } job;
 
-/* What is to do: a number of the job (24 bits), its pieces (20) and the next one to take (20), in one word, so that whoever
- * takes a piece knows which job it belongs to. A job's description stays until its last piece is done. */
+/* What is to do: a number of the job (24 bits), the end of the pieces that are left (20) and their beginning (20), in one word, so
+ * that whoever takes a piece knows which job it belongs to. The caller takes them from the front and workers from the back: of
+ * jobs over the same memory, one after the other, each then finds most of it in the cache of its own core. A job's description
+ * stays until its last piece is done. */
 static _Alignas(64) atomic_ullong state;
 static _Alignas(64) atomic_uint rung; /* jobs published: what sleepers wait on */
 static _Alignas(64) atomic_int done;  /* pieces of this job */
@@ -32,6 +34,9 @@ static job current;
 static pthread_t workers[MOST_WORKERS];
 static int nworkers;
 static pthread_mutex_t owner = PTHREAD_MUTEX_INITIALIZER; /* one job at a time */
+static double
+    missed; /* nanoseconds that sharing would have saved while workers slept; the owner's, as the next */
+static int64_t missed_at; /* when some were last added */
 static _Thread_local int inside;
 
 static int64_t now_ns(void)
@@ -49,17 +54,18 @@ static void relax(void)
 }
 
 /* Does pieces until none is left. */
-static void take_pieces(void)
+static void take_pieces(bool from_back)
 {
     for (;;) {
         unsigned long long seen = atomic_load_explicit(&state, memory_order_acquire);
-        unsigned long long next = seen & 0xfffff, pieces = seen >> 20 & 0xfffff;
-        if (next >= pieces)
+        unsigned long long front = seen & 0xfffff, back = seen >> 20 & 0xfffff;
+        if (front >= back)
             return;
-        if (!atomic_compare_exchange_weak_explicit(&state, &seen, seen + 1, memory_order_acq_rel,
+        unsigned long long left = from_back ? seen - (1ull << 20) : seen + 1;
+        if (!atomic_compare_exchange_weak_explicit(&state, &seen, left, memory_order_acq_rel,
                                                    memory_order_acquire))
             continue;
-        int64_t begin = (int64_t)next * current.piece;
+        int64_t begin = (int64_t)(from_back ? back - 1 : front) * current.piece;
         int64_t end = current.n - begin > current.piece ? begin + current.piece : current.n;
         current.body(current.context, begin, end);
         atomic_fetch_add_explicit(&done, 1, memory_order_release);
@@ -84,7 +90,7 @@ static void *work(void *unused)
             atomic_fetch_sub(&sleeping, 1);
         }
         seen = atomic_load_explicit(&rung, memory_order_acquire);
-        take_pieces();
+        take_pieces(true);
     }
     return NULL;
 }
@@ -121,23 +127,45 @@ void cr_team_stop(void)
     pthread_mutex_unlock(&owner);
 }
 
+/* Whether work between the two grains is worth sharing: if a worker is awake, or once so much was missed in short order that waking
+ * one would have paid. Then the next jobs find it awake; those that come alone never wake anybody. The owner's lock is held. */
+static bool worth_sharing(double whole)
+{
+    if (nworkers > atomic_load_explicit(&sleeping, memory_order_relaxed))
+        return true;
+    int64_t now = now_ns();
+    missed = (now - missed_at < SPIN_NS + (int64_t)whole ? missed : 0) + whole / 2;
+    missed_at = now;
+    if (missed < grain)
+        return false;
+    missed = 0;
+    return true;
+}
+
 void cr_team_run(int most, int64_t n, int64_t unit, double cost, cr_team_body *body, void *context)
 {
     if (n <= 0)
         return;
     double whole = (double)n * cost;
-    int64_t threads = whole < grain || inside ? 1 : most;
+    int64_t threads = whole < awake_grain || inside ? 1 : most;
     unit = unit < 1 ? 1 : unit;
     int64_t units = n / unit + (n % unit != 0);
-    int64_t useful = (int64_t)((whole < 1e15 ? whole : 1e15) / (grain / 2));
+    double bounded = whole < 1e15 ? whole : 1e15;
+    int64_t useful = whole < grain ? 2 : (int64_t)(bounded / (grain / 2));
     threads = threads < useful ? threads : useful;
     threads = threads < units ? threads : units;
     if (threads <= 1 || pthread_mutex_trylock(&owner)) {
         body(context, 0, n);
         return;
     }
+    if (whole < grain && !worth_sharing(whole)) {
+        pthread_mutex_unlock(&owner);
+        body(context, 0, n);
+        return;
+    }
     threads = hire((int)(threads - 1 < MOST_WORKERS ? threads - 1 : MOST_WORKERS)) + 1;
-    int64_t pieces = threads * PIECES_EACH;
+    int64_t pieces = threads * PIECES_EACH, enough = (int64_t)(bounded / PIECE_NS);
+    pieces = pieces < enough ? pieces : enough;
     pieces = pieces < units ? pieces : units;
     int64_t each = units / pieces + (units % pieces != 0);
     pieces = units / each + (units % each != 0);
@@ -148,7 +176,7 @@ void cr_team_run(int most, int64_t n, int64_t unit, double cost, cr_team_body *b
                           memory_order_release);
     ring((int)threads - 1);
     inside = 1;
-    take_pieces();
+    take_pieces(false);
     inside = 0;
     for (int64_t spins = 0; atomic_load_explicit(&done, memory_order_acquire) < pieces; spins++) {
         relax();

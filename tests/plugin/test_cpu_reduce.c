@@ -138,22 +138,55 @@ START_TEST(reductions_agree_with_loops)
 }
 END_TEST
 
+static double sum_of(value *in)
+{
+    const int64_t dim[1] = {0};
+    value out = value_new(CR_F32, 0, NULL, DENSE);
+    operation op = {
+        .name = "sum.dim_IntList", .nin = 1, .nout = 1, .in = {in}, .out = {&out}, .nattrs = 1};
+    op.attrs[0] = attr_ints("dim", dim, 1);
+    ck_assert_int_eq(operation_run(&op), CR_OK);
+    double sum = value_get(&out, 0).f;
+    value_free(&out);
+    return sum;
+}
+
+/* Short rows and long ones, which are added up in other ways. */
+static const int64_t row_sizes[] = {9, 130, 5000, 100003};
+
 START_TEST(sums_carry_nan_and_infinity)
 {
-    const int64_t size[1] = {9}, dim[1] = {0};
-    value in = value_new(CR_F32, 1, size, DENSE), out = value_new(CR_F32, 0, NULL, DENSE);
-    operation op = {
-        .name = "sum.dim_IntList", .nin = 1, .nout = 1, .in = {&in}, .out = {&out}, .nattrs = 1};
-    op.attrs[0] = attr_ints("dim", dim, 1);
+    const int64_t n = row_sizes[_i];
+    value in = value_new(CR_F32, 1, &n, DENSE);
     value_fill(&in, 1, false);
     value_set(&in, 4, (cell){INFINITY, 0});
-    ck_assert_int_eq(operation_run(&op), CR_OK);
-    ck_assert(isinf(value_get(&out, 0).f));
-    value_set(&in, 5, (cell){-INFINITY, 0});
-    ck_assert_int_eq(operation_run(&op), CR_OK);
-    ck_assert(isnan(value_get(&out, 0).f));
+    ck_assert(sum_of(&in) == INFINITY);
+    value_set(&in, n - 2, (cell){-INFINITY, 0});
+    ck_assert(isnan(sum_of(&in)));
+    value_set(&in, 4, (cell){0, 0});
+    ck_assert(sum_of(&in) == -INFINITY);
+    value_set(&in, n / 2, (cell){NAN, 0});
+    ck_assert(isnan(sum_of(&in)));
     value_free(&in);
-    value_free(&out);
+}
+END_TEST
+
+/* What f32 would lose on the way, by its digits or its range, is there at the end. */
+START_TEST(sums_have_more_digits_and_range_than_their_terms)
+{
+    if (host_few) /* a backend whose processor has no f64 keeps fewer */
+        return;
+    const int64_t n = row_sizes[_i];
+    value in = value_new(CR_F32, 1, &n, DENSE);
+    for (int64_t i = 0; i < n; i++)
+        value_set(&in, i, (cell){1, 0});
+    value_set(&in, 1, (cell){1e9, 0});
+    value_set(&in, n - 1, (cell){-1e9, 0});
+    ck_assert(sum_of(&in) == (double)(n - 2));
+    for (int64_t i = 0; i < n; i++)
+        value_set(&in, i, (cell){i == n / 2 ? 0 : i < n / 2 ? 3e38 : -3e38, 0});
+    ck_assert(sum_of(&in) == (double)((n - 1) % 2 ? 3e38f : 0));
+    value_free(&in);
 }
 END_TEST
 
@@ -351,7 +384,8 @@ Suite *reduce_suite(void)
     TCase *tc = tcase_create("reduce");
     tcase_set_timeout(tc, 300);
     tcase_add_loop_test(tc, reductions_agree_with_loops, 0, 8);
-    tcase_add_test(tc, sums_carry_nan_and_infinity);
+    tcase_add_loop_test(tc, sums_carry_nan_and_infinity, 0, 4);
+    tcase_add_loop_test(tc, sums_have_more_digits_and_range_than_their_terms, 0, 4);
     tcase_add_loop_test(tc, large_sums_are_exact_and_do_not_depend_on_threads, 0, 5);
     tcase_add_loop_test(tc, scans_agree_with_loops, 0, 5);
     tcase_add_test(tc, sorting_is_right_and_stable);

@@ -157,7 +157,7 @@ cr_grad_node *cr_node_new(const cr_derivative *rule, uint32_t nin, uint32_t nout
                           size_t extra);
 static inline cr_grad_node *cr_node_retain(cr_grad_node *node)
 {
-    atomic_fetch_add_explicit(&node->refs, 1, memory_order_relaxed);
+    cr_refs_add(&node->refs);
     return node;
 }
 void cr_node_release(cr_grad_node *node);

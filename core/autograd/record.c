@@ -86,7 +86,7 @@ static void save(cr_saved *slot, cr_tensor *t)
 
 /* The arguments without tensors; lists and strings go behind them, and of a list of tensors their
  * sizes. */
-static CR_NOINLINE size_t payload_of(const cr_value *v)
+static size_t payload_of(const cr_value *v)
 {
     switch (v->tag) {
     case CR_INT_LIST:
@@ -97,11 +97,6 @@ static CR_NOINLINE size_t payload_of(const cr_value *v)
     case CR_TENSOR_LIST: return (size_t)v->count * CR_MAX_RANK * 8; /* the tensors' sizes */
     default: return 0;
     }
-}
-
-static inline size_t payload(const cr_value *v)
-{
-    return CR_LIKELY(v->tag <= CR_BOOL) ? 0 : payload_of(v);
 }
 
 /* Copies what `to`, a list or string, points at to `behind`; returns where the next goes. */
@@ -154,24 +149,20 @@ static CR_NOINLINE bool saves_inference(const cr_op *op, const cr_derivative *ru
 }
 
 static cr_grad_node *begin(const cr_op *op, const cr_value *args, cr_tensor *const *in,
-                           uint32_t nin, const uint16_t *first_input, bool *failed)
+                           uint32_t nin, unsigned flags, bool *failed)
 {
-    (void)first_input;
     const cr_derivative *rule = cr_derivative_of(op);
     if (!rule && op->how == CR_HOW_MEMORY)
         return NULL; /* empty_like: nothing of self goes into it */
     if (!rule)
         rule = &no_derivative;
     size_t extra = 0;
-    for (int a = 0; a < op->nargs; a++)
-        extra += payload(&args[a]);
+    for (int a = 0; op->has_lists && a < op->nargs; a++)
+        extra += payload_of(&args[a]);
     uint32_t nout = op->schema->nreturns ? op->schema->nreturns : 1;
     if (op->schema->nreturns == 1 && op->schema->returns[0].list)
         return NULL; /* lists of views are composites */
     *failed = true;
-    uint32_t flags = 0;
-    for (uint32_t i = 0; i < nin; i++)
-        flags |= in[i] ? in[i]->flags : 0;
     if (CR_UNLIKELY(flags & CR_FLAG_INFERENCE) && saves_inference(op, rule, in, nin))
         return NULL;
     cr_tensor *original = NULL; /* an in-place operation that needs its input as it was */

@@ -382,9 +382,8 @@ cr_tensor *cr_tensor_to(cr_tensor *tensor, const char *device)
     args[3].as.s = dev->name;
     struct cr_grad_node *node = NULL;
     if (cr_requires_grad_flag(tensor) && cr_grad_enabled()) {
-        uint16_t first[8] = {0, 1, 1, 1, 1, 1, 1, 1};
         bool cannot = false;
-        node = cr_the_recorder.begin(op, args, &tensor, 1, first, &cannot);
+        node = cr_the_recorder.begin(op, args, &tensor, 1, tensor->flags, &cannot);
         if (cannot)
             return NULL;
     }

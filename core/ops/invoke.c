@@ -640,7 +640,7 @@ static int invoke_kernel(const cr_op *op, const cr_value *args, cr_results *resu
     }
     if (records) {
         bool cannot = false;
-        node = cr_the_recorder.begin(op, args, run.in, run.nin, run.first_input, &cannot);
+        node = cr_the_recorder.begin(op, args, run.in, run.nin, run.flags, &cannot);
         if (cannot)
             goto done;
     }

@@ -91,11 +91,11 @@ void cr_generator_take(uint64_t blocks, uint64_t *seed, uint64_t *offset);
 void cr_generator_borrow(uint64_t state[2]);
 
 /* The autograd room, seen from here. begin looks at a call that is about to run and makes its node
- * (saving what the derivative needs), finish hangs it on the results, cancel forgets it.
+ * (saving what the derivative needs; flags are all that some input has), finish hangs it on the results, cancel forgets it.
  * check_inplace says whether a tensor may be changed. */
 typedef struct cr_recorder {
     struct cr_grad_node *(*begin)(const cr_op *op, const cr_value *args, cr_tensor *const *in,
-                                  uint32_t nin, const uint16_t *first_input, bool *failed);
+                                  uint32_t nin, unsigned flags, bool *failed);
     int (*finish)(struct cr_grad_node *node, const cr_op *op, cr_tensor *const *in,
                   cr_results *results);
     void (*cancel)(struct cr_grad_node *node);

@@ -106,8 +106,11 @@ static bool add(cr_op *ops, size_t r, cr_variant variant, const char *text)
                   .autocast = variant == CR_FUNCTIONAL ? cr_autocast_list(schema->name) : 0,
                   .infer = rows[r].infer,
                   .function = rows[r].function};
-    for (int a = 0; a < schema->nargs; a++)
-        op->kinds[a] = schema->args[a].type;
+    for (int a = 0; a < schema->nargs; a++) {
+        unsigned kind = op->kinds[a] = schema->args[a].type;
+        op->has_lists |= kind == CR_ARG_TENSORS || kind == CR_ARG_STRING || kind == CR_ARG_DEVICE ||
+                         kind == CR_ARG_INTS || kind == CR_ARG_FLOATS || kind == CR_ARG_BOOLS;
+    }
     /* What inference makes of these depends on the numbers' values, not on their kinds alone. */
     op->numbers_in_key = op->infer == cr_infer_arange || op->infer == cr_infer_uniform ||
                          op->infer == cr_infer_native_dropout ||

@@ -43,6 +43,7 @@ struct cr_op {
     uint8_t autocast; /* what cr_autocast_list says; 0: on no list */
     bool own_inplace; /* the row itself writes its first argument: "normal_(Tensor(a!) self, …)" */
     bool numbers_in_key;
+    bool has_lists; /* of its arguments: values that lie elsewhere (lists, strings, devices) */
     uint8_t kinds
         [CR_MAX_ARGS]; /* the arguments' cr_arg_type, close together: what every call looks at */
     bool (*infer)(cr_frame *frame);

@@ -304,9 +304,8 @@ int cr_invoke_view(const cr_op *op, const cr_value *args, cr_results *results)
                    !cr_this_thread.inference_mode;
     struct cr_grad_node *node = NULL;
     if (tracked && cr_requires_grad_flag(base) && !cr_this_thread.grad_disabled) {
-        const uint16_t first[2] = {0, 1};
         bool cannot = false;
-        node = cr_the_recorder.begin(op, args, &base, 1, first, &cannot);
+        node = cr_the_recorder.begin(op, args, &base, 1, base->flags, &cannot);
         if (cannot)
             return -1;
     }

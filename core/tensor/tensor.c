@@ -49,7 +49,7 @@ cr_tensor *cr_tensor_make_view(const cr_tensor *t, int dim, const int64_t *sizes
 cr_tensor *cr_retain(cr_tensor *tensor)
 {
     if (tensor)
-        atomic_fetch_add_explicit(&tensor->refs, 1, memory_order_relaxed);
+        cr_refs_add(&tensor->refs);
     return tensor;
 }
 

@@ -9,6 +9,7 @@
 #include <cresset/tensor.h>
 
 #include "core/base/error.h"
+#include "core/base/refs.h"
 #include "core/base/scope.h"
 #include "core/base/small.h"
 #include "core/base/thread.h"
@@ -67,14 +68,8 @@ struct cr_tensor {
 
 static inline cr_storage *cr_storage_retain(cr_storage *storage)
 {
-    atomic_fetch_add_explicit(&storage->refs, 1, memory_order_relaxed);
+    cr_refs_add(&storage->refs);
     return storage;
-}
-/* Drops a reference; true if it was the last. Who holds the only one has nobody to race with, and needs no atomic subtraction. */
-static inline bool cr_refs_drop(atomic_int *refs)
-{
-    return atomic_load_explicit(refs, memory_order_acquire) == 1 ||
-           atomic_fetch_sub_explicit(refs, 1, memory_order_acq_rel) == 1;
 }
 static inline void cr_storage_release(cr_storage *storage)
 {

@@ -234,7 +234,14 @@ static bool write_node(vk_chain_plan *c, const cr_graph_node *node, int numbers_
     }
     uint32_t to = node->outputs[0];
     out[0] = &g->values[to];
-    vk_call one = {c->d, node, in, out, in_at, out_at, node->ninputs, 1, NULL};
+    vk_call one = {.device = c->d,
+                   .node = node,
+                   .in = in,
+                   .out = out,
+                   .in_at = in_at,
+                   .out_at = out_at,
+                   .nin = node->ninputs,
+                   .nout = 1};
     vk_pointwise w;
     if (!strcmp(node->op, "copy") && node->ninputs == 1 && in[0])
         c->term[to] = write_cast(c, node);

@@ -185,6 +185,8 @@ static cr_status plan_convolution(const vk_call *call, cr_plan **plan)
           y = field_of(call->out[0], c.n);
     vk_product p = product_of(dtype, call->in_at[1], call->in_at[0], call->out_at[0],
                               bias ? call->in_at[2] : -1);
+    if (call->follow)
+        p.follow = *call->follow;
     if (c.transposed)
         scattered(&p, &c, &y, &w, &x, bias ? bias->stride[0] : 0);
     else

@@ -71,6 +71,8 @@ static cr_status plan_product(const vk_call *call, uint32_t a_in, uint32_t b_in,
                            added < 0 ? -1 : call->in_at[added]},
                     .alpha_at = added < 0 ? -1 : vk_number_at(call->node, "alpha"),
                     .beta_at = added < 0 ? -1 : vk_number_at(call->node, "beta")};
+    if (call->follow)
+        p.follow = *call->follow;
     vk_product_block *block = &p.block;
     int one = 0;
     vk_axis_add(block->b_axis, &one, a.size[0], a.stride[0], b.stride[0], c.stride[0],

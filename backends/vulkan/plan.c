@@ -69,25 +69,9 @@ static bool find_values(const cr_device *d, const cr_graph *graph, const uint32_
     return true;
 }
 
-/* A captured region. */
-static cr_status plan_several(cr_device *d, const cr_graph *graph, cr_plan_info *info,
-                              cr_plan **plan)
+cr_status vk_plan_node(cr_device *d, const cr_graph *graph, const cr_graph_node *node,
+                       const vk_follow *follow, cr_plan_info *info, cr_plan **plan)
 {
-    static cr_status (*const planners[])(cr_device *, const cr_graph *, cr_plan_info *,
-                                         cr_plan **) = {vk_plan_chain, vk_plan_chain_reduce};
-    cr_status status = CR_UNSUPPORTED;
-    for (size_t i = 0; i < sizeof planners / sizeof *planners && status == CR_UNSUPPORTED; i++)
-        status = planners[i](d, graph, info, plan);
-    return status;
-}
-
-cr_status vk_plan_graph(cr_device *d, const cr_graph *graph, cr_plan_info *info, cr_plan **plan)
-{
-    if (d->lost)
-        return vk_still_lost(d);
-    if (graph->nnodes != 1)
-        return plan_several(d, graph, info, plan);
-    const cr_graph_node *node = graph->nodes;
     const vk_op *op = find(node->op);
     if (!op)
         return CR_UNSUPPORTED;
@@ -103,15 +87,16 @@ cr_status vk_plan_graph(cr_device *d, const cr_graph *graph, cr_plan_info *info,
                           (int)graph->ninputs, metas + node->ninputs, places + node->ninputs))
         status = CR_UNSUPPORTED;
     else {
-        vk_call call = {d,
-                        node,
-                        metas,
-                        metas + node->ninputs,
-                        places,
-                        places + node->ninputs,
-                        node->ninputs,
-                        node->noutputs,
-                        info};
+        vk_call call = {.device = d,
+                        .node = node,
+                        .in = metas,
+                        .out = metas + node->ninputs,
+                        .in_at = places,
+                        .out_at = places + node->ninputs,
+                        .nin = node->ninputs,
+                        .nout = node->noutputs,
+                        .info = info,
+                        .follow = follow};
         status = op->plan(&call, plan);
         if (status == CR_OK && d->checked && info->workspace > d->values.most) {
             vk_plan_free(*plan);
@@ -121,6 +106,27 @@ cr_status vk_plan_graph(cr_device *d, const cr_graph *graph, cr_plan_info *info,
     free(metas);
     free(places);
     return status;
+}
+
+/* A captured region. */
+static cr_status plan_several(cr_device *d, const cr_graph *graph, cr_plan_info *info,
+                              cr_plan **plan)
+{
+    static cr_status (*const planners[])(cr_device *, const cr_graph *, cr_plan_info *,
+                                         cr_plan **) = {vk_plan_product_chain, vk_plan_chain,
+                                                        vk_plan_chain_reduce};
+    cr_status status = CR_UNSUPPORTED;
+    for (size_t i = 0; i < sizeof planners / sizeof *planners && status == CR_UNSUPPORTED; i++)
+        status = planners[i](d, graph, info, plan);
+    return status;
+}
+
+cr_status vk_plan_graph(cr_device *d, const cr_graph *graph, cr_plan_info *info, cr_plan **plan)
+{
+    if (d->lost)
+        return vk_still_lost(d);
+    return graph->nnodes == 1 ? vk_plan_node(d, graph, graph->nodes, NULL, info, plan)
+                              : plan_several(d, graph, info, plan);
 }
 
 /* ---- plans ---- */

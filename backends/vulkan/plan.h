@@ -28,6 +28,21 @@ struct cr_plan {
     const char *meaning; /* of indices in this run, or null */
 };
 
+/* What follows a product in a graph and is part of its plan (product_chain.c): a sum with a value that lies as the result does,
+ * and then a function, each on what would be in memory. All zero: nothing. */
+enum {
+    VK_FOLLOW_NUMBERS = 4 /* the product's and the value's factor; the function's parameters */
+};
+typedef struct vk_follow {
+    bool adds;
+    int other_at;      /* the value's place in cr_run.values */
+    uint32_t function; /* of shaders/follow_ops.def; 0: none */
+    struct {
+        int at; /* in cr_run.numbers; -1: one */
+        int32_t dtype;
+    } number[VK_FOLLOW_NUMBERS];
+} vk_follow;
+
 /* in[i] is null where an optional input is absent, out[i] where an output is not wanted; in_at and
  * out_at are their places in cr_run.values, -1 when absent. */
 typedef struct vk_call {
@@ -37,7 +52,8 @@ typedef struct vk_call {
     const cr_meta *const *out;
     const int *in_at, *out_at;
     uint32_t nin, nout;
-    cr_plan_info *info; /* for workspace */
+    cr_plan_info *info;      /* for workspace */
+    const vk_follow *follow; /* null, but for products */
 } vk_call;
 
 typedef cr_status (*vk_planner)(const vk_call *call, cr_plan **plan);
@@ -70,6 +86,11 @@ bool vk_pointwise_of(const vk_call *call, vk_pointwise *to);
 cr_status vk_plan_chain(cr_device *d, const cr_graph *graph, cr_plan_info *info, cr_plan **plan);
 cr_status vk_plan_chain_reduce(cr_device *d, const cr_graph *graph, cr_plan_info *info,
                                cr_plan **plan);
+cr_status vk_plan_product_chain(cr_device *d, const cr_graph *graph, cr_plan_info *info,
+                                cr_plan **plan);
+/* A node whose inputs and outputs are the graph's. */
+cr_status vk_plan_node(cr_device *d, const cr_graph *graph, const cr_graph_node *node,
+                       const vk_follow *follow, cr_plan_info *info, cr_plan **plan);
 
 /* Whether kernels reach all of the value's elements. */
 bool vk_is_sound(const cr_device *d, const cr_meta *meta);

@@ -215,6 +215,7 @@ cr_status vk_product_add(cr_plan *plan, const vk_product *product, cr_plan_info 
         return CR_UNSUPPORTED;
     s->split = b->splits > 1;
     uint32_t adds = p->at[VK_C0] >= 0 || p->alpha_at >= 0;
+    uint32_t ends = adds | (uint32_t)p->follow.adds << 1 | p->follow.function << 2;
     uint32_t divides = b->divide_by[0] > 1 || b->divide_by[1] > 1 || b->divide_by[2] > 1 ? 1u : 0u;
     uint32_t special[] = {(uint32_t)p->mode,
                           (uint32_t)p->from,
@@ -222,7 +223,7 @@ cr_status vk_product_add(cr_plan *plan, const vk_product *product, cr_plan_info 
                           (uint32_t)p->m_rank,
                           (uint32_t)p->k_rank,
                           (uint32_t)p->n_rank,
-                          adds,
+                          s->split ? 0 : ends,
                           s->split,
                           (uint32_t)p->spatial,
                           b->k_axis[p->k_rank - 1].stride[VK_A] == 1,
@@ -235,6 +236,7 @@ cr_status vk_product_add(cr_plan *plan, const vk_product *product, cr_plan_info 
         return status;
     s->parts = vk_workspace(info, (size_t)elements * b->splits *
                                       (class == VK_FLOAT || class == VK_INT ? 4 : 8));
+    special[6] = ends;
     special[7] = 0;
     return vk_plan_step(plan, join[class], d->is_cpu ? 16 : 0, special, 12, NULL, 0,
                         vk_groups(d, (int64_t)elements * (d->is_cpu ? 4 : 1)), 1, 1);
@@ -251,6 +253,11 @@ static void bind_numbers(vk_launch *launch, const cr_plan *plan, const vk_produc
                                              : &run->numbers[p->beta_at];
     launch->args.number[0] = vk_number_bits(alpha, class, CR_DTYPE_NONE);
     launch->args.number[1] = vk_number_bits(beta, class, CR_DTYPE_NONE);
+    for (int k = 0; k < VK_FOLLOW_NUMBERS && (p->follow.adds || p->follow.function); k++) {
+        int at = p->follow.number[k].at;
+        launch->args.word[k] = (uint32_t)vk_number_bits(at < 0 ? &one : &run->numbers[at], VK_FLOAT,
+                                                        p->follow.number[k].dtype);
+    }
 }
 
 cr_status vk_product_run(const cr_plan *plan, const vk_product_steps *s, const cr_run *run)
@@ -271,6 +278,8 @@ cr_status vk_product_run(const cr_plan *plan, const vk_product_steps *s, const c
     }
     if (p->at[VK_C0] >= 0)
         vk_bind(&launch, 3, &run->values[p->at[VK_C0]], 0, false);
+    if (p->follow.adds)
+        vk_bind(&launch, 4, &run->values[p->follow.other_at], 0, false);
     vk_bind(&launch, 0, &run->values[p->at[VK_C]], 0, true);
     bind_numbers(&launch, plan, p, run);
     return vk_record(plan->device, &launch);

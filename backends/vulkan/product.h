@@ -31,6 +31,7 @@ typedef struct vk_product {
     int32_t from, to;
     int at[VK_OPERANDS];   /* places in cr_run.values; C0's is -1 where there is none */
     int alpha_at, beta_at; /* of numbers; -1: 1 */
+    vk_follow follow;
 } vk_product;
 
 /* Adds an axis to an index, the outermost first. */

@@ -19,12 +19,12 @@ static inline void keep_driver(void)
 static inline const char *first_device(int *status)
 {
     keep_driver();
-    const char *device = cr_default_device();
-    if (!device) {
+    const char *name = cr_default_device();
+    if (!name) {
         *status = strstr(cr_error(), "no Vulkan driver") ? 77 : EXIT_FAILURE;
         fprintf(stderr, "%s\n", cr_error());
     }
-    return device;
+    return name;
 }
 
 #endif

@@ -12,7 +12,7 @@ layout(constant_id = 3) const int TO = 0;
 layout(constant_id = 4) const int M_RANK = 1;
 layout(constant_id = 5) const int K_RANK = 1;
 layout(constant_id = 6) const int N_RANK = 1;
-layout(constant_id = 7) const int ADDS = 0;  // C0 is added
+layout(constant_id = 7) const int ENDS = 0;  // what becomes of each sum: see complete()
 layout(constant_id = 8) const int SPLIT = 0; // results are parts of a sum, for product_join.comp
 layout(constant_id = 9) const int SPATIAL = 0; // how many coordinates there are, the last ones of three
 layout(constant_id = 10) const int A_ALONG_K = 0; // A's neighbours in memory are neighbours in k
@@ -146,20 +146,117 @@ const int OUT = SPLIT != 0 ? I32 : TO;
 const int OUT = TO;
 #endif
 
-// number(0) is alpha, number(1) beta. What is outside of C is not stored. Unrolled as this is, each
-// branch that it does without counts.
-const bool ADDED = SPLIT == 0 && ADDS != 0;
+// ---- what becomes of a sum: ENDS has a bit for each of these, and then a function of follow_ops.def ----
 
-void store_c(uint b, uint split, uint mi, uint ni, Place m, Place n, T x)
+const bool ADDS_C0 = SPLIT == 0 && (ENDS & 1) != 0; // alpha times the sum, and beta times C0: number(0) and (1)
+#if defined CLASS_FLOAT
+// What follows the product in a graph, on what would be in memory: word(0) times it, and word(1) times a value that lies as C
+// does; and the function, whose parameters are word(2) and (3).
+const bool ADDS_OTHER = SPLIT == 0 && (ENDS & 2) != 0;
+const int FUNCTION = SPLIT == 0 ? ENDS >> 2 : 0;
+#define word(k) uintBitsToFloat(args.word[k])
+#include "math_f32.glsl"
+#include "unary.glsl"
+#include "ternary.glsl"
+#define OP(name, value) const int OP_##name = value;
+#include "follow_ops.def"
+#undef OP
+
+// What memory would leave of it.
+float kept(float x)
 {
-    if (all(lessThan(uvec2(mi, ni), uvec2(p.m, p.n)))) {
+    if (TO != F32 && !is_nan(x)) {
+        uint u = floatBitsToUint(x), a = u & 0x7fffffffu;
+        if (TO == BF16) {
+            u = u + 0x7fffu + (u >> 16 & 1u) & 0xffff0000u;
+        } else {
+            precise float small = uintBitsToFloat(a) + 0.5; // the subnormals' step
+            precise float smaller = small - 0.5;
+            uint large = a + 0xfffu + (a >> 13 & 1u) & 0xffffe000u;
+            large = large >= 0x47800000u ? 0x7f800000u : large;
+            u = (a < 0x38800000u ? floatBitsToUint(smaller) : large) | u & 0x80000000u;
+        }
+        x = uintBitsToFloat(u);
+    }
+    return x;
+}
+
+// The functions of a few instructions; the others, which would be long where each element has instructions of its own, are
+// curved()'s.
+float bent(float x)
+{
+    if (FUNCTION == OP_relu)
+        x = op_relu(x);
+    else if (FUNCTION == OP_leaky_relu)
+        x = op_leaky_relu(x, word(2));
+    else if (FUNCTION == OP_clamp)
+        x = op_clamp(x, word(2), word(3));
+    return x;
+}
+
+float curved(float x)
+{
+    if (FUNCTION == OP_tanh)
+        x = op_tanh(x);
+    else if (FUNCTION == OP_sigmoid)
+        x = op_sigmoid(x);
+    else if (FUNCTION == OP_gelu)
+        x = op_gelu(x);
+    else if (FUNCTION == OP_gelu_tanh)
+        x = op_gelu_tanh(x);
+    else if (FUNCTION == OP_silu)
+        x = op_silu(x);
+    return x;
+}
+
+const bool CURVES = FUNCTION >= OP_tanh;
+
+// Sums in registers, on which curved() stands once.
+#define CURVE(c, rows, columns)                                        \
+    if (CURVES) {                                                      \
+        T all_[rows * columns];                                        \
+        [[unroll]] for (uint i_ = 0; i_ < rows; i_++)                  \
+            [[unroll]] for (uint j_ = 0; j_ < columns; j_++)           \
+                all_[i_ * columns + j_] = c[i_][j_];                   \
+        [[dont_unroll]] for (uint e_ = 0; e_ < rows * columns; e_++)   \
+            all_[e_] = curved(all_[e_]);                               \
+        [[unroll]] for (uint i_ = 0; i_ < rows; i_++)                  \
+            [[unroll]] for (uint j_ = 0; j_ < columns; j_++)           \
+                c[i_][j_] = all_[i_ * columns + j_];                   \
+    }
+#else
+#define curved(x) (x)
+#define CURVE(c, rows, columns)
+#endif
+
+// The element from its sum, but for what curved() does.
+T complete(uint b, uint mi, uint ni, Place m, Place n, T x)
+{
+    if (SPLIT == 0 && ENDS != 0 && all(lessThan(uvec2(mi, ni), uvec2(p.m, p.n)))) {
         uvec4 at = b * p.b_axis[0].stride + m.at + n.at;
-        if (ADDED) {
+        if (ADDS_C0) {
             T beta = number(1);
             x *= number(0);
             if (beta != T(0))
                 x += beta * load(args.at[3], at.w, TO);
         }
+#if defined CLASS_FLOAT
+        if (ADDS_OTHER) {
+            precise float sum = word(0) * kept(x) + word(1) * load(args.at[4], at.z, TO);
+            x = sum;
+        }
+        if (FUNCTION != 0)
+            x = bent(kept(x));
+#endif
+    }
+    return x;
+}
+
+// What is outside of C is not stored. Unrolled as this is, each branch that it does without counts.
+void store_c(uint b, uint split, uint mi, uint ni, Place m, Place n, T x)
+{
+    if (all(lessThan(uvec2(mi, ni), uvec2(p.m, p.n)))) {
+        uvec4 at = b * p.b_axis[0].stride + m.at + n.at;
         uint part = ((split * p.batch + b) * p.m + mi) * p.n + ni;
         store(args.at[0], mix(at.z, part, SPLIT != 0), OUT, x);
     }

@@ -61,5 +61,9 @@ void main()
 #endif
     [[unroll]] for (uint i = 0; i < TM; i++)
         [[unroll]] for (uint j = 0; j < TN; j++)
+            c[i][j] = complete(b, m0 + i, n0 + j * LANES, m[i], n[j], c[i][j]);
+    CURVE(c, TM, TN)
+    [[unroll]] for (uint i = 0; i < TM; i++)
+        [[unroll]] for (uint j = 0; j < TN; j++)
             store_c(b, split, m0 + i, n0 + j * LANES, m[i], n[j], c[i][j]);
 }

@@ -23,6 +23,7 @@ void main()
         for (uint s = 0; s < p.splits; s++)
             x += load_part(s * count + i);
         uint row = i / p.n, n = i - row * p.n, b = row / p.m, m = row - b * p.m;
-        store_c(b, 0, m, n, m_place(m), n_place(n), x);
+        Place row_place = m_place(m), column = n_place(n);
+        store_c(b, 0, m, n, row_place, column, curved(complete(b, m, n, row_place, column, x)));
     }
 }

@@ -134,9 +134,11 @@ void main()
             for (uint e = gl_LocalInvocationID.x; e < 4 * N * N; e += gl_WorkGroupSize.x) {
                 uint from = e / (N * N), y = e / N % N, x = e % N;
                 uint m = m0 + from / 2 * 32 + i * N + y, n = n0 + from % 2 * 32 + j * N + x;
-                if (m < p.m && n < p.n)
-                    store_c(b, split, m, n, m_place(m), n_place(n),
-                            tile_c[from * SLAB + y * C_STRIDE + x]);
+                if (m < p.m && n < p.n) {
+                    Place mp = m_place(m), np = n_place(n);
+                    float sum = tile_c[from * SLAB + y * C_STRIDE + x];
+                    store_c(b, split, m, n, mp, np, curved(complete(b, m, n, mp, np, sum)));
+                }
             }
             barrier();
         }

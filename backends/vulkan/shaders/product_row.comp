@@ -117,6 +117,14 @@ void main()
 #endif
         }
     }
+    Place next = n;
+    [[unroll]] for (uint j = 0; j < TN; j++) {
+        uint column = j < columns ? row * length + from + j : p.n;
+        [[unroll]] for (uint i = 0; i < TM; i++)
+            c[i][j] = complete(b, m0 + i, column, m[i], next, c[i][j]);
+        next.at += p.n_axis[N_RANK - 1].stride;
+    }
+    CURVE(c, TM, TN)
     [[unroll]] for (uint j = 0; j < TN; j++) {
         uint column = j < columns ? row * length + from + j : p.n;
         [[unroll]] for (uint i = 0; i < TM; i++)

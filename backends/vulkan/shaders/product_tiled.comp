@@ -49,6 +49,15 @@ void main()
         Place m = m_place(min(mi, p.m - 1));
         [[unroll]] for (uint j = 0; j < TN; j++) {
             uint ni = n0 + column + 16 * j;
+            c[i][j] = complete(b, mi, ni, m, n_place(min(ni, p.n - 1)), c[i][j]);
+        }
+    }
+    CURVE(c, TM, TN)
+    [[unroll]] for (uint i = 0; i < TM; i++) {
+        uint mi = m0 + row + 8 * i;
+        Place m = m_place(min(mi, p.m - 1));
+        [[unroll]] for (uint j = 0; j < TN; j++) {
+            uint ni = n0 + column + 16 * j;
             store_c(b, split, mi, ni, m, n_place(min(ni, p.n - 1)), c[i][j]);
         }
     }

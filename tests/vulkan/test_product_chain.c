@@ -181,10 +181,9 @@ START_TEST(a_function_follows_in_one_dispatch)
 {
     cr_manual_seed(5);
     seed_with(5);
-    for (int f = 0; f < FUNCTIONS; f++)
-        for (int p = 0; p < PRODUCTS; p++) /* each with some, all with each of a dtype */
-            if (p % 5 == f % 5 || p == 5 || p == 11)
-                follows(&products[p], dtypes[_i], NO_SUM, &functions[f]);
+    for (int f = 0; f < FUNCTIONS; f++) /* with one product, of f32 with another, too */
+        for (int p = f; p < PRODUCTS; p += _i ? PRODUCTS : FUNCTIONS)
+            follows(&products[(p + 3 * _i) % PRODUCTS], dtypes[_i], NO_SUM, &functions[f]);
 }
 END_TEST
 
@@ -192,10 +191,9 @@ START_TEST(a_sum_and_a_function_follow_in_one_dispatch)
 {
     cr_manual_seed(7);
     seed_with(7);
-    for (int p = 0; p < PRODUCTS; p++) {
-        follows(&products[p], dtypes[_i], PLAIN + p % 3, NULL);
-        follows(&products[p], dtypes[_i], PLAIN + (p + 1) % 3, &functions[p % FUNCTIONS]);
-    }
+    for (int p = _i; p < PRODUCTS; p += 1 + _i)
+        follows(&products[p], dtypes[_i], PLAIN + p % 3,
+                p % 3 == _i ? NULL : &functions[(p + _i) % FUNCTIONS]);
 }
 END_TEST
 

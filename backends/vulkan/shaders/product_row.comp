@@ -117,18 +117,22 @@ void main()
 #endif
         }
     }
-    Place next = n;
-    [[unroll]] for (uint j = 0; j < TN; j++) {
-        uint column = j < columns ? row * length + from + j : p.n;
-        [[unroll]] for (uint i = 0; i < TM; i++)
-            c[i][j] = complete(b, m0 + i, column, m[i], next, c[i][j]);
-        next.at += p.n_axis[N_RANK - 1].stride;
+    if (CURVES) {
+        Place next = n;
+        [[unroll]] for (uint j = 0; j < TN; j++) {
+            uint column = j < columns ? row * length + from + j : p.n;
+            [[unroll]] for (uint i = 0; i < TM; i++)
+                c[i][j] = complete(b, m0 + i, column, m[i], next, c[i][j]);
+            next.at += p.n_axis[N_RANK - 1].stride;
+        }
+        CURVE(c, TM, TN)
     }
-    CURVE(c, TM, TN)
     [[unroll]] for (uint j = 0; j < TN; j++) {
         uint column = j < columns ? row * length + from + j : p.n;
-        [[unroll]] for (uint i = 0; i < TM; i++)
-            store_c(b, split, m0 + i, column, m[i], n, c[i][j]);
+        [[unroll]] for (uint i = 0; i < TM; i++) {
+            T x = CURVES ? c[i][j] : complete(b, m0 + i, column, m[i], n, c[i][j]);
+            store_c(b, split, m0 + i, column, m[i], n, x);
+        }
         n.at += p.n_axis[N_RANK - 1].stride;
     }
 }

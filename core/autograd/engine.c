@@ -439,16 +439,20 @@ static bool run_node(task *t, uint32_t index)
         cr_grad_context c = {node, grads, give, needs, false, t};
         const char *context = cr_this_thread.context;
         cr_this_thread.context = node->rule->name;
+        cr_this_thread.in_formula = !t->create_graph;
         well = !node->rule->apply(&c) && !c.failed;
+        cr_this_thread.in_formula = false;
         cr_this_thread.context = context;
         if (!well && !cr_error())
             cr_fail("%s: the backward failed without a reason", node->rule->name);
         for (cr_hook *h = node->hooks; h && well; h = h->next)
             if (h->on_node)
                 h->node_hook(h->context, give, nin, grads, node->nout);
+        cr_this_thread.in_formula = !t->create_graph;
         for (uint32_t i = 0; i < nin && well; i++)
             if (give[i] && needs[i])
                 well = send(t, node->edges[i], give[i], node->rule->name, i);
+        cr_this_thread.in_formula = false;
     }
     if (nin > 16) {
         free(needs);

@@ -37,8 +37,11 @@ static int apply(cr_grad_context *c)
 {
     cr_function_context *context = c->node->own;
     context->node = c->node;
+    const bool was = cr_this_thread.in_formula;
+    cr_this_thread.in_formula = false;
     int failed = context->function->backward(context, c->grads, c->node->nout, c->give,
                                              context->ninputs, context->data);
+    cr_this_thread.in_formula = was;
     context->node = NULL;
     if (failed && !cr_error())
         cr_fail("%s: the backward failed without a reason", context->function->name);

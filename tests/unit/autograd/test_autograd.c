@@ -33,6 +33,47 @@ START_TEST(gradients_add_up_on_leaves)
 }
 END_TEST
 
+static uint64_t clones(void)
+{
+    cr_op_counts counts[512];
+    size_t n = cr_device_op_counts(NULL, counts, 512);
+    for (size_t i = 0; i < n && i < 512; i++)
+        if (!strcmp(counts[i].op, "clone"))
+            return counts[i].native + counts[i].decomposed + counts[i].fallback;
+    return 0;
+}
+
+/* The gradient of a linear layer's weight is a view of what the product gave. */
+START_TEST(a_view_that_nobody_shares_becomes_the_gradient_without_a_copy)
+{
+    cr_tensor *w = cr_requires_grad_(cr_ones(CR_INTS(3, 4)), 1);
+    cr_tensor *b = cr_requires_grad_(cr_zeros(CR_INTS(3)), 1);
+    cr_tensor *x = cr_reshape(cr_arange(8, .dtype = CR_F32), CR_INTS(2, 4));
+    uint64_t before = clones();
+    ck_assert_int_eq(cr_backward(cr_sum(cr_f_linear(x, w, .bias = b))), 0);
+    ck_assert_int_eq(clones(), before);
+    for (int i = 0; i < 12; i++)
+        ck_assert_double_eq(at(cr_grad(w), i), 4 + 2 * (i % 4));
+    ck_assert(cr_is_contiguous(cr_grad(w)));
+    ck_assert_double_eq(at(cr_grad(b), 2), 2);
+}
+END_TEST
+
+START_TEST(gradients_over_shared_memory_are_the_leaves_own)
+{
+    cr_tensor *a = cr_requires_grad_(cr_ones(CR_INTS(2, 3)), 1);
+    cr_tensor *b = cr_requires_grad_(cr_ones(CR_INTS(6)), 1);
+    cr_tensor *sum = cr_add(cr_reshape(a, CR_INTS(6)), cr_reshape(b, CR_INTS(6)));
+    cr_tensor *given = cr_ones(CR_INTS(6));
+    ck_assert_int_eq(cr_backward(sum, .gradient = given), 0);
+    CR_NO_GRAD
+        cr_mul_scalar_(cr_grad(a), 5);
+    ck_assert_double_eq(at(cr_grad(a), 1), 5);
+    ck_assert_double_eq(at(cr_grad(b), 1), 1);
+    ck_assert_double_eq(at(given, 1), 1);
+}
+END_TEST
+
 START_TEST(a_second_backward_needs_the_graph_kept)
 {
     cr_tensor *x = leaf(1, 2, 3), *y = cr_sum(cr_exp(x));
@@ -397,6 +438,8 @@ int main(void)
     tcase_add_checked_fixture(c, NULL, teardown);
     tcase_set_timeout(c, 240);
     tcase_add_test(c, gradients_add_up_on_leaves);
+    tcase_add_test(c, a_view_that_nobody_shares_becomes_the_gradient_without_a_copy);
+    tcase_add_test(c, gradients_over_shared_memory_are_the_leaves_own);
     tcase_add_test(c, a_second_backward_needs_the_graph_kept);
     tcase_add_test(c, backward_says_what_pytorch_says);
     tcase_add_test(c, a_chain_of_a_million_additions_goes_backward);

@@ -40,8 +40,7 @@ typedef struct cr_thread {
     size_t lost_scopes; /* begun without memory to note them */
     char *error;        /* null: none */
     bool grad_disabled, inference_mode;
-    bool
-        in_formula; /* a derivative's own formula runs, whose views nobody writes: they need not know their base */
+    bool in_formula; /* of a derivative: the views that it makes without grad need no base */
     bool autocast;   /* some operations cast their arguments */
     bool registered; /* for cleaning up at the thread's end */
     void (*on_end[8])(void *unused);

@@ -301,7 +301,8 @@ int cr_invoke_view(const cr_op *op, const cr_value *args, cr_results *results)
     if (CR_UNLIKELY(base->storage->layout) && cr_make_plain(base))
         return -1;
     bool tracked = op->index != CR_OP_view_dtype && /* another dtype's bits have no derivative */
-                   !cr_this_thread.inference_mode && !cr_this_thread.in_formula;
+                   !cr_this_thread.inference_mode &&
+                   !(cr_this_thread.in_formula && cr_this_thread.grad_disabled);
     struct cr_grad_node *node = NULL;
     if (tracked && cr_requires_grad_flag(base) && !cr_this_thread.grad_disabled) {
         bool cannot = false;

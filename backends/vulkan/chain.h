@@ -10,7 +10,8 @@
 enum {
     VK_CHAIN_NODES = 32,
     VK_CHAIN_VALUES = 64,
-    VK_CHAIN_WORDS = 12 /* of the run's numbers: vk_args.number and what follows */
+    VK_CHAIN_WORDS =
+        11 /* of the run's numbers: vk_args.number and what follows, but VK_WORD_BLOCK */
 };
 
 /* A number as the kernel reads it. */

@@ -295,8 +295,9 @@ static void set_numbers(const vk_chain *p, const cr_run *run, vk_args *args)
 {
     static const cr_number one = {1, 1};
     uint32_t words[VK_CHAIN_WORDS] = {0};
-    _Static_assert(sizeof words == sizeof *args - offsetof(vk_args, number),
-                   "the kernel's numbers are all that follows the addresses");
+    _Static_assert(offsetof(vk_args, number) + sizeof words ==
+                       offsetof(vk_args, word) + VK_WORD_BLOCK * sizeof *words,
+                   "the kernel's numbers are what follows the addresses, up to the last word");
     for (uint32_t k = 0; k < p->nnumbers; k++) {
         const vk_chain_number *n = &p->number[k];
         uint64_t bits = vk_number_bits(n->at < 0 ? &one : &run->numbers[n->at], n->class, n->dtype);

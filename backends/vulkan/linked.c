@@ -12,24 +12,45 @@ typedef struct linked {
     vk_body body;
 } linked;
 
-const vk_pieces *vk_pieces_of(cr_device *d, vk_kit kit)
+static const struct {
+    const char *body;
+    vk_shader shader, narrow;
+} kits[VK_KITS] = {{"chain", VK_SHADER_chain, VK_SHADER_chain_narrow},
+                   {"element", VK_SHADER_chain_reduce, VK_SHADER_chain_reduce_narrow}};
+
+static vk_shader shader_of(const cr_device *d, vk_kit kit)
 {
-    static const struct {
-        const char *body;
-        vk_shader shader, narrow;
-    } kits[] = {{"chain", VK_SHADER_chain, VK_SHADER_chain_narrow},
-                {"element", VK_SHADER_chain_reduce, VK_SHADER_chain_reduce_narrow}};
-    vk_pieces **pieces = &d->pipelines.pieces[kit];
+    return d->profile->f64 ? kits[kit].shader : kits[kit].narrow;
+}
+
+static const vk_pieces *pieces_of(cr_device *d, vk_kit kit, vk_reach by)
+{
+    vk_pieces **pieces = &d->pipelines.pieces[kit][by];
     const char *why;
     size_t bytes;
     if (*pieces)
         return *pieces;
-    const uint32_t *words =
-        vk_shader_words(d, d->profile->f64 ? kits[kit].shader : kits[kit].narrow, &bytes);
+    const uint32_t *words = vk_shader_words(d, shader_of(d, kit), by, &bytes);
     *pieces = vk_pieces_new(words, bytes / sizeof *words, kits[kit].body, &why);
     if (!*pieces)
         vk_host->fail(vk_host, CR_FAILED, "%s", why);
     return *pieces;
+}
+
+const vk_pieces *vk_pieces_of(cr_device *d, vk_kit kit)
+{
+    return pieces_of(d, kit, VK_BY_VALUES);
+}
+
+static vk_kit kit_of(const cr_device *d, const vk_pipeline *pipeline)
+{
+    const vk_pieces *pieces = ((const linked *)pipeline)->body.pieces;
+    return pieces == d->pipelines.pieces[VK_KIT_CHAIN][VK_BY_VALUES] ? VK_KIT_CHAIN : VK_KIT_REDUCE;
+}
+
+vk_shader vk_linked_shader(const cr_device *d, const vk_pipeline *pipeline)
+{
+    return shader_of(d, kit_of(d, pipeline));
 }
 
 void vk_linked_free(vk_pipeline *pipeline)
@@ -37,19 +58,33 @@ void vk_linked_free(vk_pipeline *pipeline)
     vk_body_free(&((linked *)pipeline)->body);
 }
 
-static VkResult build(cr_device *d, linked *one)
+static VkResult build(cr_device *d, const vk_pipeline *one, const vk_body *body, VkPipeline *handle)
 {
     uint32_t *words;
     size_t count;
     VkShaderModule module;
-    if (!vk_body_link(&one->body, &words, &count))
+    if (!vk_body_link(body, &words, &count))
         return VK_ERROR_OUT_OF_HOST_MEMORY;
     VkResult result = vk_module_new(d, words, count * sizeof *words, &module);
     free(words);
     if (result != VK_SUCCESS)
         return result;
-    result = vk_pipeline_build(d, &one->base, module, &one->base.handle[VK_BY_VALUES]);
+    result = vk_pipeline_build(d, one, module, handle);
     vkDestroyShaderModule(d->handle, module, NULL);
+    return result;
+}
+
+VkResult vk_linked_build(cr_device *d, const vk_pipeline *one, vk_reach by, VkPipeline *handle)
+{
+    const vk_body *body = &((const linked *)one)->body;
+    if (by == VK_BY_VALUES)
+        return build(d, one, body, handle);
+    const vk_pieces *pieces = pieces_of(d, kit_of(d, one), by);
+    vk_body moved;
+    if (!pieces || !vk_body_move(body, pieces, &moved))
+        return VK_ERROR_OUT_OF_HOST_MEMORY;
+    VkResult result = build(d, one, &moved, handle);
+    vk_body_free(&moved);
     return result;
 }
 
@@ -90,14 +125,13 @@ cr_status vk_pipeline_linked(cr_device *d, vk_body *body, const char *name, uint
     one->base.group = group;
     memcpy(one->base.special, all, sizeof all);
     one->body = *body;
-    VkResult result = build(d, one);
-    if (result != VK_SUCCESS) {
-        cr_status status = vk_failed(d, result, one->name);
+    cr_status status = vk_pipeline_ready(
+        d, &one->base, vk_can_use_texels(d, &one->base) ? VK_BY_TEXELS : VK_BY_VALUES);
+    if (status != CR_OK) {
         free(one);
         return status;
     }
     body->code = NULL;
-    d->pipelines.built++;
     *at = &one->base;
     *pipeline = &one->base;
     return CR_OK;

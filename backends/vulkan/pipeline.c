@@ -36,7 +36,14 @@ static const struct {
 
 bool vk_has_texels(vk_shader shader)
 {
-    return shader != VK_SHADERS && shaders[shader].flavour[TEXELS].words;
+    return shaders[shader].flavour[TEXELS].words != NULL;
+}
+
+bool vk_can_use_texels(const cr_device *d, const vk_pipeline *pipeline)
+{
+    return d->texels.on &&
+           vk_has_texels(pipeline->shader == VK_SHADERS ? vk_linked_shader(d, pipeline)
+                                                        : pipeline->shader);
 }
 
 cr_status vk_pipelines_init(cr_device *d)
@@ -104,7 +111,8 @@ void vk_pipelines_close(cr_device *d)
         for (int by = 0; by < VK_BY; by++)
             vkDestroyShaderModule(d->handle, p->modules[i][by], NULL);
     for (size_t i = 0; i < sizeof p->pieces / sizeof *p->pieces; i++)
-        vk_pieces_free(p->pieces[i]);
+        for (int by = 0; by < VK_BY; by++)
+            vk_pieces_free(p->pieces[i][by]);
     vkDestroyPipelineCache(d->handle, p->cache, NULL);
     vkDestroyPipelineLayout(d->handle, p->layout, NULL);
 }
@@ -139,22 +147,20 @@ VkResult vk_module_new(cr_device *d, const uint32_t *words, size_t bytes, VkShad
     return result;
 }
 
-const uint32_t *vk_shader_words(const cr_device *d, vk_shader shader, size_t *bytes)
+const uint32_t *vk_shader_words(const cr_device *d, vk_shader shader, vk_reach by, size_t *bytes)
 {
-    int flavour = d->checked ? CHECKED : ADDRESSES;
+    int flavour = by == VK_BY_TEXELS ? TEXELS : d->checked ? CHECKED : ADDRESSES;
     *bytes = shaders[shader].flavour[flavour].bytes;
     return shaders[shader].flavour[flavour].words;
 }
 
 static VkResult build(cr_device *d, const vk_pipeline *one, vk_reach by, VkPipeline *handle)
 {
+    if (one->shader == VK_SHADERS)
+        return vk_linked_build(d, one, by, handle);
     VkShaderModule *module = &d->pipelines.modules[one->shader][by];
     size_t bytes;
-    const uint32_t *words = vk_shader_words(d, one->shader, &bytes);
-    if (by == VK_BY_TEXELS) {
-        words = shaders[one->shader].flavour[TEXELS].words;
-        bytes = shaders[one->shader].flavour[TEXELS].bytes;
-    }
+    const uint32_t *words = vk_shader_words(d, one->shader, by, &bytes);
     VkResult result = *module ? VK_SUCCESS : vk_module_new(d, words, bytes, module);
     return result == VK_SUCCESS ? vk_pipeline_build(d, one, *module, handle) : result;
 }
@@ -206,8 +212,8 @@ cr_status vk_pipeline_get(cr_device *d, vk_shader shader, uint32_t group, const 
     one->shader = shader;
     one->group = group;
     memcpy(one->special, all, sizeof all);
-    cr_status status = vk_pipeline_ready(
-        d, one, d->texels.on && vk_has_texels(shader) ? VK_BY_TEXELS : VK_BY_VALUES);
+    cr_status status =
+        vk_pipeline_ready(d, one, vk_can_use_texels(d, one) ? VK_BY_TEXELS : VK_BY_VALUES);
     if (status != CR_OK) {
         free(one);
         return status;

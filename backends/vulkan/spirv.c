@@ -362,6 +362,43 @@ vk_term vk_body_call(vk_body *body, const char *name, uint32_t nargs, const vk_t
     return (vk_term){code[2], type_of(p, f->result)};
 }
 
+/* What an id of one body is in another of the same calls. */
+static uint32_t moved(const vk_body *from, const vk_body *to, uint32_t id)
+{
+    return id == vk_body_index(from).id ? vk_body_index(to).id
+                                        : id - from->pieces->bound + to->pieces->bound;
+}
+
+bool vk_body_move(const vk_body *from, const vk_pieces *pieces, vk_body *to)
+{
+    const vk_pieces *p = from->pieces;
+    *to = *from;
+    to->pieces = pieces;
+    to->next = from->next - p->bound + pieces->bound;
+    to->result = from->result ? moved(from, to, from->result) : 0;
+    for (uint32_t i = 0; i < from->nconstants; i++)
+        to->constant_id[i] = moved(from, to, from->constant_id[i]);
+    to->room = from->count;
+    to->code = malloc((from->count + 1) * sizeof *to->code);
+    if (!to->code)
+        return false;
+    for (size_t i = 0; i < from->count; i += length_of(from->code[i])) {
+        const uint32_t *at = from->code + i;
+        uint32_t number = *place_of(pieces, p->piece[p->made_of[at[3]] - 1].name);
+        if (!number) {
+            vk_body_free(to);
+            return false;
+        }
+        to->code[i] = at[0];
+        to->code[i + 1] = pieces->piece[number - 1].result;
+        to->code[i + 2] = moved(from, to, at[2]);
+        to->code[i + 3] = pieces->piece[number - 1].id;
+        for (uint32_t k = 4; k < length_of(at[0]); k++)
+            to->code[i + k] = moved(from, to, at[k]);
+    }
+    return true;
+}
+
 /* Ids are given out in order, so that equal calls have equal words. */
 bool vk_body_equal(const vk_body *a, const vk_body *b)
 {

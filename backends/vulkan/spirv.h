@@ -54,6 +54,8 @@ vk_term vk_body_index(const vk_body *body);
 vk_term vk_body_uint(vk_body *body, uint32_t value);
 /* A call of the function of that name that takes such arguments. */
 vk_term vk_body_call(vk_body *body, const char *name, uint32_t nargs, const vk_term *args);
+/* The same calls of other pieces that have the same functions. False without memory, or where one is missing. */
+bool vk_body_move(const vk_body *from, const vk_pieces *pieces, vk_body *to);
 /* Whether both are the same calls; a number that is then the same. */
 bool vk_body_equal(const vk_body *a, const vk_body *b);
 uint32_t vk_body_hash(const vk_body *body);

@@ -141,7 +141,7 @@ void vk_texels_remove(cr_device *d, vk_block *b)
 
 const vk_block *vk_texels_of(const cr_device *d, const vk_launch *launch)
 {
-    if (!d->texels.on || !launch->nuses || !vk_has_texels(launch->pipeline->shader))
+    if (!launch->nuses || !vk_can_use_texels(d, launch->pipeline))
         return NULL;
     const vk_block *block = launch->use[0].buffer->span.block;
     for (int i = 1; i < launch->nuses; i++)

@@ -179,7 +179,7 @@ typedef struct vk_pipelines {
     VkPipelineCache cache;
     size_t loaded; /* bytes that came from the disk */
     uint32_t built;
-    struct vk_pieces *pieces[2]; /* see linked.h; null until they are wanted */
+    struct vk_pieces *pieces[2][VK_BY]; /* see linked.h; null until they are wanted */
 } vk_pipelines;
 
 cr_status vk_pipelines_init(cr_device *d);
@@ -190,14 +190,15 @@ cr_status vk_pipeline_get(cr_device *d, vk_shader shader, uint32_t group, const 
                           int count, vk_pipeline **pipeline);
 /* Builds what gets at memory so, if it isn't there yet. */
 cr_status vk_pipeline_ready(cr_device *d, vk_pipeline *pipeline, vk_reach by);
-/* Whether the shader can use texels. */
+/* Whether the shader has a flavour that uses texels; whether the pipeline can. */
 bool vk_has_texels(vk_shader shader);
+bool vk_can_use_texels(const cr_device *d, const vk_pipeline *pipeline);
 /* The parts of it, for pipelines of other modules (linked.c): a module of words, a pipeline of a module, for which `one` says
- * all but the handle, and a shader's words in the device's flavour. */
+ * all but the handle, and a shader's words in the device's flavour, or in that of texels. */
 VkResult vk_module_new(cr_device *d, const uint32_t *words, size_t bytes, VkShaderModule *module);
 VkResult vk_pipeline_build(cr_device *d, const vk_pipeline *one, VkShaderModule module,
                            VkPipeline *handle);
-const uint32_t *vk_shader_words(const cr_device *d, vk_shader shader, size_t *bytes);
+const uint32_t *vk_shader_words(const cr_device *d, vk_shader shader, vk_reach by, size_t *bytes);
 /* The cache file: reads it into *data (the caller frees) if it belongs to this device and driver
  * and is whole; writes it under a temporary name first. Failure only means a slower start. */
 void vk_cache_read(cr_device *d, void **data, size_t *size);

@@ -9,6 +9,7 @@
 
 const char *device;
 static char folder[] = "/tmp/cresset-captured-XXXXXX";
+int texels_bound, texels_replayed;
 static int modules, dispatches;
 
 INSTEAD VkResult vkCreateShaderModule(VkDevice handle, const VkShaderModuleCreateInfo *info,
@@ -27,6 +28,17 @@ INSTEAD void vkCmdDispatch(VkCommandBuffer commands, uint32_t x, uint32_t y, uin
 {
     dispatches++;
     CALL_REAL(vkCmdDispatch, commands, x, y, z);
+}
+
+/* Set 1 is the texels' where there are any. */
+INSTEAD void vkCmdBindDescriptorSets(VkCommandBuffer commands, VkPipelineBindPoint point,
+                                     VkPipelineLayout layout, uint32_t first, uint32_t count,
+                                     const VkDescriptorSet *sets, uint32_t noffsets,
+                                     const uint32_t *offsets)
+{
+    texels_bound += first == 1;
+    CALL_REAL(vkCmdBindDescriptorSets, commands, point, layout, first, count, sets, noffsets,
+              offsets);
 }
 
 void no_error(const char *what)
@@ -84,10 +96,11 @@ cr_compile_stats agree(const char *what, cr_compiled_function f, void *context,
             size_t n = f(context, in, nin, right);
             ck_assert_msg(n, "%s: %s", what, cr_error());
             for (int k = 0; k < 4; k++) {
-                int before = dispatches;
+                int before = dispatches, bound = texels_bound;
                 ck_assert_msg(!cr_compiled_call_many(c, in, nin, out, n), "%s: %s", what,
                               cr_error());
                 *replayed = dispatches - before;
+                texels_replayed = texels_bound - bound;
                 for (size_t i = 0; i < n; i++)
                     assert_same(what, out[i], right[i]);
             }

@@ -19,6 +19,8 @@ extern const char *device;
 void no_error(const char *what);
 /* To the bit, but that any NaN is as good as another. */
 void assert_same(const char *what, cr_tensor *a, cr_tensor *b);
+/* How many dispatches reached values as texels so far; and in the last replay of agree. */
+extern int texels_bound, texels_replayed;
 /* Runs it until it is a graph, compares, and counts the dispatches of a replay. */
 cr_compile_stats agree(const char *what, cr_compiled_function f, void *context,
                        cr_tensor *const *in, size_t nin, int *replayed);

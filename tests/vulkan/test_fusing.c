@@ -32,6 +32,20 @@ START_TEST(relu_of_a_sum_times_is_one_dispatch)
 }
 END_TEST
 
+/* A software device gains by texels, which alone its operations use. */
+START_TEST(a_chain_reaches_values_as_its_operations_do)
+{
+    CR_SCOPE {
+        int replayed, before = texels_bound;
+        cr_tensor *in[] = {values(CR_F32, 3001), values(CR_F32, 3001)};
+        cr_relu(in[0]);
+        bool texels = texels_bound > before;
+        agree("texels", relu_of_sum_times, NULL, in, 2, &replayed);
+        ck_assert_int_eq(texels_replayed, texels ? replayed : 0);
+    }
+}
+END_TEST
+
 static size_t cast_away_and_back(void *context, cr_tensor *const *in, size_t n, cr_tensor **out)
 {
     static const cr_dtype way[] = {CR_I8,   CR_F16, CR_I64, CR_F64, CR_U8,
@@ -224,6 +238,7 @@ END_TEST
 void captured_tests(TCase *tests)
 {
     tcase_add_test(tests, relu_of_a_sum_times_is_one_dispatch);
+    tcase_add_test(tests, a_chain_reaches_values_as_its_operations_do);
     tcase_add_test(tests, casts_are_as_in_memory);
     tcase_add_test(tests, values_repeat_and_lie_in_strides);
     tcase_add_test(tests, what_does_not_fit_runs_in_parts);

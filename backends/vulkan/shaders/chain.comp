@@ -4,10 +4,11 @@
 #include "step.glsl"
 
 // chain_grid in chain.c.
-layout(set = 0, binding = 0, std140) uniform Space {
+struct Space {
     uint count;
     Step dim[8];
-} space;
+};
+UNIFORMS(Space, space)
 #include "pieces.glsl"
 
 void chain(const uint i)

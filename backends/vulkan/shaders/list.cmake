@@ -24,9 +24,9 @@ foreach(function exp2 expm1 log2 log10 log1p sin cos tan asin acos atan sinh cos
 endforeach()
 # Not kernels, but what chain.c makes kernels of.
 set(shader_optimize -O0)
-vulkan_shader(chain chain.comp HAS_F64)
+vulkan_shader(chain chain.comp HAS_F64 TEXELS)
 vulkan_shader(chain_narrow chain.comp)
-vulkan_shader(chain_reduce reduce.comp CLASS_FLOAT HAS_F64 CHAIN)
+vulkan_shader(chain_reduce reduce.comp CLASS_FLOAT HAS_F64 CHAIN TEXELS)
 vulkan_shader(chain_reduce_narrow reduce.comp CLASS_FLOAT CHAIN)
 set(shader_optimize -O)
 set(texels_reduce TEXELS)

@@ -30,7 +30,7 @@ uint moved(const uint at, const uint c, const uint d, const uint v)
     return at + c * space.dim[d].stride[v >> 2][v & 3u];
 }
 
-// ---- the run's numbers: 48 bytes of words after the addresses ----
+// ---- the run's numbers: words after the addresses, all but the last (memory.glsl) ----
 
 uint word_of(const uint k)
 {
@@ -61,12 +61,12 @@ int64_t number_long(const uint k)
     {                                                    \
         return element;                                  \
     }
-#define WRITE(dtype, type, element, x_as_element)              \
+#define WRITE(dtype, type, memory, element)                      \
     void write_##dtype(const uint k, const uint i, const type x) \
-    {                                                          \
-        element = x_as_element;                                \
+    {                                                            \
+        memory##_OUT(args.at[k], i, element);                    \
     }
-#define AT(memory) memory##_AT(args.at[k], i)
+#define AT(memory) memory##_IN(args.at[k], i)
 READ(float32, float, AT(F32))
 READ(float16, float, half_to_float(uint(AT(U16))))
 READ(bfloat16, float, bf16_to_float(uint(AT(U16))))
@@ -76,15 +76,15 @@ READ(int16, int, int(AT(I16)))
 READ(int8, int, int(AT(I8)))
 READ(uint8, int, int(AT(U8)))
 READ(bool, int, int(AT(U8)))
-WRITE(float32, float, AT(F32), x)
-WRITE(float16, float, AT(U16), uint16_t(float_to_half(x)))
-WRITE(bfloat16, float, AT(U16), uint16_t(float_to_bf16(x)))
-WRITE(int64, int64_t, AT(I64), x)
-WRITE(int32, int, AT(I32), x)
-WRITE(int16, int, AT(U16), uint16_t(uint(x)))
-WRITE(int8, int, AT(U8), uint8_t(uint(x)))
-WRITE(uint8, int, AT(U8), uint8_t(uint(x)))
-WRITE(bool, int, AT(U8), uint8_t(x != 0 ? 1 : 0))
+WRITE(float32, float, F32, x)
+WRITE(float16, float, U16, uint16_t(float_to_half(x)))
+WRITE(bfloat16, float, U16, uint16_t(float_to_bf16(x)))
+WRITE(int64, int64_t, I64, x)
+WRITE(int32, int, I32, x)
+WRITE(int16, int, U16, uint16_t(uint(x)))
+WRITE(int8, int, U8, uint8_t(uint(x)))
+WRITE(uint8, int, U8, uint8_t(uint(x)))
+WRITE(bool, int, U8, uint8_t(x != 0 ? 1 : 0))
 
 // What an element would be, had it been written and read again.
 #define KEEP(dtype, type, kept)         \
@@ -124,7 +124,7 @@ double number_double(const uint k)
     return uint64BitsToDouble(uint64_t(number_long(k)));
 }
 READ(float64, double, AT(F64))
-WRITE(float64, double, AT(F64), x)
+WRITE(float64, double, F64, x)
 CAST(float, float, double, float(x))
 CAST(int, int, double, saturate32(x))
 CAST(long, int64_t, double, saturate64(x))

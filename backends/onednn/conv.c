@@ -56,15 +56,35 @@ static dnnl_status_t weights_md(const dn_conv_shape *s, const cr_meta *w, dnnl_d
                          : dn_md_tag(md, w->rank, w->size, any, dnnl_format_tag_any);
 }
 
-static dnnl_status_t image_md(const cr_meta *m, int64_t n, bool any, dn_md *md)
+typedef enum form { AS_IT_IS, ANY, CHANNELS_LAST } form;
+
+static dnnl_status_t image_md(const cr_meta *m, int64_t n, form as, dn_md *md)
 {
+    static const dnnl_format_tag_t last[3] = {dnnl_nwc, dnnl_nhwc, dnnl_ndhwc};
     int64_t size[CR_MAX_RANK];
     memcpy(size, m->size, sizeof size);
     size[0] = n;
-    if (!any && m->layout)
-        return dn_md_of_tag(md, m, n);
-    return any ? dn_md_tag(md, m->rank, size, dn_type(m->dtype), dnnl_format_tag_any)
-               : dn_md_of_meta(md, m, size);
+    if (as != AS_IT_IS)
+        return dn_md_tag(md, m->rank, size, dn_type(m->dtype),
+                         as == ANY ? dnnl_format_tag_any : last[m->rank - 3]);
+    return m->layout ? dn_md_of_tag(md, m, n) : dn_md_of_meta(md, m, size);
+}
+
+/* Where oneDNN's own choice of layouts is not its fastest, as measured with AVX-512: its blocks of 16 channels are partly
+ * padding there, and channels last have none. */
+static form form_of(const dn_conv *c, dn_part part)
+{
+    int64_t in = c->x->size[1], out = c->y->size[1];
+    bool blocked =
+        (c->x->layout && dn_block_of(c->x) != in) || (c->y->layout && dn_block_of(c->y) != out);
+    bool wide =
+        (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
+    if (c->x->dtype != CR_F32 || c->shape.groups > 1 || blocked || !wide)
+        return ANY;
+    bool last = part == DN_FORWARD ? in > 16 && in % 16
+                : part == DN_DATA  ? in > 16 && (in % 16 || out % 16)
+                                   : in > 3 && in % 16;
+    return last ? CHANNELS_LAST : ANY;
 }
 
 dn_where dn_images(const cr_meta *m, int at)
@@ -72,14 +92,15 @@ dn_where dn_images(const cr_meta *m, int at)
     return dn_value(at, (size_t)m->stride[0] * cpu_dtype_size(m->dtype));
 }
 
-dnnl_status_t dn_conv_parts_make(const dn_conv *c, int64_t n, dn_conv_parts *p)
+dnnl_status_t dn_conv_parts_make(const dn_conv *c, dn_part part, int64_t n, dn_conv_parts *p)
 {
+    const form as = form_of(c, part);
     memset(p, 0, sizeof *p);
-    dnnl_status_t status = image_md(c->x, n, false, &p->x);
-    status = status ? status : image_md(c->y, n, false, &p->y);
+    dnnl_status_t status = image_md(c->x, n, AS_IT_IS, &p->x);
+    status = status ? status : image_md(c->y, n, AS_IT_IS, &p->y);
     status = status ? status : weights_md(&c->shape, c->w, dnnl_data_type_undef, &p->w);
-    status = status ? status : image_md(c->x, n, true, &p->any_x);
-    status = status ? status : image_md(c->y, n, true, &p->any_y);
+    status = status ? status : image_md(c->x, n, as, &p->any_x);
+    status = status ? status : image_md(c->y, n, as, &p->any_y);
     status = status ? status : weights_md(&c->shape, c->w, dn_type(c->w->dtype), &p->any_w);
     status = status ? status : weights_md(&c->shape, c->w, dnnl_f32, &p->any_sum);
     if (!status && c->bias)
@@ -177,7 +198,7 @@ static dnnl_status_t describe_posts(const dn_posts *posts, int64_t n, dn_post_se
     memset(set, 0, sizeof *set);
     for (int i = 0; posts && i < posts->count && !status; i++)
         if (posts->op[i].binary && posts->op[i].other_at >= 0)
-            status = image_md(&posts->op[i].other, n, false, &set->md[i]);
+            status = image_md(&posts->op[i].other, n, AS_IT_IS, &set->md[i]);
     return posts && !status ? dn_post_set_make(set, posts) : status;
 }
 
@@ -200,7 +221,7 @@ static cr_status add_images(dn_plan *plan, const dn_conv *c, bool forward)
     dnnl_primitive_desc_t pd = NULL, hint = NULL;
     bool norm = c->posts && c->posts->norm;
     const dn_md *bias = forward && (c->bias || norm) ? &p.bias : NULL;
-    dnnl_status_t made = dn_conv_parts_make(c, piece, &p);
+    dnnl_status_t made = dn_conv_parts_make(c, forward ? DN_FORWARD : DN_DATA, piece, &p);
     if (!made && norm) { /* less the mean, in f32 */
         dn_md_free(&p.bias);
         made = dn_md_tag(&p.bias, 1, &c->posts->channels, dnnl_f32, dnnl_a);
@@ -276,8 +297,6 @@ static cr_status add_images(dn_plan *plan, const dn_conv *c, bool forward)
 }
 
 /* ---- the two operations ---- */
-
-typedef enum dn_part { DN_FORWARD, DN_DATA, DN_WEIGHTS } dn_part;
 
 static bool takes(const cpu_call *call)
 {

@@ -36,15 +36,18 @@ typedef struct dn_conv_plan {
     int sum_at, vector_at;
 } dn_conv_plan;
 
-/* Descriptors of one piece: as the values are, as the primitive may choose, as it chose. */
+/* Descriptors of one piece: as the values are, as the primitive may choose (of images perhaps
+ * only one layout), as it chose. */
 typedef struct dn_conv_parts {
     dn_md x, w, y, bias;
     dn_md any_x, any_w, any_y, any_sum; /* any_sum: of partial weights' gradients, in f32 */
     dn_md chosen_x, chosen_w, chosen_y;
 } dn_conv_parts;
 
+typedef enum dn_part { DN_FORWARD, DN_DATA, DN_WEIGHTS } dn_part;
+
 /* For a piece of n images. */
-dnnl_status_t dn_conv_parts_make(const dn_conv *c, int64_t n, dn_conv_parts *parts);
+dnnl_status_t dn_conv_parts_make(const dn_conv *c, dn_part part, int64_t n, dn_conv_parts *parts);
 void dn_conv_parts_free(dn_conv_parts *parts);
 /* What the descriptor chose for the three. */
 dnnl_status_t dn_conv_parts_read(dn_conv_parts *parts, const_dnnl_primitive_desc_t pd,

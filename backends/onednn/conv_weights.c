@@ -98,12 +98,12 @@ cr_status dn_conv_weights(dn_conv_plan *plan, const dn_conv *c)
     dn_conv_parts p, whole;
     dn_md bias = {0};
     dnnl_primitive_desc_t pd = NULL;
-    dnnl_status_t made = dn_conv_parts_make(c, c->shape.n, &whole);
+    dnnl_status_t made = dn_conv_parts_make(c, DN_WEIGHTS, c->shape.n, &whole);
     int64_t pieces = made ? 1 : pieces_of(c, &whole.w), piece = c->shape.n / pieces;
     dn_conv_parts_free(&whole);
     if (made)
         return dn_status(&plan->plan, made, "describe");
-    made = dn_conv_parts_make(c, piece, &p);
+    made = dn_conv_parts_make(c, DN_WEIGHTS, piece, &p);
     if (!made && c->bias)
         made = dn_md_tag(&bias, 1, c->bias->size, dnnl_f32, dnnl_a);
     if (!made)

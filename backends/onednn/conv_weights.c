@@ -28,13 +28,16 @@ static void add_biases(const dn_plan *plan, const cr_run *run, int64_t begin, in
     add_partials(plan, run, &((const dn_conv_plan *)plan)->bias, begin, end);
 }
 
-/* How many pieces: enough for the threads, as long as adding them up costs little beside computing them. */
+/* How many pieces: some for each thread, which keeps what is reordered in the cache, where adding them up is a fiftieth of
+ * computing them; else one for each thread, as long as that is a tenth. */
 static int64_t pieces_of(const dn_conv *c, const dn_md *weights)
 {
-    double work = (double)c->shape.n * c->shape.flops / 100;
-    double one = (double)dn_md_bytes(weights) * 0.1, most = 0.1 * work / (one > 1 ? one : 1);
-    int wanted = 2 * dn_most_threads();
-    wanted = most < wanted ? (int)most : wanted;
+    double work = (double)c->shape.n * c->shape.flops / 100,
+           one = (double)dn_md_bytes(weights) * 0.1;
+    double fit = work / (one > 1 ? one : 1) / 50;
+    int wanted = 2 * dn_most_threads(), threads = cpu_host->num_threads(cpu_host);
+    if (fit < wanted)
+        wanted = fit > threads ? (int)fit : 5 * fit < threads ? (int)(5 * fit) : threads;
     return c->shape.n / dn_piece_of(c->shape.n, c->shape.flops / 100, wanted > 1 ? wanted : 1);
 }
 

@@ -330,20 +330,6 @@ static bool capture(task *t, uintptr_t target, uint32_t nr, cr_tensor *g)
     return true;
 }
 
-/* Of a view of all of a tensor that lives by the view alone, as a linear layer's weight gets one turned: the same memory as a tensor by
- * itself. Null where somebody else may see the memory. */
-static cr_tensor *without_base(const cr_tensor *g)
-{
-    const cr_tensor *base = g->autograd ? g->autograd->base : NULL;
-    bool ours = base && g->flags & CR_FLAG_CONTIGUOUS && g->numel == base->numel &&
-                atomic_load_explicit(&g->refs, memory_order_relaxed) == 1 &&
-                atomic_load_explicit(&base->refs, memory_order_relaxed) == 1 &&
-                atomic_load_explicit(&g->storage->refs, memory_order_relaxed) == 2;
-    return ours && !cr_this_thread.trace
-               ? cr_tensor_make_view(g, g->dim, g->size, g->stride, g->offset)
-               : NULL;
-}
-
 bool cr_accumulate_grad(cr_tensor *leaf, cr_tensor *g, bool create_graph)
 {
     cr_autograd *meta = cr_autograd_of(leaf);
@@ -351,9 +337,7 @@ bool cr_accumulate_grad(cr_tensor *leaf, cr_tensor *g, bool create_graph)
         return false;
     if (!meta->grad) {
         /* The gradient becomes the leaf's own if nobody else holds it. */
-        bool as_it_is = create_graph || is_ours(g);
-        if (as_it_is || !(meta->grad = without_base(g)))
-            meta->grad = cr_retain(as_it_is ? g : cr_clone(g));
+        meta->grad = cr_retain(create_graph || is_ours(g) ? g : cr_clone(g));
         cr_trace_grad(leaf, NULL, meta->grad);
         return meta->grad != NULL;
     }

@@ -180,24 +180,6 @@ START_TEST(parts_of_a_tensor_gather_their_gradients)
 }
 END_TEST
 
-/* A leaf takes its gradient's memory over, also where the last step of the backward was a view: no copy is made. */
-START_TEST(leaves_take_gradients_over)
-{
-    cr_tensor *x = cr_randn(CR_INTS(64, 64)), *w = cr_requires_grad_(cr_randn(CR_INTS(64, 64)), 1);
-    cr_tensor *b = cr_requires_grad_(cr_randn(64), 1);
-    cr_tensor *y = cr_sum(cr_addmm(b, x, cr_t(w)));
-    cr_memory_stats_result before, after;
-    cr_memory_stats(NULL, &before);
-    ck_assert_int_eq(cr_backward(y), 0);
-    cr_memory_stats(NULL, &after);
-    const uint64_t grads = (64 * 64 + 64) * sizeof(float);
-    ck_assert_uint_le(after.allocated_bytes - before.allocated_bytes, grads);
-    ck_assert_uint_le(after.allocations - before.allocations,
-                      4); /* of the sum, the product, and beside */
-    ck_assert_ptr_nonnull(cr_add_scalar_(cr_select(cr_grad(w), 0, 1), 1));
-}
-END_TEST
-
 START_TEST(hooks_see_and_replace_gradients)
 {
     int calls = 0;
@@ -448,7 +430,6 @@ int main(void)
     tcase_add_test(c, a_leaf_that_requires_grad_is_not_changed_in_place);
     tcase_add_test(c, writing_through_a_view_is_differentiable);
     tcase_add_test(c, parts_of_a_tensor_gather_their_gradients);
-    tcase_add_test(c, leaves_take_gradients_over);
     tcase_add_test(c, hooks_see_and_replace_gradients);
     tcase_add_test(c, functions_of_ones_own_differentiate_twice);
     tcase_add_test(c, grad_leaves_leaves_alone);

@@ -33,9 +33,10 @@ static cr_status device_info(const cr_backend *self, int index, cr_device_info *
                              count, index);
     const vk_profile *p = &all[index];
     snprintf(info->name, sizeof info->name,
-             "%.80s (Vulkan %u.%u, %.80s; subgroups of %u, %u KiB shared%s%s)", p->name,
+             "%.80s (Vulkan %u.%u, %.70s; subgroups of %u, %u KiB shared%s%s%s)", p->name,
              VK_API_VERSION_MAJOR(p->api), VK_API_VERSION_MINOR(p->api), p->driver, p->subgroup,
              p->limits.maxComputeSharedMemorySize / 1024, p->f64 ? "" : ", no f64",
+             p->lean ? ", i64 as words" : "",
              p->matrix_f16 || p->matrix_bf16 ? ", cooperative matrices" : "");
     info->memory = p->memory;
     info->alignment = 256;

@@ -43,6 +43,7 @@ void vk_values_push(cr_device *d, VkCommandBuffer commands, vk_launch *launch)
 {
     const VkPhysicalDeviceLimits *limits = &d->profile->limits;
     size_t align = (size_t)limits->minStorageBufferOffsetAlignment;
+    align = align < 4 ? 4 : align; /* lean kernels see words */
     const VkDescriptorBufferInfo report = {d->recorder.reports.buffer, 0,
                                            VK_REPORTS * sizeof(vk_report)};
     VkDescriptorBufferInfo info[VK_CHECKED_SLOTS];

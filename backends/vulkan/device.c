@@ -111,17 +111,17 @@ static VkResult make_device(cr_device *d)
         .bufferDeviceAddress = !d->checked,
         .timelineSemaphore = VK_TRUE,
         .uniformBufferStandardLayout = d->texels.on,
-        .storageBuffer8BitAccess = VK_TRUE};
+        .storageBuffer8BitAccess = !d->profile->lean};
     VkPhysicalDeviceVulkan11Features f11 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
         .pNext = &f12,
-        .storageBuffer16BitAccess = VK_TRUE};
+        .storageBuffer16BitAccess = !d->profile->lean};
     VkPhysicalDeviceFeatures2 features = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
         .pNext = &f11,
         .features = {.robustBufferAccess = d->checked && d->profile->robust,
                      .shaderStorageBufferArrayDynamicIndexing = d->checked,
-                     .shaderInt64 = VK_TRUE,
+                     .shaderInt64 = !d->profile->lean,
                      .shaderFloat64 = d->profile->f64}};
     VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                .pNext = &features,
@@ -181,7 +181,8 @@ cr_status vk_device_open(int index, cr_device **device)
     /* Tests look at a GPU's choice of kernels on a software device. */
     const char *as_gpu = vk_env("CRESSET_VULKAN_AS_GPU");
     d->is_cpu = d->profile->type == VK_PHYSICAL_DEVICE_TYPE_CPU && !(as_gpu && *as_gpu == '1');
-    d->direct_products = d->is_cpu && d->profile->subgroup_ops && d->profile->subgroup == 8;
+    d->direct_products = d->is_cpu && !d->profile->lean && d->profile->subgroup_ops &&
+                         d->profile->subgroup == 8;
     d->loops = d->profile->type == VK_PHYSICAL_DEVICE_TYPE_CPU ? LLVMPIPE_LOOPS : UINT32_MAX;
     d->group = d->is_cpu ? 64 : 128;
     const char *checked = vk_env("CRESSET_VULKAN_CHECKED");
@@ -202,9 +203,10 @@ cr_status vk_device_open(int index, cr_device **device)
         vk_device_close(d);
         return status;
     }
-    vk_host->log(vk_host, 0, "vulkan: opened %s (%s), %s, tensors in memory type %u%s",
+    vk_host->log(vk_host, 0, "vulkan: opened %s (%s), %s%s, tensors in memory type %u%s",
                  d->profile->name, d->profile->driver,
-                 d->checked ? "values by descriptors" : "values by address", d->memory.type,
+                 d->checked ? "values by descriptors" : "values by address",
+                 d->profile->lean ? " and as words" : "", d->memory.type,
                  d->memory.mapped ? ", mapped" : "");
     vk_exit_add(d);
     *device = d;

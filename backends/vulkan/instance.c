@@ -140,14 +140,11 @@ static void read_features(VkPhysicalDevice physical, vk_profile *p)
     note_lack(p, p->addresses || p->descriptors,
               "it lacks both bufferDeviceAddress and VK_KHR_push_descriptor");
     note_lack(p, f12.timelineSemaphore, "it lacks timelineSemaphore");
-    note_lack(p, f.features.shaderInt64 && !is_hidden("int64"), "it lacks shaderInt64");
-    note_lack(p, f11.storageBuffer16BitAccess && !is_hidden("storage16"),
-              "it lacks storageBuffer16BitAccess");
-    note_lack(p, f12.storageBuffer8BitAccess && !is_hidden("storage8"),
-              "it lacks storageBuffer8BitAccess");
-    p->texels = f12.uniformBufferStandardLayout && !is_hidden("texels");
-    p->f64 = f.features.shaderFloat64 && !is_hidden("float64");
-    if (f12.shaderFloat16 && f12.vulkanMemoryModel &&
+    p->lean = !f.features.shaderInt64 || is_hidden("int64") || !f11.storageBuffer16BitAccess ||
+              is_hidden("storage16") || !f12.storageBuffer8BitAccess || is_hidden("storage8");
+    p->texels = f12.uniformBufferStandardLayout && !p->lean && !is_hidden("texels");
+    p->f64 = f.features.shaderFloat64 && !p->lean && !is_hidden("float64");
+    if (f12.shaderFloat16 && !p->lean && f12.vulkanMemoryModel &&
         p->limits.maxComputeSharedMemorySize >= 32768 &&
         has_extension(physical, "VK_KHR_cooperative_matrix"))
         vk_matrix_read(instance, physical, p, has_extension(physical, "VK_KHR_shader_bfloat16"));

@@ -180,7 +180,7 @@ cr_status vk_matrix_init(cr_device *d)
 {
     static const int32_t dtypes[] = {CR_F16, CR_BF16};
     const char *text = vk_env("CRESSET_VULKAN_MATRIX");
-    bool emulated = text && !strncmp(text, "emulated", 8);
+    bool emulated = text && !strncmp(text, "emulated", 8) && !d->profile->lean;
     unsigned long group = emulated && text[8] == ':' ? strtoul(text + 9, NULL, 10) : 128;
     for (int i = 0; i < 2; i++) {
         vk_matrix_choice *choice = &d->matrix[i];

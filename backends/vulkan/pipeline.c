@@ -7,9 +7,8 @@
 
 #include "shader_words.h"
 
-enum { ADDRESSES, CHECKED, TEXELS, FLAVOURS }; /* see shaders/memory.glsl */
+enum { ADDRESSES, CHECKED, TEXELS, LEAN, LEAN_CHECKED, FLAVOURS }; /* see shaders/memory.glsl */
 
-#define WORDS(name) name##_words, sizeof name##_words
 static const struct {
     const char *name;
     struct {
@@ -17,20 +16,10 @@ static const struct {
         size_t bytes;
     } flavour[FLAVOURS]; /* without words: not in this one */
 } shaders[] = {
-#define VK_SHADER(name, flavours) {#name, {VK_SHADER_##flavours(name)}},
-#define VK_SHADER_TWO(name)                 \
-    {WORDS(name)}, {WORDS(name##_checked)}, \
-    {                                       \
-        NULL, 0                             \
-    }
-#define VK_SHADER_THREE(name)               \
-    {WORDS(name)}, {WORDS(name##_checked)}, \
-    {                                       \
-        WORDS(name##_texels)                \
-    }
+#define VK_SHADER(name, flavours) {#name, {flavours}},
+#define FLAVOUR(which, words) [which] = {words, sizeof words},
 #include "shader_list.h"
-#undef VK_SHADER_THREE
-#undef VK_SHADER_TWO
+#undef FLAVOUR
 #undef VK_SHADER
 };
 
@@ -149,7 +138,10 @@ VkResult vk_module_new(cr_device *d, const uint32_t *words, size_t bytes, VkShad
 
 const uint32_t *vk_shader_words(const cr_device *d, vk_shader shader, vk_reach by, size_t *bytes)
 {
-    int flavour = by == VK_BY_TEXELS ? TEXELS : d->checked ? CHECKED : ADDRESSES;
+    int flavour = by == VK_BY_TEXELS ? TEXELS
+                  : d->profile->lean ? d->checked ? LEAN_CHECKED : LEAN
+                  : d->checked       ? CHECKED
+                                     : ADDRESSES;
     *bytes = shaders[shader].flavour[flavour].bytes;
     return shaders[shader].flavour[flavour].words;
 }
@@ -204,6 +196,9 @@ cr_status vk_pipeline_get(cr_device *d, vk_shader shader, uint32_t group, const 
         }
     if (d->lost)
         return vk_still_lost(d);
+    size_t bytes;
+    if (!vk_shader_words(d, shader, VK_BY_VALUES, &bytes))
+        return CR_UNSUPPORTED;
     vk_pipeline *one = calloc(1, sizeof *one);
     if (!one)
         return vk_host->fail(vk_host, CR_OUT_OF_MEMORY, "the host has no %zu bytes left",

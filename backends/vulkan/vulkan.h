@@ -185,7 +185,7 @@ typedef struct vk_pipelines {
 cr_status vk_pipelines_init(cr_device *d);
 void vk_pipelines_close(cr_device *d);
 /* The pipeline of a shader with these constants, built at its first use. group 0: the device's
- * usual size. */
+ * usual size. CR_UNSUPPORTED where the shader has no flavour for the device. */
 cr_status vk_pipeline_get(cr_device *d, vk_shader shader, uint32_t group, const uint32_t *special,
                           int count, vk_pipeline **pipeline);
 /* Builds what gets at memory so, if it isn't there yet. */
@@ -194,7 +194,7 @@ cr_status vk_pipeline_ready(cr_device *d, vk_pipeline *pipeline, vk_reach by);
 bool vk_has_texels(vk_shader shader);
 bool vk_can_use_texels(const cr_device *d, const vk_pipeline *pipeline);
 /* The parts of it, for pipelines of other modules (linked.c): a module of words, a pipeline of a module, for which `one` says
- * all but the handle, and a shader's words in the device's flavour, or in that of texels. */
+ * all but the handle, and a shader's words in the device's flavour, or in that of texels; null where there is no such one. */
 VkResult vk_module_new(cr_device *d, const uint32_t *words, size_t bytes, VkShaderModule *module);
 VkResult vk_pipeline_build(cr_device *d, const vk_pipeline *one, VkShaderModule module,
                            VkPipeline *handle);
@@ -365,6 +365,7 @@ typedef struct vk_profile {
     uint64_t most_allocation; /* bytes of one */
     uint32_t subgroup;        /* invocations */
     bool f64, budget, subgroup_ops, timestamps, texels;
+    bool lean; /* no integers of 64 bits, or no small ones in memory: see shaders/lean.glsl */
     bool matrix_f16, matrix_bf16;        /* 16 x 16 x 16, sums in f32, to a subgroup */
     bool addresses, descriptors, robust; /* what the two flavours of kernels need */
     char lacks[128];                     /* what keeps it from being used, or "" */

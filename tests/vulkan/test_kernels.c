@@ -1,5 +1,6 @@
 /* The vulkan backend's kernels on values of more than one block, which the conformance samples hardly have: attention
  * against the cpu backend's, random numbers bit by bit, and sums that have the same bits every time. */
+#include "bits.h"
 #include "first_device.h"
 
 #include <check.h>
@@ -100,17 +101,6 @@ START_TEST(attention_never_holds_the_scores)
 END_TEST
 
 /* ---- bits ---- */
-
-static bool same_bits(cr_tensor *a, cr_tensor *b)
-{
-    size_t bytes = (size_t)cr_tensor_numel(a) * cr_dtype_size(cr_tensor_dtype(a));
-    char *x = malloc(bytes), *y = malloc(bytes);
-    bool same = x && y && !cr_tensor_read(a, x, bytes) && !cr_tensor_read(b, y, bytes) &&
-                !memcmp(x, y, bytes);
-    free(x);
-    free(y);
-    return same;
-}
 
 START_TEST(random_numbers_have_the_cpus_bits)
 {

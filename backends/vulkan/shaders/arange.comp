@@ -20,6 +20,11 @@ void main()
             continue;
         }
 #endif
-        put_long(args.at[0], at, TO, int64_t(args.number[0]) + int64_t(i) * int64_t(args.number[1]));
+        uvec2 x = pair_add(HALVES(args.number[0]), pair_mul(uvec2(i, 0u), HALVES(args.number[1])));
+#ifdef LEAN
+        put_long(args.at[0], at, TO, x);
+#else
+        put_long(args.at[0], at, TO, int64_t(pack64(x)));
+#endif
     }
 }

@@ -15,7 +15,7 @@ bool beats(T x, uint i, T a, uint k)
 {
     if (is_nan(x) != is_nan(a))
         return is_nan(x);
-    if (OP == ARGMAX ? x > a : x < a)
+    if (OP == ARGMAX ? IS_LESS(a, x) : IS_LESS(x, a))
         return true;
     return (x == a || is_nan(x)) && i < k;
 }
@@ -46,7 +46,7 @@ void put(uint unit, uvec4 at, T x, uint place)
         U32_OUT(args.at[3], unit, place);
         return;
     }
-    I64_OUT(args.at[0], at.x, int64_t(place));
+    PAIR_OUT(args.at[0], at.x, uvec2(place, 0u));
     if (TO != 0)
         store(args.at[2], at.z, TO, x);
 }

@@ -62,7 +62,7 @@ uint base_of(uvec4 stride, uint head)
 }
 
 // DEPTH columns of a block of x's rows into one half of chunk; zeros beyond their ends.
-void fetch(uint64_t x, uvec4 stride, uint base, uint first, uint rows, uint from, uint width, uint part)
+void fetch(BITS64 x, uvec4 stride, uint base, uint first, uint rows, uint from, uint width, uint part)
 {
     for (uint e = me; e < BLOCK * DEPTH; e += GROUP) {
         uint r = e / DEPTH, c = e % DEPTH;
@@ -156,7 +156,7 @@ T score(T x, uint head, uint query, uint key, out bool seen)
     if (MASK != 0 && seen) {
         uint at = base_of(p.mask, head) + query * p.mask.z + key * p.mask.w;
         if (MASK == 1)
-            seen = uint(U8_IN(SLOT_MASK, at)) != 0u;
+            seen = U8_IN(SLOT_MASK, at) != 0u;
         else
             x += load(SLOT_MASK, at, TYPE);
     }
@@ -169,10 +169,11 @@ T keep_of(uint head, uint query, uint key)
     float drop = uintBitsToFloat(args.word[2]);
     if (DROPS == 0 || drop <= 0.0)
         return T(1);
-    uint64_t at = uint64_t(head * p.targets + query) * uint64_t(p.sources) + uint64_t(key);
-    uint64_t offset = uint64_t(args.word[0]) | uint64_t(args.word[1]) << 32;
-    uvec4 w = philox(args.number[1], offset + at / 4ul);
-    float u = float(w[uint(at) & 3u] >> 8) * 5.9604644775390625e-8;
+    uvec2 at = pair_mul(uvec2(head * p.targets + query, 0u), uvec2(p.sources, 0u));
+    at = pair_add(at, uvec2(key, 0u));
+    uvec2 block = uvec2(at.x >> 2 | at.y << 30, at.y >> 2);
+    uvec4 w = philox(HALVES(args.number[1]), pair_add(uvec2(args.word[0], args.word[1]), block));
+    float u = float(w[at.x & 3u] >> 8) * 5.9604644775390625e-8;
     return u >= drop ? T(uintBitsToFloat(args.word[3])) : T(0);
 }
 

@@ -9,10 +9,14 @@
 #elif defined CLASS_DOUBLE
 #include "math_f64.glsl"
 #include "math_erf.glsl"
-#else
+#elif !defined PAIRS
 #include "integer.glsl"
 #endif
+#ifdef PAIRS
+#include "pair_ops.glsl"
+#else
 #include "binary.glsl"
+#endif
 
 #define CASE(name) \
     case OP_##name: return op_##name(a, b)
@@ -42,7 +46,9 @@ T own(T a, T b)
 T own(T a, T b)
 {
     switch (OP) {
+#ifndef PAIRS
     CASE(div_trunc);
+#endif
     CASE(bitwise_and);
     CASE(bitwise_or);
     CASE(bitwise_xor);

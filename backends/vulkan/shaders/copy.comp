@@ -21,7 +21,7 @@ void main()
         else if (BYTES == 4)
             U32_OUT(args.at[0], at.x, U32_IN(args.at[1], at.y));
         else if (BYTES == 8)
-            U64_OUT(args.at[0], at.x, U64_IN(args.at[1], at.y));
+            PAIR_OUT(args.at[0], at.x, PAIR_IN(args.at[1], at.y));
         else if (FROM == F32 || FROM == F16 || FROM == BF16)
             put_float(args.at[0], at.x, TO, load_float(args.at[1], at.y, FROM));
 #ifdef HAS_F64

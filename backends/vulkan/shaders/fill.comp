@@ -8,17 +8,17 @@ layout(constant_id = 2) const int BYTES = 0;
 
 void main()
 {
-    uint64_t bits = args.number[0];
+    uvec2 bits = HALVES(args.number[0]);
     EACH_ELEMENT(i)
     {
         uint at = place(i, RANK).x;
         if (BYTES == 1)
-            U8_AT(args.at[0], at) = uint8_t(uint(bits));
+            U8_OUT(args.at[0], at, bits.x);
         else if (BYTES == 2)
-            U16_AT(args.at[0], at) = uint16_t(uint(bits));
+            U16_OUT(args.at[0], at, bits.x);
         else if (BYTES == 4)
-            U32_AT(args.at[0], at) = uint(bits);
+            U32_OUT(args.at[0], at, bits.x);
         else
-            U64_AT(args.at[0], at) = bits;
+            PAIR_OUT(args.at[0], at, bits);
     }
 }

@@ -13,10 +13,10 @@ void main()
     EACH_ELEMENT(i)
     {
         uvec4 at = place(i, RANK);
-        int64_t index = I64_IN(args.at[1], at.y);
-        if (bad_index(index, dim, int64_t(size)))
+        uvec2 index = PAIR_IN(args.at[1], at.y);
+        if (bad_index(index, dim, size))
             continue;
-        uint from = at.z + uint(index) * jump;
+        uint from = at.z + index.x * jump;
         if (BYTES == 1)
             U8_OUT(args.at[0], at.x, U8_IN(args.at[2], from));
         else if (BYTES == 2)
@@ -24,6 +24,6 @@ void main()
         else if (BYTES == 4)
             U32_OUT(args.at[0], at.x, U32_IN(args.at[2], from));
         else
-            U64_OUT(args.at[0], at.x, U64_IN(args.at[2], from));
+            PAIR_OUT(args.at[0], at.x, PAIR_IN(args.at[2], from));
     }
 }

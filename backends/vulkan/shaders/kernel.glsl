@@ -1,16 +1,27 @@
 // What every kernel has: the arguments of a run, memory by address, and dtypes.
+#extension GL_EXT_control_flow_attributes : enable
+
+// BITS64: an address, or a number of 64 bits.
+#ifdef LEAN
+#define BITS64 uvec2
+#define HALVES(x) (x)
+#define LOW(w) (w)[0]
+#else
 #extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
 #extension GL_EXT_shader_8bit_storage : require
 #extension GL_EXT_shader_16bit_storage : require
-#extension GL_EXT_control_flow_attributes : enable
+#define BITS64 uint64_t
+#define HALVES(x) unpack32(x)
+#define LOW(w) uint(w)
+#endif
 
 layout(local_size_x_id = 0) in;
 
 // vk_args in vulkan.h.
 struct Args {
-    uint64_t status;
-    uint64_t at[9];
-    uint64_t number[3];
+    BITS64 status;
+    BITS64 at[9];
+    BITS64 number[3];
     uint word[6];
 };
 
@@ -40,6 +51,7 @@ layout(push_constant, std430) uniform Arguments {
 const int F64 = 1, F32 = 2, F16 = 3, BF16 = 4, I64 = 5, I32 = 6, I16 = 7, I8 = 8, U8 = 9, B8 = 10;
 
 #include "memory.glsl"
+#include "pair.glsl"
 
 // Compilers take x != x for false when they please; bits don't lie.
 bool is_nan(float x)
@@ -58,7 +70,12 @@ bool is_nan(int x)
 {
     return false;
 }
-bool is_nan(int64_t x)
+#ifdef LEAN
+#define LONG uvec2
+#else
+#define LONG int64_t
+#endif
+bool is_nan(LONG x)
 {
     return false;
 }
@@ -101,70 +118,78 @@ uint float_to_bf16(float x)
 
 // ---- elements in memory; dtype is a specialisation constant wherever these are called ----
 
-float load_float(uint64_t at, uint i, int dtype)
+float load_float(BITS64 at, uint i, int dtype)
 {
     if (dtype == F32)
         return F32_IN(at, i);
-    uint h = uint(U16_IN(at, i));
+    uint h = U16_IN(at, i);
     return dtype == F16 ? half_to_float(h) : bf16_to_float(h);
 }
 
-void store_float(uint64_t at, uint i, int dtype, float x)
+void store_float(BITS64 at, uint i, int dtype, float x)
 {
     if (dtype == F32)
         F32_OUT(at, i, x);
     else if (dtype == B8)
-        U8_OUT(at, i, uint8_t(x != 0.0 || is_nan(x) ? 1 : 0));
+        U8_OUT(at, i, x != 0.0 || is_nan(x) ? 1u : 0u);
     else
-        U16_OUT(at, i, uint16_t(dtype == F16 ? float_to_half(x) : float_to_bf16(x)));
+        U16_OUT(at, i, dtype == F16 ? float_to_half(x) : float_to_bf16(x));
 }
 
-int load_int(uint64_t at, uint i, int dtype)
+int load_int(BITS64 at, uint i, int dtype)
 {
     if (dtype == I32)
         return I32_IN(at, i);
     if (dtype == I16)
-        return int(I16_IN(at, i));
+        return I16_IN(at, i);
     if (dtype == I8)
-        return int(I8_IN(at, i));
+        return I8_IN(at, i);
     return int(U8_IN(at, i));
 }
 
-void store_int(uint64_t at, uint i, int dtype, int x)
+void store_int(BITS64 at, uint i, int dtype, int x)
 {
     if (dtype == I32)
         I32_OUT(at, i, x);
     else if (dtype == I16)
-        U16_OUT(at, i, uint16_t(uint(x)));
+        U16_OUT(at, i, uint(x));
     else if (dtype == B8)
-        U8_OUT(at, i, uint8_t(x != 0 ? 1 : 0));
+        U8_OUT(at, i, x != 0 ? 1u : 0u);
     else
-        U8_OUT(at, i, uint8_t(uint(x)));
+        U8_OUT(at, i, uint(x));
 }
 
-int64_t load_long(uint64_t at, uint i)
+LONG load_long(BITS64 at, uint i)
 {
+#ifdef LEAN
+    return PAIR_IN(at, i);
+#else
     return I64_IN(at, i);
+#endif
 }
 
-void store_long(uint64_t at, uint i, int dtype, int64_t x)
+void store_long(BITS64 at, uint i, int dtype, LONG x)
 {
     if (dtype == B8)
-        U8_OUT(at, i, uint8_t(x != 0 ? 1 : 0));
+        U8_OUT(at, i, x != LONG(0) ? 1u : 0u);
     else
+#ifdef LEAN
+        PAIR_OUT(at, i, x);
+#else
         I64_OUT(at, i, x);
+#endif
 }
 
 #ifdef HAS_F64
-double load_double(uint64_t at, uint i)
+double load_double(BITS64 at, uint i)
 {
     return F64_IN(at, i);
 }
 
-void store_double(uint64_t at, uint i, int dtype, double x)
+void store_double(BITS64 at, uint i, int dtype, double x)
 {
     if (dtype == B8)
-        U8_OUT(at, i, uint8_t(x != 0.0 || is_nan(x) ? 1 : 0));
+        U8_OUT(at, i, x != 0.0 || is_nan(x) ? 1u : 0u);
     else
         F64_OUT(at, i, x);
 }
@@ -176,7 +201,7 @@ void store_double(uint64_t at, uint i, int dtype, double x)
 #define T float
 #define load(at, i, dtype) load_float(at, i, dtype)
 #define store(at, i, dtype, x) store_float(at, i, dtype, x)
-#define number(k) uintBitsToFloat(uint(args.number[k]))
+#define number(k) uintBitsToFloat(LOW(args.number[k]))
 #elif defined CLASS_DOUBLE
 #define T double
 #define load(at, i, dtype) load_double(at, i)
@@ -186,26 +211,51 @@ void store_double(uint64_t at, uint i, int dtype, double x)
 #define T int
 #define load(at, i, dtype) load_int(at, i, dtype)
 #define store(at, i, dtype, x) store_int(at, i, dtype, x)
-#define number(k) int(uint(args.number[k]))
+#define number(k) int(LOW(args.number[k]))
 #elif defined CLASS_LONG
-#define T int64_t
+#define T LONG
 #define load(at, i, dtype) load_long(at, i)
 #define store(at, i, dtype, x) store_long(at, i, dtype, x)
+#ifdef LEAN
+#define PAIRS
+#define number(k) args.number[k]
+#else
 #define number(k) int64_t(args.number[k])
 #endif
+#endif
 
-// ---- bad indices: the first one is kept for the host ----
+// What kernels of every class do with elements.
+#ifdef PAIRS
+#define ONE uvec2(1u, 0u)
+#define PLUS(a, b) pair_add(a, b)
+#define TIMES(a, b) pair_mul(a, b)
+#define IS_LESS(a, b) pair_is_less(a, b)
+#else
+#define ONE T(1)
+#define PLUS(a, b) ((a) + (b))
+#define TIMES(a, b) ((a) * (b))
+#define IS_LESS(a, b) ((a) < (b))
+#endif
+
+// ---- indices, of 64 bits; a bad one is kept for the host, the first ----
 
 // vk_report in vulkan.h.
 
-bool bad_index(int64_t index, uint dim, int64_t size)
+bool is_index(uvec2 index, uint size)
 {
-    if (index >= 0 && index < size)
+    return index.y == 0u && index.x < size;
+}
+
+bool bad_index(uvec2 index, uint dim, uint size)
+{
+    if (is_index(index, size))
         return false;
     if (atomicCompSwap(U32_AT(args.status, 0), 0u, 1u) == 0u) {
         U32_AT(args.status, 1) = dim;
-        I64_AT(args.status, 1) = index;
-        I64_AT(args.status, 2) = size;
+        U32_AT(args.status, 2) = index.x;
+        U32_AT(args.status, 3) = index.y;
+        U32_AT(args.status, 4) = size;
+        U32_AT(args.status, 5) = 0u;
     }
     return true;
 }

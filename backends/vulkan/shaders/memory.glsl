@@ -1,6 +1,7 @@
-// Memory, in up to three flavours of every kernel. F32_AT(at, i) is element i of the value at `at`,
-// which is one of args.at; F32_IN(at, i) reads it and F32_OUT(at, i, x) writes it, which is all that
-// kernels in the third flavour do with values:
+// Memory, in the flavours of every kernel. F32_AT(at, i) is element i of the value at `at`, which is
+// one of args.at; F32_IN(at, i) reads it and F32_OUT(at, i, x) writes it, which is all that kernels
+// in the last flavours do with values. Small elements come and go as words, PAIR_IN and PAIR_OUT are
+// elements of 64 bits as two words, the low one first:
 //   by address    `at` is where the value lies on the device. Any size, and nothing to bind.
 //   CHECKED       `at` is a place in an array of descriptors, and bytes from where that begins: what
 //                 a driver without device addresses can do, and what it and the validation layer
@@ -9,6 +10,14 @@
 //                 in, and those of 32 and 64 bits written by that block's descriptor: llvmpipe
 //                 gathers texels at once, where it goes through the invocations of a subgroup one by
 //                 one to load anything else, and stores faster so, too. See texels.c.
+//   LEAN          by address or CHECKED, for devices that lack integers of 64 bits or small ones in
+//                 memory: see lean.glsl.
+#if defined LEAN
+
+#include "lean.glsl"
+
+#else
+
 #ifdef CHECKED
 
 #define MEMORY(name, type) \
@@ -108,10 +117,10 @@ uint byte_in(uint byte)
 #define U32_IN(at, i) word_in(BYTE_OF(at) + 4 * (i))
 #define I32_IN(at, i) int(U32_IN(at, i))
 #define F32_IN(at, i) uintBitsToFloat(U32_IN(at, i))
-#define U16_IN(at, i) uint16_t(short_in(BYTE_OF(at) + 2 * (i)))
-#define I16_IN(at, i) int16_t(int(short_in(BYTE_OF(at) + 2 * (i)) << 16) >> 16)
-#define U8_IN(at, i) uint8_t(byte_in(BYTE_OF(at) + (i)))
-#define I8_IN(at, i) int8_t(int(byte_in(BYTE_OF(at) + (i)) << 24) >> 24)
+#define U16_IN(at, i) short_in(BYTE_OF(at) + 2 * (i))
+#define I16_IN(at, i) (int(short_in(BYTE_OF(at) + 2 * (i)) << 16) >> 16)
+#define U8_IN(at, i) byte_in(BYTE_OF(at) + (i))
+#define I8_IN(at, i) (int(byte_in(BYTE_OF(at) + (i)) << 24) >> 24)
 
 #define U64_OUT(at, i, x) words_out(BYTE_OF(at) + 8 * (i), unpack32(x))
 #define I64_OUT(at, i, x) words_out(BYTE_OF(at) + 8 * (i), unpack32(uint64_t(x)))
@@ -128,10 +137,10 @@ uint byte_in(uint byte)
 #define F32_IN(at, i) F32_AT(at, i)
 #define I32_IN(at, i) I32_AT(at, i)
 #define U32_IN(at, i) U32_AT(at, i)
-#define U16_IN(at, i) U16_AT(at, i)
-#define I16_IN(at, i) I16_AT(at, i)
-#define U8_IN(at, i) U8_AT(at, i)
-#define I8_IN(at, i) I8_AT(at, i)
+#define U16_IN(at, i) uint(U16_AT(at, i))
+#define I16_IN(at, i) int(I16_AT(at, i))
+#define U8_IN(at, i) uint(U8_AT(at, i))
+#define I8_IN(at, i) int(I8_AT(at, i))
 
 #define U64_OUT(at, i, x) U64_AT(at, i) = x
 #define I64_OUT(at, i, x) I64_AT(at, i) = x
@@ -141,5 +150,10 @@ uint byte_in(uint byte)
 #define F32_OUT(at, i, x) F32_AT(at, i) = x
 
 #endif
-#define U16_OUT(at, i, x) U16_AT(at, i) = x
-#define U8_OUT(at, i, x) U8_AT(at, i) = x
+#define U16_OUT(at, i, x) U16_AT(at, i) = uint16_t(x)
+#define U8_OUT(at, i, x) U8_AT(at, i) = uint8_t(x)
+
+#define PAIR_IN(at, i) unpack32(U64_IN(at, i))
+#define PAIR_OUT(at, i, x) U64_OUT(at, i, pack64(x))
+
+#endif

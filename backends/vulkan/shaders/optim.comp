@@ -24,7 +24,7 @@ T real(uint k)
 #endif
     }
 #if defined CLASS_FLOAT
-    return uintBitsToFloat(uint(k < 4 ? args.at[5 + k] : args.number[k - 4]));
+    return uintBitsToFloat(LOW(k < 4 ? args.at[5 + k] : args.number[k - 4]));
 #else
     return uint64BitsToDouble(k < 4 ? args.at[5 + k] : args.number[k - 4]);
 #endif

@@ -1,8 +1,8 @@
 // Philox4x32-10: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (2011).
-uvec4 philox(uint64_t seed, uint64_t counter)
+uvec4 philox(uvec2 seed, uvec2 counter)
 {
-    uvec4 c = uvec4(uint(counter), uint(counter >> 32), 0u, 0u);
-    uvec2 key = uvec2(uint(seed), uint(seed >> 32));
+    uvec4 c = uvec4(counter, 0u, 0u);
+    uvec2 key = seed;
     for (int round = 0; round < 10; round++) {
         uint ah, al, bh, bl;
         umulExtended(0xd2511f53u, c.x, ah, al);

@@ -35,7 +35,7 @@ uint moved(const uint at, const uint c, const uint d, const uint v)
 uint word_of(const uint k)
 {
     if (k < 6u)
-        return uint(args.number[k >> 1] >> (32u * (k & 1u)));
+        return HALVES(args.number[k >> 1])[k & 1u];
     return args.word[k - 6u];
 }
 
@@ -49,10 +49,12 @@ int number_int(const uint k)
     return int(word_of(k));
 }
 
+#ifndef LEAN
 int64_t number_long(const uint k)
 {
-    return int64_t(uint64_t(word_of(k)) | uint64_t(word_of(k + 1u)) << 32);
+    return int64_t(pack64(uvec2(word_of(k), word_of(k + 1u))));
 }
+#endif
 
 // ---- elements: value k of the run, element i ----
 
@@ -61,30 +63,32 @@ int64_t number_long(const uint k)
     {                                                    \
         return element;                                  \
     }
-#define WRITE(dtype, type, memory, element)                      \
+#define WRITE(dtype, type, memory, x_as_element)                 \
     void write_##dtype(const uint k, const uint i, const type x) \
     {                                                            \
-        memory##_OUT(args.at[k], i, element);                    \
+        memory##_OUT(args.at[k], i, x_as_element);               \
     }
 #define AT(memory) memory##_IN(args.at[k], i)
 READ(float32, float, AT(F32))
-READ(float16, float, half_to_float(uint(AT(U16))))
-READ(bfloat16, float, bf16_to_float(uint(AT(U16))))
-READ(int64, int64_t, AT(I64))
+READ(float16, float, half_to_float(AT(U16)))
+READ(bfloat16, float, bf16_to_float(AT(U16)))
 READ(int32, int, AT(I32))
-READ(int16, int, int(AT(I16)))
-READ(int8, int, int(AT(I8)))
+READ(int16, int, AT(I16))
+READ(int8, int, AT(I8))
 READ(uint8, int, int(AT(U8)))
 READ(bool, int, int(AT(U8)))
 WRITE(float32, float, F32, x)
-WRITE(float16, float, U16, uint16_t(float_to_half(x)))
-WRITE(bfloat16, float, U16, uint16_t(float_to_bf16(x)))
-WRITE(int64, int64_t, I64, x)
+WRITE(float16, float, U16, float_to_half(x))
+WRITE(bfloat16, float, U16, float_to_bf16(x))
 WRITE(int32, int, I32, x)
-WRITE(int16, int, U16, uint16_t(uint(x)))
-WRITE(int8, int, U8, uint8_t(uint(x)))
-WRITE(uint8, int, U8, uint8_t(uint(x)))
-WRITE(bool, int, U8, uint8_t(x != 0 ? 1 : 0))
+WRITE(int16, int, U16, uint(x))
+WRITE(int8, int, U8, uint(x))
+WRITE(uint8, int, U8, uint(x))
+WRITE(bool, int, U8, x != 0 ? 1u : 0u)
+#ifndef LEAN
+READ(int64, int64_t, AT(I64))
+WRITE(int64, int64_t, I64, x)
+#endif
 
 // What an element would be, had it been written and read again.
 #define KEEP(dtype, type, kept)         \
@@ -107,16 +111,18 @@ KEEP(uint8, int, x & 0xff)
     }
 CAST(float, float, float, x)
 CAST(float, float, int, float(x))
-CAST(float, float, int64_t, float(x))
 CAST(int, int, float, saturate32(x))
 CAST(int, int, int, x)
+CAST(bool, int, float, x != 0.0 || is_nan(x) ? 1 : 0)
+CAST(bool, int, int, x != 0 ? 1 : 0)
+#ifndef LEAN
+CAST(float, float, int64_t, float(x))
 CAST(int, int, int64_t, int(x))
 CAST(long, int64_t, float, saturate64(x))
 CAST(long, int64_t, int, int64_t(x))
 CAST(long, int64_t, int64_t, x)
-CAST(bool, int, float, x != 0.0 || is_nan(x) ? 1 : 0)
-CAST(bool, int, int, x != 0 ? 1 : 0)
 CAST(bool, int, int64_t, x != 0 ? 1 : 0)
+#endif
 
 #ifdef HAS_F64
 double number_double(const uint k)
@@ -149,6 +155,7 @@ CAST(double, double, int64_t, double(x))
 #include "ternary.glsl"
 #undef CLASS_INT
 #undef T
+#ifndef LEAN
 #define CLASS_LONG
 #define T int64_t
 #include "unary.glsl"
@@ -158,6 +165,7 @@ CAST(double, double, int64_t, double(x))
 #include "ternary.glsl"
 #undef CLASS_LONG
 #undef T
+#endif
 #ifdef HAS_F64
 #define CLASS_DOUBLE
 #define T double
@@ -220,7 +228,7 @@ POWER(double)
     op_minimum(x, x); op_add(x, x, x); op_sub(x, x, x); op_threshold_backward(x, x, x);         \
     op_fmod(x, x); op_remainder(x, x); op_div_floor(x, x); op_where(0, x, x);                   \
     op_clamp(x, x, x); op_addcmul(x, x, x, x); op_div_trunc(x, x);                              \
-    to_float(x); to_int(x); to_long(x); to_bool(x)
+    to_float(x); to_int(x); to_bool(x)
 #define USE_WHOLE(x)                                                                       \
     op_bitwise_not(x); op_bitwise_and(x, x); op_bitwise_or(x, x); op_bitwise_xor(x, x);    \
     op_or_alpha(x, x, x); op_left_shift(x, x, i); op_right_shift(x, x, i, i); op_pow(x, x)
@@ -241,25 +249,31 @@ float use_all(uint i)
               keep_bfloat16(read_bfloat16(0u, at));
     int n = number_int(at) + read_int32(0u, at) + keep_int16(read_int16(0u, at)) +
             keep_int8(read_int8(0u, at)) + keep_uint8(read_uint8(0u, at)) + read_bool(0u, at);
-    int64_t l = number_long(at) + read_int64(0u, at);
     USE_ANY(f);
     USE_ANY(n);
-    USE_ANY(l);
     USE_REAL(f);
     USE_WHOLE(n);
-    USE_WHOLE(l);
     write_float32(0u, at, f);
     write_float16(0u, at, f);
     write_bfloat16(0u, at, f);
-    write_int64(0u, at, l);
     write_int32(0u, at, n);
     write_int16(0u, at, n);
     write_int8(0u, at, n);
     write_uint8(0u, at, n);
     write_bool(0u, at, n);
+#ifndef LEAN
+    int64_t l = number_long(at) + read_int64(0u, at);
+    USE_ANY(l);
+    USE_WHOLE(l);
+    to_long(f);
+    to_long(n);
+    to_long(l);
+    write_int64(0u, at, l);
+#endif
 #ifdef HAS_F64
     double d = number_double(at) + read_float64(0u, at);
     USE_ANY(d);
+    to_long(d);
     USE_REAL(d);
     USE_SPECIAL(f);
     USE_SPECIAL(d);

@@ -121,7 +121,7 @@ void forward(Where w)
         return;
     }
     store(args.at[0], y_place(w, w.o), TO, greatest);
-    I64_OUT(args.at[2], index_place(w, w.o), int64_t(best));
+    PAIR_OUT(args.at[2], index_place(w, w.o), pair_of(best));
 }
 
 // at[1]: the output's gradient; at[2]: the indices.

@@ -26,7 +26,7 @@ shared T part[GROUP];
 T start()
 {
     if (OP == PROD || OP == ALL)
-        return T(1);
+        return ONE;
 #if defined CLASS_FLOAT
     if (OP == AMAX || OP == AMIN)
         return uintBitsToFloat(OP == AMAX ? 0xff800000u : 0x7f800000u);
@@ -36,6 +36,11 @@ T start()
 #elif defined CLASS_INT
     if (OP == AMAX || OP == AMIN)
         return OP == AMAX ? int(0x80000000u) : 0x7fffffff;
+#elif defined PAIRS
+    if (OP == AMAX) // a choice of constants is one that not every driver gets right for vectors
+        return uvec2(0u, 0x80000000u);
+    if (OP == AMIN)
+        return uvec2(0xffffffffu, 0x7fffffffu);
 #else
     if (OP == AMAX || OP == AMIN)
         return OP == AMAX ? int64_t(0x8000000000000000ul) : 0x7fffffffffffffffl;
@@ -46,12 +51,12 @@ T start()
 T merge(T a, T x)
 {
     switch (OP) {
-    case PROD: return a * x;
-    case AMAX: return is_nan(a) || a > x ? a : x;
-    case AMIN: return is_nan(a) || a < x ? a : x;
+    case PROD: return TIMES(a, x);
+    case AMAX: return is_nan(a) || IS_LESS(x, a) ? a : x;
+    case AMIN: return is_nan(a) || IS_LESS(a, x) ? a : x;
     case ANY: return T(a != T(0) || x != T(0) ? 1 : 0);
     case ALL: return T(a != T(0) && x != T(0) ? 1 : 0);
-    default: return a + x;
+    default: return PLUS(a, x);
     }
 }
 

@@ -62,10 +62,10 @@ Carry join(Carry c, Carry x)
         return x;
     Carry r = c;
     switch (OP) {
-    case CUMPROD: r.a = c.a * x.a; break;
+    case CUMPROD: r.a = TIMES(c.a, x.a); break;
     case CUMMAX:
     case CUMMIN:
-        if (is_nan(x.a) || (!is_nan(c.a) && (OP == CUMMAX ? x.a >= c.a : x.a <= c.a)))
+        if (is_nan(x.a) || (!is_nan(c.a) && !(OP == CUMMAX ? IS_LESS(x.a, c.a) : IS_LESS(c.a, x.a))))
             r = x;
         break;
 #if defined CLASS_FLOAT || defined CLASS_DOUBLE
@@ -81,7 +81,7 @@ Carry join(Carry c, Carry x)
 #else
     case OR: r.a = c.a | x.a; break;
     case AND: r.a = c.a & x.a; break;
-    case CUMSUM: r.a = c.a + x.a; break;
+    case CUMSUM: r.a = PLUS(c.a, x.a); break;
 #endif
     }
     return r;
@@ -127,7 +127,7 @@ void main()
             c = take(c, at.y, t);
             store(args.at[0], at.x + t * s.step.x, TO, value_of(c));
             if (OP == CUMMAX || OP == CUMMIN)
-                I64_AT(args.at[2], at.z + t * s.step.z) = int64_t(c.place);
+                PAIR_OUT(args.at[2], at.z + t * s.step.z, uvec2(c.place, 0u));
         }
         barrier();
     }

@@ -25,10 +25,10 @@ layout(set = 0, binding = 0, std140) uniform Scatter {
 T combine(T a, T x)
 {
     switch (OP) {
-    case SUM: return a + x;
-    case PROD: return a * x;
-    case AMAX: return is_nan(a) || a > x ? a : x;
-    case AMIN: return is_nan(a) || a < x ? a : x;
+    case SUM: return PLUS(a, x);
+    case PROD: return TIMES(a, x);
+    case AMAX: return is_nan(a) || IS_LESS(x, a) ? a : x;
+    case AMIN: return is_nan(a) || IS_LESS(a, x) ? a : x;
 #if defined CLASS_INT
     case OR: return a | x;
     case AND: return a & x;
@@ -45,14 +45,14 @@ void main()
         uvec4 at;
         PLACE_IN(s.lane, RANK, lane, at);
         for (uint t = args.word[0]; t < args.word[1]; t++) {
-            int64_t index = I64_IN(args.at[1], at.y + t * s.step.y);
-            if (index == int64_t(s.skipped))
+            uvec2 index = PAIR_IN(args.at[1], at.y + t * s.step.y);
+            if (index == pair_of(s.skipped))
                 continue;
-            if (index >= 0 && index < int64_t(s.size) && uint(index) % s.parts != part_)
+            if (is_index(index, s.size) && index.x % s.parts != part_)
                 continue;
-            if (bad_index(index, s.dim, int64_t(s.size)))
+            if (bad_index(index, s.dim, s.size))
                 continue;
-            uint to = at.x + uint(index) * s.step.x;
+            uint to = at.x + index.x * s.step.x;
             T x = load(args.at[2], at.z + t * s.step.z, FROM);
             store(args.at[0], to, TO, OP == PUT ? x : combine(load(args.at[0], to, TO), x));
         }

@@ -28,13 +28,13 @@ bool after(T x, uint i, T y, uint k)
     if (is_nan(x) != is_nan(y))
         return is_nan(x) == (DESCENDING == 0);
     if (x != y && !is_nan(x))
-        return (x > y) == (DESCENDING == 0);
+        return IS_LESS(y, x) == (DESCENDING == 0);
     return i > k;
 }
 
 void main()
 {
-    uint64_t keys = args.at[3], places = args.at[4];
+    BITS64 keys = args.at[3], places = args.at[4];
     uint n = STAGE == SWAP ? s.lanes << (s.shift - 1) : s.lanes << s.shift;
     for (uint i = gl_GlobalInvocationID.x; i < n; i += gl_NumWorkGroups.x * gl_WorkGroupSize.x) {
         if (STAGE == SWAP) {
@@ -60,7 +60,7 @@ void main()
             U32_AT(places, i) = t;
         } else if (t < s.terms) {
             store(args.at[0], at.x + t * s.step.x, TO, load(keys, i, WIDE));
-            I64_AT(args.at[2], at.z + t * s.step.z) = int64_t(U32_AT(places, i));
+            PAIR_OUT(args.at[2], at.z + t * s.step.z, uvec2(U32_AT(places, i), 0u));
         }
     }
 }

@@ -4,7 +4,11 @@
 #include "space.glsl"
 #include "pointwise.glsl"
 #include "ternary_ops.def"
+#ifdef PAIRS
+#include "pair_ops.glsl"
+#else
 #include "ternary.glsl"
+#endif
 
 T apply(T a, T b, T c)
 {

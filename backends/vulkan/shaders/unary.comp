@@ -10,7 +10,11 @@
 #include "math_f64.glsl"
 #include "math_erf.glsl"
 #endif
+#ifdef PAIRS
+#include "pair_ops.glsl"
+#else
 #include "unary.glsl"
+#endif
 
 #define CASE(name) \
     case OP_##name: return op_##name(x)

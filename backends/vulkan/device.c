@@ -181,8 +181,8 @@ cr_status vk_device_open(int index, cr_device **device)
     /* Tests look at a GPU's choice of kernels on a software device. */
     const char *as_gpu = vk_env("CRESSET_VULKAN_AS_GPU");
     d->is_cpu = d->profile->type == VK_PHYSICAL_DEVICE_TYPE_CPU && !(as_gpu && *as_gpu == '1');
-    d->direct_products = d->is_cpu && !d->profile->lean && d->profile->subgroup_ops &&
-                         d->profile->subgroup == 8;
+    d->direct_products =
+        d->is_cpu && !d->profile->lean && d->profile->subgroup_ops && d->profile->subgroup == 8;
     d->loops = d->profile->type == VK_PHYSICAL_DEVICE_TYPE_CPU ? LLVMPIPE_LOOPS : UINT32_MAX;
     d->group = d->is_cpu ? 64 : 128;
     const char *checked = vk_env("CRESSET_VULKAN_CHECKED");

@@ -212,8 +212,6 @@ static bool find_shader(const cr_device *d, const row *r, vk_class class, vk_sha
         return d->profile->f64;
     }
     bool loops = r->nin == 2 && r->kernel >= FIRST_SPECIAL;
-    if (d->profile->lean && class == VK_LONG && r->nin == 2 && r->kernel == BINARY_div_trunc)
-        return false;
     *shader = shaders[loops ? 3 : r->nin - 1][class];
     if (!loops || class != VK_FLOAT || d->profile->f64)
         return true;

@@ -17,7 +17,7 @@ static const struct {
     } flavour[FLAVOURS]; /* without words: not in this one */
 } shaders[] = {
 #define VK_SHADER(name, flavours) {#name, {flavours}},
-#define FLAVOUR(which, words) [which] = {words, sizeof words},
+#define FLAVOUR(which, words)     [which] = {words, sizeof words},
 #include "shader_list.h"
 #undef FLAVOUR
 #undef VK_SHADER

@@ -29,8 +29,8 @@ says out ", 0 failed on vulkan"
 expect 0 env CRESSET_VULKAN_WITHOUT=float64 "$cresset" backends
 says out "no f64"
 
-# Without integers of 64 bits, or small ones in memory, by address and by descriptors: all but f64, and i64's divisions and
-# products, is the device's own. No kernel that is built for such devices declares what they lack.
+# Without integers of 64 bits, or small ones in memory, by address and by descriptors: all but f64, and i64's products of
+# matrices, is the device's own. No kernel that is built for such devices declares what they lack.
 lean() {
     local without=$1 pattern
     shift

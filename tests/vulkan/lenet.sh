@@ -13,6 +13,13 @@ expect 0 "$cresset" train lenet --epochs 2 --limit 3000 --seed 7 --backend vulka
 vulkan=$(accuracy)
 difference=$((${vulkan:-0} - ${cpu:-0}))
 [ "${difference#-}" -le 300 ] || complain "accuracy $((vulkan - 10000)) of 10000, cpu has $((cpu - 10000))"
+
+# On a device that lacks 64-bit integers and small storage, too: the same losses as far as they are printed.
+expect 0 "$cresset" train lenet --epochs 1 --limit 128 --seed 7 --backend cpu --name cpu128
+losses=$(sed -n 's/^epoch 1\/1  \(loss .*\)  [0-9]* images.*/\1/p' out)
+expect 0 env CRESSET_VULKAN_WITHOUT=int64 "$cresset" train lenet --epochs 1 --limit 128 --seed 7 --backend vulkan --name lean
+says out "${losses:-no losses}"
+
 watch
 expect 0 "$cresset" train lenet --epochs 1 --limit 320 --seed 7 --backend vulkan --name watched
 silent

@@ -12,7 +12,8 @@
 
 static const char *device;
 static int modules, devices;
-static uint32_t forbidden; /* the last capability, or 1000 and more, a feature, that should not have been */
+static uint32_t
+    forbidden; /* the last capability, or 1000 and more, a feature, that should not have been */
 
 static bool is_lean(uint32_t capability)
 {
@@ -91,12 +92,14 @@ static int write_between(cr_tensor *const *in, cr_tensor **out)
     for (int64_t step = 1; step < 4; step++)
         for (int64_t from = 0; from < 4; from++) {
             cr_tensor *all = cr_clone(in[0]),
-                      *some = cr_slice(all, 0, .start = CR_SOME(from), .end = CR_SOME(700 + from), .step = CR_SOME(step)),
+                      *some = cr_slice(all, 0, .start = CR_SOME(from), .end = CR_SOME(700 + from),
+                                       .step = CR_SOME(step)),
                       *source = cr_narrow(in[1], 0, from, cr_tensor_sizes(some)[0]);
             cr_copy_(some, source);
             out[n++] = all;
             if (n < 24)
-                out[n++] = cr_clone(cr_slice(all, 0, .start = CR_SOME(from + 1), .end = CR_SOME(900)));
+                out[n++] =
+                    cr_clone(cr_slice(all, 0, .start = CR_SOME(from + 1), .end = CR_SOME(900)));
         }
     return n;
 }
@@ -118,7 +121,8 @@ END_TEST
 
 static int cast_to_all(cr_tensor *const *in, cr_tensor **out)
 {
-    const cr_dtype dtypes[] = {CR_F32, CR_F16, CR_BF16, CR_I64, CR_I32, CR_I16, CR_I8, CR_U8, CR_B8};
+    const cr_dtype dtypes[] = {CR_F32, CR_F16, CR_BF16, CR_I64, CR_I32,
+                               CR_I16, CR_I8,  CR_U8,   CR_B8};
     int n = 0;
     for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
         out[n++] = cr_to_dtype(in[0], dtypes[i]);
@@ -129,31 +133,46 @@ START_TEST(casts_are_the_cpus)
 {
     CR_SCOPE {
         const int64_t longs[] = {0,
-                           1,
-                           -1,
-                           INT64_MAX,
-                           INT64_MIN,
-                           INT64_MIN + 1,
-                           16777217,
-                           -16777219,
-                           4294967295,
-                           4294967296,
-                           (INT64_C(1) << 40) + (1 << 16),
-                           (INT64_C(1) << 40) + (1 << 16) + 1,
-                           (INT64_C(3) << 40) + (1 << 17),
-                           -(INT64_C(1) << 62) - 1,
-                           (INT64_C(1) << 62) + (INT64_C(1) << 38),
-                           (INT64_C(1) << 62) + (INT64_C(1) << 38) + 1,
-                           (INT64_C(1) << 62) + (INT64_C(3) << 38),
-                           INT32_MIN,
-                           INT32_MAX,
-                           65535,
-                           -32769,
-                           255,
-                           256};
-        const float floats[] = {0,     -0.0f, 1.5f,   -1.5f,  2147483648.0f, -2147483904.0f, 4294967296.0f,
-                          1e10f, -1e10f, 9e18f, -9e18f, 1e19f,         -1e19f,         INFINITY,
-                          -INFINITY, 123456789.0f, -4294967040.0f, 1099511627776.0f};
+                                 1,
+                                 -1,
+                                 INT64_MAX,
+                                 INT64_MIN,
+                                 INT64_MIN + 1,
+                                 16777217,
+                                 -16777219,
+                                 4294967295,
+                                 4294967296,
+                                 (INT64_C(1) << 40) + (1 << 16),
+                                 (INT64_C(1) << 40) + (1 << 16) + 1,
+                                 (INT64_C(3) << 40) + (1 << 17),
+                                 -(INT64_C(1) << 62) - 1,
+                                 (INT64_C(1) << 62) + (INT64_C(1) << 38),
+                                 (INT64_C(1) << 62) + (INT64_C(1) << 38) + 1,
+                                 (INT64_C(1) << 62) + (INT64_C(3) << 38),
+                                 INT32_MIN,
+                                 INT32_MAX,
+                                 65535,
+                                 -32769,
+                                 255,
+                                 256};
+        const float floats[] = {0,
+                                -0.0f,
+                                1.5f,
+                                -1.5f,
+                                2147483648.0f,
+                                -2147483904.0f,
+                                4294967296.0f,
+                                1e10f,
+                                -1e10f,
+                                9e18f,
+                                -9e18f,
+                                1e19f,
+                                -1e19f,
+                                INFINITY,
+                                -INFINITY,
+                                123456789.0f,
+                                -4294967040.0f,
+                                1099511627776.0f};
         enum { LONGS = sizeof longs / sizeof *longs, FLOATS = sizeof floats / sizeof *floats };
         cr_tensor *in[1] = {cr_tensor_copy_from(longs, CR_I64, 1, (const int64_t[]){LONGS}, "cpu")};
         is_the_cpus("of whole numbers", cast_to_all, in, 1);
@@ -185,6 +204,11 @@ static int compute_longs(cr_tensor *const *in, cr_tensor **out)
     out[n++] = cr_bitwise_left_shift(a, index);
     out[n++] = cr_bitwise_right_shift(a, index);
     out[n++] = cr_where(cr_lt(a, b), a, b);
+    out[n++] = cr_div_mode(a, b, "trunc");
+    out[n++] = cr_div_mode(a, b, "floor");
+    out[n++] = cr_remainder(b, a);
+    out[n++] = cr_fmod(a, b);
+    out[n++] = cr_pow(a, index);
     out[n++] = cr_sum(a);
     out[n++] = cr_prod(cr_narrow(b, 0, 0, 20));
     out[n++] = cr_amax(a);
@@ -207,8 +231,10 @@ START_TEST(whole_numbers_of_64_bits_are_the_cpus)
                             cr_random_bits(CR_INTS(70), .dtype = CR_I64, .device = "cpu"),
                             cr_randperm(70, .device = "cpu")};
         is_the_cpus("random bits", compute_longs, in, 3);
-        in[0] = cr_bitwise_right_shift(in[0], cr_full(CR_INTS(70), 40, .dtype = CR_I64, .device = "cpu"));
-        in[1] = cr_bitwise_right_shift(in[1], cr_full(CR_INTS(70), 29, .dtype = CR_I64, .device = "cpu"));
+        in[0] = cr_bitwise_right_shift(in[0],
+                                       cr_full(CR_INTS(70), 40, .dtype = CR_I64, .device = "cpu"));
+        in[1] = cr_bitwise_right_shift(in[1],
+                                       cr_full(CR_INTS(70), 29, .dtype = CR_I64, .device = "cpu"));
         is_the_cpus("fewer bits", compute_longs, in, 3);
     }
 }
@@ -220,8 +246,9 @@ START_TEST(a_bad_index_is_told)
         cr_tensor *x = cr_ones(10), *index = cr_tensor_i64(CR_INTS(2), 3, -4294967295);
         cr_tensor_read(cr_gather(x, 0, index), (float[2]){0}, 8);
         ck_assert_ptr_nonnull(cr_error());
-        ck_assert_msg(strstr(cr_error(), "index -4294967295 is out of bounds for dimension 0 with size 10"),
-                      "%s", cr_error());
+        ck_assert_msg(
+            strstr(cr_error(), "index -4294967295 is out of bounds for dimension 0 with size 10"),
+            "%s", cr_error());
         cr_clear_error();
     }
 }

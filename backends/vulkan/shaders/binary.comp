@@ -14,6 +14,7 @@
 #endif
 #ifdef PAIRS
 #include "pair_ops.glsl"
+#include "pair_division.glsl"
 #else
 #include "binary.glsl"
 #endif
@@ -46,9 +47,7 @@ T own(T a, T b)
 T own(T a, T b)
 {
     switch (OP) {
-#ifndef PAIRS
     CASE(div_trunc);
-#endif
     CASE(bitwise_and);
     CASE(bitwise_or);
     CASE(bitwise_xor);

@@ -9,10 +9,14 @@
 #include "math_circle.glsl"
 #include "math_pow.glsl"
 #endif
+#ifdef PAIRS
+#include "pair_division.glsl"
+#else
 #if defined CLASS_INT || defined CLASS_LONG
 #include "integer.glsl"
 #endif
 #include "binary_special.glsl"
+#endif
 
 // The next number towards b: a step of the bits, for each dtype.
 #if defined CLASS_FLOAT

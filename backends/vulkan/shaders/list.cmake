@@ -1,6 +1,6 @@
 # Every shader that is built: its name in C, its source, its macros. CLASS_ is the type computed in; the kernels marked
 # narrow are for devices without f64. TEXELS: what training small networks on a software device needs, if it reads nothing
-# that it has written. LEAN: all but f64, and i64's divisions and products.
+# that it has written. LEAN: all but f64, and products of i64.
 vulkan_shader(copy copy.comp HAS_F64 TEXELS)
 vulkan_shader(copy_narrow copy.comp TEXELS LEAN)
 vulkan_shader(fill fill.comp LEAN)
@@ -16,7 +16,7 @@ vulkan_shader(binary_special_f32 binary_special.comp CLASS_FLOAT HAS_F64)
 vulkan_shader(binary_special_narrow binary_special.comp CLASS_FLOAT LEAN)
 vulkan_shader(binary_special_f64 binary_special.comp CLASS_DOUBLE HAS_F64)
 vulkan_shader(binary_special_i32 binary_special.comp CLASS_INT LEAN)
-vulkan_shader(binary_special_i64 binary_special.comp CLASS_LONG)
+vulkan_shader(binary_special_i64 binary_special.comp CLASS_LONG LEAN)
 # One shader a function: they are long, and drivers take their time over each.
 foreach(function exp2 expm1 log2 log10 log1p sin cos tan asin acos atan sinh cosh asinh acosh atanh erfc erfinv lgamma digamma)
     vulkan_shader(${function}_f32 special.comp CLASS_FLOAT HAS_F64 FUNCTION=${function}_)

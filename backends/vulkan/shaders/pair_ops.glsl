@@ -1,5 +1,5 @@
 // Elementwise operations on whole numbers of 64 bits where there is no such type (LEAN): what
-// unary.glsl, binary.glsl and ternary.glsl are for others, without divisions.
+// unary.glsl, binary.glsl and ternary.glsl are for others.
 bool is_negative(const uvec2 x)
 {
     return int(x.y) < 0;

@@ -44,21 +44,20 @@ void main()
         }
         barrier();
     }
+    Place n[TN];
+    [[unroll]] for (uint j = 0; j < TN; j++)
+        n[j] = n_place(min(n0 + column + 16 * j, p.n - 1));
     [[unroll]] for (uint i = 0; i < TM; i++) {
         uint mi = m0 + row + 8 * i;
         Place m = m_place(min(mi, p.m - 1));
-        [[unroll]] for (uint j = 0; j < TN; j++) {
-            uint ni = n0 + column + 16 * j;
-            c[i][j] = complete(b, mi, ni, m, n_place(min(ni, p.n - 1)), c[i][j]);
-        }
+        [[unroll]] for (uint j = 0; j < TN; j++)
+            c[i][j] = complete(b, mi, n0 + column + 16 * j, m, n[j], c[i][j]);
     }
     CURVE(c, TM, TN)
     [[unroll]] for (uint i = 0; i < TM; i++) {
         uint mi = m0 + row + 8 * i;
         Place m = m_place(min(mi, p.m - 1));
-        [[unroll]] for (uint j = 0; j < TN; j++) {
-            uint ni = n0 + column + 16 * j;
-            store_c(b, split, mi, ni, m, n_place(min(ni, p.n - 1)), c[i][j]);
-        }
+        [[unroll]] for (uint j = 0; j < TN; j++)
+            store_c(b, split, mi, n0 + column + 16 * j, m, n[j], c[i][j]);
     }
 }

@@ -32,12 +32,15 @@ static cr_status device_info(const cr_backend *self, int index, cr_device_info *
         return vk_host->fail(vk_host, CR_INVALID, "there are %d Vulkan devices, not number %d",
                              count, index);
     const vk_profile *p = &all[index];
+    char left[32] = "";
+    if (p->left)
+        snprintf(left, sizeof left, ", %u MiB free", (unsigned)(p->left >> 20));
     snprintf(info->name, sizeof info->name,
-             "%.80s (Vulkan %u.%u, %.70s; subgroups of %u, %u KiB shared%s%s%s)", p->name,
+             "%.60s (Vulkan %u.%u, %.60s; subgroups of %u, %u KiB shared%s%s%s%s)", p->name,
              VK_API_VERSION_MAJOR(p->api), VK_API_VERSION_MINOR(p->api), p->driver, p->subgroup,
              p->limits.maxComputeSharedMemorySize / 1024, p->f64 ? "" : ", no f64",
              p->lean ? ", i64 as words" : "",
-             p->matrix_f16 || p->matrix_bf16 ? ", cooperative matrices" : "");
+             p->matrix_f16 || p->matrix_bf16 ? ", cooperative matrices" : "", left);
     info->memory = p->memory;
     info->alignment = 256;
     info->rank = rank_of(p);

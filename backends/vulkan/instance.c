@@ -150,6 +150,19 @@ static void read_features(VkPhysicalDevice physical, vk_profile *p)
         vk_matrix_read(instance, physical, p, has_extension(physical, "VK_KHR_shader_bfloat16"));
 }
 
+static void read_budget(VkPhysicalDevice physical, vk_profile *p)
+{
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
+    VkPhysicalDeviceMemoryProperties2 memory = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, .pNext = &budget};
+    vkGetPhysicalDeviceMemoryProperties2(physical, &memory);
+    for (uint32_t i = 0; i < p->memories.memoryHeapCount; i++)
+        if (p->memories.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT &&
+            budget.heapBudget[i] > budget.heapUsage[i])
+            p->left += budget.heapBudget[i] - budget.heapUsage[i];
+}
+
 static void read_profile(VkPhysicalDevice physical, vk_profile *p)
 {
     VkPhysicalDeviceDriverProperties driver = {
@@ -192,6 +205,8 @@ static void read_profile(VkPhysicalDevice physical, vk_profile *p)
               "it has under 16 KiB of shared memory");
     p->budget =
         has_extension(physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) && !is_hidden("budget");
+    if (p->budget)
+        read_budget(physical, p);
     read_features(physical, p);
 }
 

@@ -360,6 +360,8 @@ typedef struct vk_profile {
     uint8_t cache_uuid[VK_UUID_SIZE];
     VkPhysicalDeviceType type;
     uint64_t memory; /* bytes in its device-local heaps */
+    uint64_t
+        left; /* of them, by the budget, when the device was looked at; 0 where there is no budget */
     VkPhysicalDeviceMemoryProperties memories;
     VkPhysicalDeviceLimits limits;
     uint64_t most_allocation; /* bytes of one */

@@ -40,9 +40,9 @@ lean() {
         says out ", 0 failed on vulkan"
     done
 }
-lean int64 'a[d-r]*' 'conv2d' 'native_*norm*' '*softmax*' 'nll*' 'gather' 'scatter*' '*pool2d*' 'bitwise*' '_to_copy*' 'embedding*'
-lean storage8 'mm' 'cum*' 'sort' 'where*' 'eq' 'index*'
-lean storage16,addresses 'b*mm' 'a[d-r]*' 'conv2d' 'gather' 'scatter*' 'nll*' '*attention*'
+lean int64 'add' 'conv2d' 'native_batch*' 'argmax' 'gather' 'scatter*' 'max_pool2d*' 'bitwise*' 'div*'
+lean storage8 'mm' 'cummax' 'sort' 'where*' 'eq' 'nll_loss'
+lean storage16,addresses 'bmm' 'sum' 'gather' 'scatter_add' '_softmax*' 'embedding'
 expect 0 env CRESSET_VULKAN_WITHOUT=int64 "$cresset" backends
 says out "no f64, i64 as words"
 

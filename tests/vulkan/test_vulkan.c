@@ -154,6 +154,15 @@ START_TEST(what_goes_beyond_the_budget_is_an_error_with_sizes)
 }
 END_TEST
 
+/* What `cresset backends` prints. */
+START_TEST(the_budget_is_shown)
+{
+    cr_device_info info = {.struct_size = sizeof info};
+    ck_assert_msg(!cr_device_get_info(device, &info), "%s", cr_error());
+    ck_assert_msg(strstr(info.name, ", 1234 MiB free)"), "%s", info.name);
+}
+END_TEST
+
 /* Kernels that get at memory by its block are for values that share one. */
 START_TEST(values_of_two_blocks_meet)
 {
@@ -350,8 +359,10 @@ END_TEST
 int main(void)
 {
     int status;
+    atomic_store(&budget_left, 1234LL << 20); /* when the device is looked at */
     if (!(device = first_device(&status)))
         return status;
+    atomic_store(&budget_left, 0);
     Suite *suite = suite_create("vulkan");
     TCase *tests = tcase_create("library");
     tcase_set_timeout(tests, 200);
@@ -359,6 +370,7 @@ int main(void)
     tcase_add_test(tests, memory_that_runs_out_empties_the_cache_once);
     tcase_add_test(tests, memory_that_stays_out_is_an_error_with_sizes);
     tcase_add_test(tests, what_goes_beyond_the_budget_is_an_error_with_sizes);
+    tcase_add_test(tests, the_budget_is_shown);
     tcase_add_test(tests, values_of_two_blocks_meet);
     tcase_add_test(tests, three_million_terms_are_all_counted);
     tcase_add_test(tests, products_of_halves_are_the_cpus);

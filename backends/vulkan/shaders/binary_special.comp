@@ -38,7 +38,7 @@ T after(T a, T b)
         return nan_f64();
     if (a == b)
         return b;
-    uint64_t u = bits_of(a);
+    uint64_t u = doubleBitsToUint64(a);
     u = a == 0.0lf ? (b < 0.0lf ? 0x8000000000000001ul : 1ul) : (a < b) == (a > 0.0lf) ? u + 1ul : u - 1ul;
     return uint64BitsToDouble(u);
 }

@@ -1,81 +1,64 @@
 // Elementwise operations on two inputs that take loops or f64, a function each; see unary.glsl. Floats want math_f64.glsl,
 // math_circle.glsl and math_pow.glsl before where there is f64, whole numbers integer.glsl.
+#if defined CLASS_FLOAT || defined CLASS_DOUBLE
+// A float's bits as a whole number, by which remainders are computed; AT_ONCE more fit into it beside a mantissa.
 #if defined CLASS_FLOAT
-// Bits of the sign, the exponent (0 for subnormals too), and the mantissa with its leading one.
-void split(float x, out int e, out uint m)
-{
-    uint u = floatBitsToUint(x) & 0x7fffffffu;
-    e = max(int(u >> 23), 1);
-    m = (u & 0x7fffffu) | (u >> 23 != 0u ? 0x800000u : 0u);
-}
-
-// The exact remainder of finite numbers, by long division in pieces of 8 bits.
-float mod_(float x, float y)
-{
-    const uint infinite = 0x7f800000u;
-    uint ux = floatBitsToUint(x), a = ux & 0x7fffffffu, b = floatBitsToUint(y) & 0x7fffffffu;
-    if (a >= infinite || b > infinite || b == 0u)
-        return uintBitsToFloat(0x7fc00000u);
-    if (a < b)
-        return x;
-    int ex, ey;
-    uint mx, my;
-    split(x, ex, mx);
-    split(y, ey, my);
-    uint r = mx % my;
-    for (int n = ex - ey; n > 0; n -= 8)
-        r = (r << min(n, 8)) % my;
-    if (r == 0u)
-        return uintBitsToFloat(ux & 0x80000000u);
-    int e = ey;
-    while (r < 0x800000u && e > 1) {
-        r <<= 1;
-        e--;
-    }
-    uint bits = r < 0x800000u ? r : uint(e) << 23 | (r & 0x7fffffu);
-    return uintBitsToFloat(bits | (ux & 0x80000000u));
-}
-#elif defined CLASS_DOUBLE
-uint64_t bits_of(double x)
-{
-    return doubleBitsToUint64(x);
-}
-
-void split(double x, out int e, out uint64_t m)
-{
-    uint64_t u = bits_of(x) & 0x7ffffffffffffffful;
-    e = max(int(u >> 52), 1);
-    m = (u & 0xffffffffffffful) | (u >> 52 != 0ul ? 0x10000000000000ul : 0ul);
-}
-
-double mod_(double x, double y)
-{
-    const uint64_t infinite = 0x7ff0000000000000ul;
-    uint64_t ux = bits_of(x), a = ux & 0x7ffffffffffffffful, b = bits_of(y) & 0x7ffffffffffffffful;
-    if (a >= infinite || b > infinite || b == 0ul)
-        return nan_f64();
-    if (a < b)
-        return x;
-    int ex, ey;
-    uint64_t mx, my;
-    split(x, ex, mx);
-    split(y, ey, my);
-    uint64_t r = mx % my;
-    for (int n = ex - ey; n > 0; n -= 11)
-        r = (r << min(n, 11)) % my;
-    if (r == 0ul)
-        return uint64BitsToDouble(ux & 0x8000000000000000ul);
-    int e = ey;
-    while (r < 0x10000000000000ul && e > 1) {
-        r <<= 1;
-        e--;
-    }
-    uint64_t bits = r < 0x10000000000000ul ? r : uint64_t(e) << 52 | (r & 0xffffffffffffful);
-    return uint64BitsToDouble(bits | (ux & 0x8000000000000000ul));
-}
+#define WHOLE uint
+#define WHOLE_OF(x) floatBitsToUint(x)
+#define REAL_OF(u) uintBitsToFloat(u)
+#define SIGN 0x80000000u
+#define MANTISSA 23
+#define AT_ONCE 8
+#else
+#define WHOLE uint64_t
+#define WHOLE_OF(x) doubleBitsToUint64(x)
+#define REAL_OF(u) uint64BitsToDouble(u)
+#define SIGN 0x8000000000000000ul
+#define MANTISSA 52
+#define AT_ONCE 11
 #endif
 
-#if defined CLASS_FLOAT || defined CLASS_DOUBLE
+// Without a sign: the exponent (1 for subnormals, too), and the mantissa with its leading one.
+void split(WHOLE u, out int e, out WHOLE m)
+{
+    const WHOLE leading = WHOLE(1) << MANTISSA;
+    e = max(int(u >> MANTISSA), 1);
+    m = (u & (leading - WHOLE(1))) | (u >= leading ? leading : WHOLE(0));
+}
+
+// The exact remainder of finite numbers, by long division in pieces of AT_ONCE bits.
+T mod_(T x, T y)
+{
+    const WHOLE leading = WHOLE(1) << MANTISSA, infinite = SIGN - leading;
+    WHOLE sign = WHOLE_OF(x) & SIGN, a = WHOLE_OF(x) & ~SIGN, b = WHOLE_OF(y) & ~SIGN;
+    if (a >= infinite || b > infinite || b == WHOLE(0))
+        return REAL_OF(infinite | leading >> 1); // NaN
+    if (a < b)
+        return x;
+    int ex, ey;
+    WHOLE mx, my;
+    split(a, ex, mx);
+    split(b, ey, my);
+    WHOLE r = mx % my;
+    for (int n = ex - ey; n > 0; n -= AT_ONCE)
+        r = (r << min(n, AT_ONCE)) % my;
+    if (r == WHOLE(0))
+        return REAL_OF(sign);
+    int e = ey;
+    while (r < leading && e > 1) {
+        r <<= 1;
+        e--;
+    }
+    WHOLE bits = r < leading ? r : WHOLE(e) << MANTISSA | (r & (leading - WHOLE(1)));
+    return REAL_OF(bits | sign);
+}
+#undef WHOLE
+#undef WHOLE_OF
+#undef REAL_OF
+#undef SIGN
+#undef MANTISSA
+#undef AT_ONCE
+
 T signed_zero(T like)
 {
     return like < T(0) || (like == T(0) && T(1) / like < T(0)) ? -T(0) : T(0);

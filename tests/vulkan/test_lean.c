@@ -240,6 +240,42 @@ START_TEST(whole_numbers_of_64_bits_are_the_cpus)
 }
 END_TEST
 
+/* ---- captured chains ---- */
+
+static size_t chain(void *context, cr_tensor *const *in, size_t nin, cr_tensor **out)
+{
+    (void)context;
+    (void)nin;
+    out[0] = cr_mul(cr_relu(cr_add(in[0], in[1])), in[0]);
+    return 1;
+}
+
+START_TEST(chains_are_one_plan)
+{
+    const cr_dtype dtypes[] = {CR_F32, CR_F16, CR_I32, CR_I16, CR_I8};
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
+        CR_NO_GRAD
+            CR_SCOPE {
+                cr_tensor *numbers =
+                    cr_sub_scalar(cr_randint(9, CR_INTS(2, 7, 31), .device = "cpu"), 4);
+                numbers = cr_tensor_to(cr_to_dtype(numbers, dtypes[i]), device);
+                cr_tensor *in[2] = {cr_select(numbers, 0, 0),
+                                    cr_narrow(cr_select(numbers, 0, 1), 1, 3, 1)};
+                cr_tensor *right[1], *out[1];
+                cr_compiled *c = cr_compile_function(chain, NULL, NULL);
+                chain(NULL, in, 2, right);
+                for (int k = 0; k < 4; k++)
+                    ck_assert_msg(!cr_compiled_call_many(c, in, 2, out, 1), "%s", cr_error());
+                cr_compile_stats stats;
+                ck_assert_int_eq(cr_compile_get_stats(c, &stats), 0);
+                ck_assert_msg(!cr_compile_reason(c), "%s", cr_compile_reason(c));
+                ck_assert_uint_eq(stats.plans, 1);
+                ck_assert_msg(same_bits(out[0], right[0]), "%s", cr_dtype_name(dtypes[i]));
+                ck_assert_msg(!cr_error(), "%s", cr_error());
+            }
+}
+END_TEST
+
 START_TEST(a_bad_index_is_told)
 {
     CR_SCOPE {
@@ -273,6 +309,7 @@ int main(void)
     tcase_add_test(tests, what_stands_beside_stays);
     tcase_add_test(tests, casts_are_the_cpus);
     tcase_add_test(tests, whole_numbers_of_64_bits_are_the_cpus);
+    tcase_add_test(tests, chains_are_one_plan);
     tcase_add_test(tests, a_bad_index_is_told);
     tcase_add_test(tests, nothing_forbidden_was_used); /* the last */
     suite_add_tcase(suite, tests);

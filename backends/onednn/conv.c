@@ -307,15 +307,16 @@ static bool takes(const cpu_call *call)
             return false;
         dtype = m ? m->dtype : dtype;
     }
-    return dtype == CR_F32 || dtype == CR_BF16;
+    return dn_multiplies(dtype);
 }
 
-/* Whether a result should stay in a private layout: what reads it may not know the tag, so the convolution has to be large
+/* Whether a result should stay in a private layout, never of f16, which nothing else reads there: what reads it may not know the tag, so the convolution has to be large
  * beside the copy out of it, or its input in a private layout already. */
 static bool keeps(const dn_conv *c, const cr_meta *read, const cr_meta *written)
 {
     double elements = (double)cpu_numel(written) / (double)c->shape.n;
-    return read->layout || (written->size[1] >= 32 && c->shape.flops / elements >= 250);
+    return read->layout ||
+           (read->dtype != CR_F16 && written->size[1] >= 32 && c->shape.flops / elements >= 250);
 }
 
 /* Where the cpu backend's direct kernels win, as measured: single microseconds, and few channels, where oneDNN's blocks of
@@ -323,7 +324,7 @@ static bool keeps(const dn_conv *c, const cr_meta *read, const cr_meta *written)
 static bool takes_part(const dn_conv *c, dn_part part)
 {
     int64_t in = c->x->size[1], out = c->y->size[1];
-    bool half = c->x->dtype == CR_BF16;
+    bool half = c->x->dtype != CR_F32;
     if (dn_takes_tiny())
         return true;
     if ((double)c->shape.n * c->shape.flops < 20000)
@@ -385,9 +386,9 @@ cr_status dn_conv_chain(const cpu_call *call, dn_posts *posts, cr_plan **out)
                  .info = call->info,
                  .posts = posts};
     dn_conv_plan *plan = NULL;
-    if (x && w && y && takes(call) && !cpu_attr_int(call->node, "transposed", 0) &&
-        shape_of(call->node, x, y, w, &c.shape) && !dn_conv_is_small(call, &c) &&
-        takes_part(&c, DN_FORWARD))
+    if (x && w && y && takes(call) && x->dtype != CR_F16 &&
+        !cpu_attr_int(call->node, "transposed", 0) && shape_of(call->node, x, y, w, &c.shape) &&
+        !dn_conv_is_small(call, &c) && takes_part(&c, DN_FORWARD))
         plan = dn_plan_new(call, sizeof *plan);
     if (!plan) {
         free(posts);

@@ -168,7 +168,6 @@ static void sum_channels(const dn_plan *base, const cr_run *run, int64_t begin, 
     const cr_meta *m = &plan->sum;
     const char *images = cpu_at(run, plan->sum_at);
     char *sums = cpu_at(run, plan->vector_at);
-    bool half = m->dtype == CR_BF16;
     for (int64_t c = begin; c < end; c++) {
         double sum = 0;
         for (int64_t n = 0; n < m->size[0]; n++)
@@ -178,19 +177,11 @@ static void sum_channels(const dn_plan *base, const cr_run *run, int64_t begin, 
                                  j * m->stride[3],
                             step = m->stride[4];
                     float row = 0;
-                    if (half)
-                        for (int64_t k = 0; k < m->size[4]; k++)
-                            row += dn_from_bf16(((const uint16_t *)images)[at + k * step]);
-                    else
-                        for (int64_t k = 0; k < m->size[4]; k++)
-                            row += ((const float *)images)[at + k * step];
+                    for (int64_t k = 0; k < m->size[4]; k++)
+                        row += dn_read(m->dtype, images, at + k * step);
                     sum += (double)row;
                 }
-        int64_t to = c * plan->vector.stride[0];
-        if (half)
-            ((uint16_t *)sums)[to] = dn_to_bf16((float)sum);
-        else
-            ((float *)sums)[to] = (float)sum;
+        dn_write(m->dtype, sums, c * plan->vector.stride[0], (float)sum);
     }
 }
 

@@ -150,7 +150,7 @@ static cr_status add_product(dn_plan *plan, const product *p, addition add)
     if (posts && posts->relu && !lies_in_rows(p, along))
         return CR_UNSUPPORTED;
     int64_t items = along == BATCH ? p->batch : along == ROWS ? p->m : p->n;
-    bool half = p->a.dtype == CR_BF16;
+    bool half = p->a.dtype != CR_F32;
     double cost = 2 * (double)p->batch * (double)p->m * (double)p->n * (double)p->k /
                   (half ? 200 : 100) / (double)items;
     int64_t piece = piece_of(p, along, items, cost), last = items % piece;
@@ -206,20 +206,6 @@ static cr_status add_product(dn_plan *plan, const product *p, addition add)
 
 /* ---- self, added by our own loops ---- */
 
-static float read_one(const matrices *x, const char *base, int64_t at)
-{
-    return x->dtype == CR_F32 ? ((const float *)base)[at]
-                              : dn_from_bf16(((const uint16_t *)base)[at]);
-}
-
-static void write_one(const matrices *x, char *base, int64_t at, float f)
-{
-    if (x->dtype == CR_F32)
-        ((float *)base)[at] = f;
-    else
-        ((uint16_t *)base)[at] = dn_to_bf16(f);
-}
-
 typedef struct combination {
     const product *p;
     const float *sums; /* mat1 mat2, dense; null: 0 */
@@ -240,8 +226,8 @@ static void combine(void *context, int64_t begin, int64_t end)
         for (int64_t j = 0; j < p->n; j++) {
             float sum = c->sums ? c->alpha * c->sums[i * p->n + j] : 0;
             if (c->beta != 0)
-                sum += c->beta * read_one(&p->self, c->self, self + j * p->self.col);
-            write_one(&p->out, c->out, out + j * p->out.col, sum);
+                sum += c->beta * dn_read(p->self.dtype, c->self, self + j * p->self.col);
+            dn_write(p->out.dtype, c->out, out + j * p->out.col, sum);
         }
     }
 }
@@ -348,13 +334,13 @@ static bool is_plain(const matrices *x, int64_t rows, int64_t columns)
 }
 
 /* Where oneDNN is the faster: cpu's own kernels and OpenBLAS have less to do before they begin, and few rows go better
- * without packing. In bf16 the others convert first. */
+ * without packing. Of 16-bit floats the others convert first. */
 static bool takes(const product *p)
 {
     double work = (double)p->batch * (double)p->m * (double)p->n * (double)p->k;
     if (dn_takes_tiny())
         return true;
-    if (p->a.dtype == CR_BF16)
+    if (p->a.dtype != CR_F32)
         return work >= 4096 && p->k > 1;
     return work >= 2e6 && p->m >= 16 && p->n >= 16 && p->k >= 16;
 }
@@ -380,8 +366,8 @@ static cr_status plan_of(const cpu_call *call, bool has_self, dn_posts *posts, c
 {
     const cr_meta *self = has_self ? call->in[0] : NULL, *y = call->out[0];
     const cr_meta *a = call->in[has_self], *b = call->in[has_self + 1];
-    bool fits = a && b && y && (!has_self || self) && (a->dtype == CR_F32 || a->dtype == CR_BF16) &&
-                b->dtype == a->dtype && y->dtype == a->dtype &&
+    bool fits = a && b && y && (!has_self || self) && dn_multiplies(a->dtype) &&
+                (!posts || a->dtype != CR_F16) && b->dtype == a->dtype && y->dtype == a->dtype &&
                 (!self || (self->dtype == a->dtype && self->rank == y->rank)) &&
                 a->rank == y->rank && b->rank == y->rank;
     product *p = fits ? dn_plan_new(call, sizeof *p) : NULL;

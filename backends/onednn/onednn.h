@@ -117,6 +117,11 @@ static inline dn_where dn_value(int at, size_t advance)
 
 /* dnnl_data_type_undef where oneDNN has no such dtype. */
 dnnl_data_type_t dn_type(int32_t dtype);
+/* Whether products and convolutions are made of it: f32, bf16, and from oneDNN 3 on f16. */
+bool dn_multiplies(int32_t dtype);
+/* Element `at` of an array of such floats. */
+float dn_read(int32_t dtype, const void *from, int64_t at);
+void dn_write(int32_t dtype, void *to, int64_t at, float x);
 /* The value's descriptor with other sizes (null: its own), as a row-major or channels-last one where it is such. Broadcast
  * dimensions (stride 0) are dnnl_unimplemented. */
 dnnl_status_t dn_md_of_meta(dn_md *md, const cr_meta *meta, const int64_t *size);

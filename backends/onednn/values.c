@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "half.h"
 #include "onednn.h"
 
 dnnl_data_type_t dn_type(int32_t dtype)
@@ -14,6 +15,29 @@ dnnl_data_type_t dn_type(int32_t dtype)
     case CR_I8: return dnnl_s8;
     case CR_U8: return dnnl_u8;
     default: return dnnl_data_type_undef;
+    }
+}
+
+bool dn_multiplies(int32_t dtype)
+{
+    return dtype == CR_F32 || dtype == CR_BF16 || (DN_3 && dtype == CR_F16);
+}
+
+float dn_read(int32_t dtype, const void *from, int64_t at)
+{
+    switch (dtype) {
+    case CR_F16: return cpu_f32_of_f16(((const uint16_t *)from)[at]);
+    case CR_BF16: return dn_from_bf16(((const uint16_t *)from)[at]);
+    default: return ((const float *)from)[at];
+    }
+}
+
+void dn_write(int32_t dtype, void *to, int64_t at, float x)
+{
+    switch (dtype) {
+    case CR_F16: ((uint16_t *)to)[at] = cpu_f16_of_f32(x); break;
+    case CR_BF16: ((uint16_t *)to)[at] = dn_to_bf16(x); break;
+    default: ((float *)to)[at] = x;
     }
 }
 

@@ -1,6 +1,6 @@
 /* The vulkan backend among several devices, some of which lie. The program has functions of Vulkan's own names that show
  * the one driver's device four times: as it is; as an integrated card without device addresses; as a discrete card; and as
- * one that lacks 64-bit integers. */
+ * one that lacks timeline semaphores. */
 #include "loader.h"
 
 #include "first_device.h"
@@ -61,12 +61,15 @@ INSTEAD void vkGetPhysicalDeviceProperties2(VkPhysicalDevice physical,
 INSTEAD void vkGetPhysicalDeviceFeatures2(VkPhysicalDevice physical, VkPhysicalDeviceFeatures2 *f)
 {
     CALL_REAL(vkGetPhysicalDeviceFeatures2, physical, f);
-    if (kind() == POOR)
-        f->features.shaderInt64 = VK_FALSE;
-    for (VkBaseOutStructure *s = f->pNext; s; s = s->pNext)
-        if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES &&
-            kind() == INTEGRATED)
-            ((VkPhysicalDeviceVulkan12Features *)(void *)s)->bufferDeviceAddress = VK_FALSE;
+    for (VkBaseOutStructure *s = f->pNext; s; s = s->pNext) {
+        if (s->sType != VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES)
+            continue;
+        VkPhysicalDeviceVulkan12Features *more = (void *)s;
+        if (kind() == INTEGRATED)
+            more->bufferDeviceAddress = VK_FALSE;
+        if (kind() == POOR)
+            more->timelineSemaphore = VK_FALSE;
+    }
 }
 
 INSTEAD VkResult vkCreateDevice(VkPhysicalDevice physical, const VkDeviceCreateInfo *info,

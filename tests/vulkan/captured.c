@@ -232,11 +232,7 @@ int main(void)
     captured_tests(tests);
     tcase_add_test(tests, every_shader_is_valid);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_NORMAL);
-    status = srunner_ntests_failed(runner) ? EXIT_FAILURE : EXIT_SUCCESS;
-    srunner_free(runner);
+    int failed = run_here(suite);
     cr_clear_error();
-    return cr_exit() || status;
+    return cr_exit() || failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -1,7 +1,8 @@
-/* How the tests on a Vulkan device begin. */
+/* How the tests on a Vulkan device begin, and how they run. */
 #ifndef CRESSET_TESTS_VULKAN_FIRST_DEVICE_H
 #define CRESSET_TESTS_VULKAN_FIRST_DEVICE_H
 
+#include <check.h>
 #include <cresset/cresset.h>
 #include <dlfcn.h>
 #include <stdio.h>
@@ -25,6 +26,17 @@ static inline const char *first_device(int *status)
         fprintf(stderr, "%s\n", cr_error());
     }
     return name;
+}
+
+/* Runs the suite in this process, for a driver's threads don't survive a fork. How many tests failed. */
+static inline int run_here(Suite *suite)
+{
+    SRunner *runner = srunner_create(suite);
+    srunner_set_fork_status(runner, CK_NOFORK);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed;
 }
 
 #endif

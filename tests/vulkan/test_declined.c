@@ -190,11 +190,7 @@ int main(void)
     tcase_add_test(tests, products_that_make_no_sense_are_declined);
     tcase_add_test(tests, graphs_that_are_no_rows_are_declined);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = run_here(suite);
     b->device_close(d);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -1,6 +1,8 @@
 /* The vulkan backend at the end of a process that leaves work unread and does not call cr_exit: it ends in order. Each
  * case is a process of its own, in which the C library's last functions take their time, so that a driver that is still at
  * work would meet what has been destroyed. */
+#include "first_device.h"
+
 #include <check.h>
 #include <cresset/cresset.h>
 
@@ -109,10 +111,6 @@ int main(void)
     tcase_set_timeout(tests, 200);
     tcase_add_loop_test(tests, the_process_ends_in_order, 0, sizeof cases / sizeof *cases);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = run_here(suite);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -195,10 +195,6 @@ int main(void)
     tcase_add_test(tests, sums_have_the_same_bits_every_time);
     tcase_add_test(tests, convolutions_begin_anywhere);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK); /* a driver's threads don't survive a fork */
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = run_here(suite);
     return cr_exit() || failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

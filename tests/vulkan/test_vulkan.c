@@ -378,10 +378,6 @@ int main(void)
     tcase_add_test(tests, several_threads_share_a_device);
     tcase_add_test(tests, a_lost_device_is_an_error_and_others_go_on); /* the last: it stays lost */
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK); /* a driver's threads don't survive a fork */
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int failed = run_here(suite);
     return cr_exit() || failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

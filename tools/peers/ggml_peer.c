@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "timing.h"
 
 enum { REPEATS = 7 };
 static const double budget = 0.25; /* seconds a repeat */
@@ -19,19 +20,6 @@ static struct ggml_threadpool *pool;
 
 typedef struct ggml_tensor tensor;
 typedef struct ggml_context context;
-
-static double now(void)
-{
-    struct timespec t;
-    timespec_get(&t, TIME_UTC);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static int wanted(const char *name)
 {

@@ -10,16 +10,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "timing.h"
+
 extern char **environ;
 
 enum { MOST = 101 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* Seconds until the first line, and the number in it; false if the program failed. */
 static int launch(char **command, double *seconds, double *kib)
@@ -48,12 +43,6 @@ static int launch(char **command, double *seconds, double *kib)
     }
     close(ends[0]);
     return !failed && waitpid(child, &status, 0) == child && !status && *kib > 0;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 static void row(const char *name, const char *unit, double *value, long n)

@@ -19,6 +19,8 @@
 #include <sys/syscall.h>
 #endif
 
+#include "timing.h"
+
 enum {
     REPEATS = 7,
     MOST_THREADS = 256,
@@ -168,19 +170,6 @@ static void stream(const measure *m, char *from, char *to, long times)
 #endif
 
 /* ---- measuring ---- */
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 typedef struct worker {
     measure *m;

@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "timing.h"
 
 enum { REPEATS = 7, LAYOUTS = 3 };
 typedef enum part { FORWARD, DATA, WEIGHTS, PARTS } part;
@@ -37,19 +38,6 @@ static void check(dnnl_status_t status, const char *what)
         return;
     fprintf(stderr, "onednn_peer: %s: dnnl_status_t %d\n", what, (int)status);
     exit(1);
-}
-
-static double now(void)
-{
-    struct timespec t;
-    timespec_get(&t, TIME_UTC);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 static void add(job *j, int arg, dnnl_primitive_desc_t pd, dnnl_query_t what)

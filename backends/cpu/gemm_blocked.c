@@ -6,6 +6,7 @@
 
 #include "cpu.h"
 #include "simd.h"
+#include "transpose.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -21,8 +22,10 @@ enum { ROWS = 4, VECTORS = 2 };
 #endif
 
 enum {
-    DEPTH = 384,          /* terms that are summed in registers */
-    BLOCK_BYTES = 3 << 18 /* of B, half of a usual second cache and more */
+    DEPTH = 384,           /* terms that are summed in registers */
+    BLOCK_BYTES = 3 << 18, /* of B, half of a usual second cache and more */
+    UNIT = 4,              /* panels that are packed together */
+    TOGETHER = 8           /* rows of them */
 };
 
 /* Packed operands of the calling thread's last product: fresh memory would cost a tenth of the product again. */

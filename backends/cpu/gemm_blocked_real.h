@@ -17,61 +17,93 @@ static int64_t NAMED(row_of)(const NAMED(blocked) * p, int64_t panel)
     return panel * p->g->m / p->row_panels;
 }
 
-static void NAMED(pack_a)(const NAMED(blocked) * p, int64_t panel)
+/* to[q][c] = from[c][q] for q < depth and c < columns. */
+static void NAMED(turn)(int64_t depth, int64_t columns, const REAL *from, int64_t from_row,
+                        REAL *to, int64_t to_row)
 {
-    const ARGS *g = p->g;
-    int64_t i0 = NAMED(row_of)(p, panel), rows = NAMED(row_of)(p, panel + 1) - i0;
-    const REAL *from = g->a + i0 * g->a_row + p->from * g->a_col;
-    REAL *to = p->a + i0 * p->depth;
-    int64_t q = 0;
-    if (g->a_row == 1) {
-        for (; q < p->depth; q++)
-            memcpy(to + q * rows, from + q * g->a_col, (size_t)rows * sizeof *to);
-        return;
-    }
-    for (; q + 8 <= p->depth;
-         q += 8) /* eight columns of a row at a time: whole lines of the cache */
-        for (int64_t r = 0; r < rows; r++)
-            for (int64_t c = 0; c < 8; c++)
-                to[(q + c) * rows + r] = from[r * g->a_row + (q + c) * g->a_col];
-    for (; q < p->depth; q++)
-        for (int64_t r = 0; r < rows; r++)
-            to[q * rows + r] = from[r * g->a_row + q * g->a_col];
+    int64_t size = sizeof *to;
+    CPU_NAME(cpu_transpose_tile)
+    (sizeof *to, depth, columns, (const char *)from, from_row * size, (char *)to, to_row * size);
 }
 
-static void NAMED(pack_b)(const NAMED(blocked) * p, int64_t panel)
+/* to[q][c] = from[q][c] for q < depth and c < columns, the rows of `to` dense. A tile's numbers of columns are constants here,
+ * which makes a few moves of a row where memcpy would be called. */
+static void NAMED(copy_rows)(int64_t depth, int64_t columns, const REAL *from, int64_t from_row,
+                             REAL *to)
 {
-    const ARGS *g = p->g;
-    int64_t j0 = panel * NAMED(WIDTH), columns = g->n - j0;
-    columns = columns < NAMED(WIDTH) ? columns : NAMED(WIDTH);
-    const REAL *from = g->b + p->from * g->b_row + j0 * g->b_col;
-    REAL *to = p->b + j0 * p->depth;
-    if (columns < NAMED(WIDTH))
-        memset(to, 0, (size_t)(p->depth * NAMED(WIDTH)) * sizeof *to);
-    if (g->b_col == 1) {
-        for (int64_t q = 0; q < p->depth; q++)
-            memcpy(to + q * NAMED(WIDTH), from + q * g->b_row, (size_t)columns * sizeof *to);
-        return;
+#define COPY(n)                                                      \
+    if (columns == n) {                                              \
+        for (int64_t q = 0; q < depth; q++)                          \
+            memcpy(to + q * n, from + q * from_row, n * sizeof *to); \
+        return;                                                      \
     }
-    int64_t q = 0;
-    for (; q + 8 <= p->depth; q += 8)
-        for (int64_t c = 0; c < columns; c++)
-            for (int64_t r = 0; r < 8; r++)
-                to[(q + r) * NAMED(WIDTH) + c] = from[(q + r) * g->b_row + c * g->b_col];
-    for (; q < p->depth; q++)
-        for (int64_t c = 0; c < columns; c++)
-            to[q * NAMED(WIDTH) + c] = from[q * g->b_row + c * g->b_col];
+    COPY(ROWS)
+    COPY((ROWS - 1))
+    COPY(NAMED(WIDTH))
+#undef COPY
+    for (int64_t q = 0; q < depth; q++)
+        memcpy(to + q * columns, from + q * from_row, (size_t)columns * sizeof *to);
 }
 
-/* Pieces count A's panels, then B's. */
+/* Panels from `begin` up to `end`. Where their elements lie side by side, a few rows of all panels are copied before the
+ * next ones: rows a page apart would push each other out of the first cache before all of a line is taken. */
+static void NAMED(pack_a)(const NAMED(blocked) * p, int64_t begin, int64_t end)
+{
+    const ARGS *g = p->g;
+    int64_t step = g->a_row == 1 ? TOGETHER : p->depth;
+    for (int64_t q = 0; q < p->depth; q += step)
+        for (int64_t panel = begin; panel < end; panel++) {
+            int64_t i0 = NAMED(row_of)(p, panel), rows = NAMED(row_of)(p, panel + 1) - i0;
+            int64_t depth = p->depth - q < step ? p->depth - q : step;
+            const REAL *from = g->a + i0 * g->a_row + (p->from + q) * g->a_col;
+            REAL *to = p->a + i0 * p->depth + q * rows;
+            if (g->a_row == 1)
+                NAMED(copy_rows)(depth, rows, from, g->a_col, to);
+            else if (g->a_col == 1)
+                NAMED(turn)(depth, rows, from, g->a_row, to, rows);
+            else
+                for (int64_t t = 0; t < depth; t++)
+                    for (int64_t r = 0; r < rows; r++)
+                        to[t * rows + r] = from[r * g->a_row + t * g->a_col];
+        }
+}
+
+static void NAMED(pack_b)(const NAMED(blocked) * p, int64_t begin, int64_t end)
+{
+    const ARGS *g = p->g;
+    int64_t step = g->b_col == 1 ? TOGETHER : p->depth;
+    for (int64_t q = 0; q < p->depth; q += step)
+        for (int64_t panel = begin; panel < end; panel++) {
+            int64_t j0 = panel * NAMED(WIDTH), columns = g->n - j0;
+            columns = columns < NAMED(WIDTH) ? columns : NAMED(WIDTH);
+            int64_t depth = p->depth - q < step ? p->depth - q : step;
+            const REAL *from = g->b + (p->from + q) * g->b_row + j0 * g->b_col;
+            REAL *to = p->b + j0 * p->depth + q * NAMED(WIDTH);
+            if (columns < NAMED(WIDTH))
+                memset(to, 0, (size_t)(depth * NAMED(WIDTH)) * sizeof *to);
+            if (g->b_col == 1 && columns == NAMED(WIDTH))
+                NAMED(copy_rows)(depth, columns, from, g->b_row, to);
+            else if (g->b_row == 1)
+                NAMED(turn)(depth, columns, from, g->b_col, to, NAMED(WIDTH));
+            else
+                for (int64_t t = 0; t < depth; t++)
+                    for (int64_t c = 0; c < columns; c++)
+                        to[t * NAMED(WIDTH) + c] = from[t * g->b_row + c * g->b_col];
+        }
+}
+
+/* Pieces count units of A's panels, then of B's. */
 static void NAMED(pack_pieces)(void *context, int64_t begin, int64_t end)
 {
     const NAMED(blocked) *p = context;
-    for (int64_t i = begin; i < end; i++)
-        if (i < p->row_panels)
-            NAMED(pack_a)(p, i);
+    int64_t units = (p->row_panels + UNIT - 1) / UNIT;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t first = (i < units ? i : i - units) * UNIT, last = first + UNIT;
+        if (i < units)
+            NAMED(pack_a)(p, first, last < p->row_panels ? last : p->row_panels);
         else
-            NAMED(pack_b)(p, i - p->row_panels);
+            NAMED(pack_b)(p, first, last < p->column_panels ? last : p->column_panels);
+    }
 }
 
 /* Results at (i, j), from a tile at its edge or with S along columns: sums are [rows][WIDTH]. */
@@ -216,8 +248,9 @@ bool ENTRY(const ARGS *g)
                  (2.0 * (LANES)); /* ns a term, for a group and panel */
     do {
         p.depth = g->k - p.from < deepest ? g->k - p.from : deepest;
-        cpu_parallel(p.row_panels + p.column_panels, 1,
-                     (double)(p.depth * (ROWS + NAMED(WIDTH))) * 0.25, NAMED(pack_pieces), &p);
+        cpu_parallel((p.row_panels + UNIT - 1) / UNIT + (p.column_panels + UNIT - 1) / UNIT, 1,
+                     (double)(p.depth * UNIT * (ROWS + NAMED(WIDTH))) * 0.1, NAMED(pack_pieces),
+                     &p);
         int64_t blocks = (p.column_panels + p.block - 1) / p.block;
         cpu_parallel(
             p.groups * blocks, 1,

@@ -105,13 +105,9 @@ CPU_INLINE vf vf_min(vf a, vf b)
 #endif
 }
 
-/* to[j][i] = from[i][j] for a block of VF_LANES x VF_LANES, by halves: at distance d the upper part of row i changes
- * places with the lower part of row i + d. */
-CPU_INLINE void vf_transpose(const float *from, int64_t from_stride, float *to, int64_t to_stride)
+/* Turns a square of VF_LANES x VF_LANES around its diagonal. */
+CPU_INLINE void vf_turn(vf r[VF_LANES])
 {
-    vf r[VF_LANES];
-    for (int i = 0; i < VF_LANES; i++)
-        r[i] = vf_load(from + i * from_stride);
 #if defined __AVX512F__
     __m512 t[16];
     for (int i = 0; i < 16; i += 2) {
@@ -136,12 +132,39 @@ CPU_INLINE void vf_transpose(const float *from, int64_t from_stride, float *to, 
         t[i + 12] = _mm512_shuffle_f32x4(AB, CD, 0xdd);
     }
     for (int i = 0; i < 16; i++)
-        vf_store(to + i * to_stride, (vf)t[i]);
+        r[i] = (vf)t[i];
 #else
     for (int i = 0; i < VF_LANES; i++)
-        for (int j = 0; j < VF_LANES; j++)
-            to[j * to_stride + i] = r[i][j];
+        for (int j = 0; j < i; j++) {
+            float upper = r[j][i];
+            r[j][i] = r[i][j];
+            r[i][j] = upper;
+        }
 #endif
+}
+
+/* to[j][i] = from[i][j] for a block of VF_LANES x VF_LANES. */
+CPU_INLINE void vf_transpose(const float *from, int64_t from_stride, float *to, int64_t to_stride)
+{
+    vf r[VF_LANES];
+    for (int i = 0; i < VF_LANES; i++)
+        r[i] = vf_load(from + i * from_stride);
+    vf_turn(r);
+    for (int i = 0; i < VF_LANES; i++)
+        vf_store(to + i * to_stride, r[i]);
+}
+
+/* The same of i < rows and j < columns, both at most VF_LANES; memory outside is not touched. */
+CPU_INLINE void vf_transpose_part(int rows, int columns, const float *from, int64_t from_stride,
+                                  float *to, int64_t to_stride)
+{
+    vf r[VF_LANES];
+    for (int i = 0; i < VF_LANES; i++)
+        r[i] = i < rows ? vf_load_part(from + i * from_stride, columns) : (vf){0};
+    vf_turn(r);
+    for (int i = 0; i < VF_LANES; i++)
+        if (i < columns)
+            vf_store_part(to + i * to_stride, r[i], rows);
 }
 
 #endif

@@ -1,5 +1,4 @@
-/* See transpose.h. Small squares of 4-byte elements are turned in registers; plain loops do the borders and the other sizes,
- * and check the squares. */
+/* See transpose.h. Small squares of 4-byte elements are turned in registers, plain loops do the other sizes. */
 #include "transpose.h"
 #include "simd.h"
 
@@ -7,7 +6,6 @@
 
 typedef uint8_t __attribute__((may_alias)) raw1;
 typedef uint16_t __attribute__((may_alias)) raw2;
-typedef uint32_t __attribute__((may_alias)) raw4;
 typedef uint64_t __attribute__((may_alias)) raw8;
 
 /* A cache line of every column at a time: whole columns' lines would push each other out of the cache where the stride is a
@@ -29,24 +27,24 @@ typedef uint64_t __attribute__((may_alias)) raw8;
     }
 PLAIN(1, raw1)
 PLAIN(2, raw2)
-PLAIN(4, raw4)
 PLAIN(8, raw8)
 
-/* A square of S x S elements through an array that stays in registers or the first-level cache. */
+/* By squares, in registers. */
 static void squares_4(int64_t rows, int64_t columns, const char *from, int64_t from_stride,
                       char *to, int64_t to_stride)
 {
     enum { S = VF_LANES };
-    int64_t r, c;
-    for (r = 0; r + S <= rows; r += S) {
-        for (c = 0; c + S <= columns; c += S)
-            vf_transpose((const float *)(const void *)(from + r * 4 + c * from_stride),
-                         from_stride / 4, (float *)(void *)(to + r * to_stride + c * 4),
-                         to_stride / 4);
-        plain_4(S, columns - c, from + r * 4 + c * from_stride, from_stride,
-                to + r * to_stride + c * 4, to_stride);
-    }
-    plain_4(rows - r, columns, from + r * 4, from_stride, to + r * to_stride, to_stride);
+    for (int64_t r = 0; r < rows; r += S)
+        for (int64_t c = 0; c < columns; c += S) {
+            const float *f = (const float *)(const void *)(from + r * 4 + c * from_stride);
+            float *t = (float *)(void *)(to + r * to_stride + c * 4);
+            int64_t down = rows - r, across = columns - c;
+            if (down >= S && across >= S)
+                vf_transpose(f, from_stride / 4, t, to_stride / 4);
+            else
+                vf_transpose_part(across < S ? (int)across : S, down < S ? (int)down : S, f,
+                                  from_stride / 4, t, to_stride / 4);
+        }
 }
 
 void CPU_NAME(cpu_transpose_tile)(size_t size, int64_t rows, int64_t columns, const char *from,

@@ -7,8 +7,7 @@ typedef struct NAMED(blocked) {
     REAL *a, *b;         /* packed: A by panels of [depth][rows], B by panels of [depth][WIDTH] */
     int64_t from, depth; /* the terms of this pass */
     int64_t row_panels, column_panels;
-    int64_t block;  /* column panels that stay in the cache together */
-    int64_t groups; /* of row panels; a piece is one of them by one block */
+    int64_t block; /* column panels that stay in the cache together */
 } NAMED(blocked);
 
 /* The first row of a panel: rows are shared out evenly, so that no panel is much lower than a tile. */
@@ -201,22 +200,17 @@ static __attribute__((noinline)) void NAMED(tile_of)(int64_t rows, int64_t vecto
 #undef TILE
 }
 
-/* Pieces count groups of row panels, block of columns after block of columns. */
+/* A piece is one row panel by one block of columns; they count block after block. */
 static void NAMED(tile_pieces)(void *context, int64_t begin, int64_t end)
 {
     const NAMED(blocked) *p = context;
     for (int64_t piece = begin; piece < end; piece++) {
-        int64_t j0 = piece / p->groups * p->block, j1 = j0 + p->block;
-        int64_t group = piece % p->groups;
-        int64_t i0 = group * p->row_panels / p->groups;
-        int64_t i1 = (group + 1) * p->row_panels / p->groups;
-        j1 = j1 < p->column_panels ? j1 : p->column_panels;
-        for (int64_t i = i0; i < i1; i++) {
-            int64_t row = NAMED(row_of)(p, i), rows = NAMED(row_of)(p, i + 1) - row;
-            for (int64_t j = j0; j < j1; j++) {
-                int64_t left = p->g->n - j * NAMED(WIDTH);
-                NAMED(tile_of)(rows, left <= (LANES) ? 1 : VECTORS, p, row, j * NAMED(WIDTH));
-            }
+        int64_t j0 = piece / p->row_panels * p->block, j1 = j0 + p->block;
+        int64_t i = piece % p->row_panels;
+        int64_t row = NAMED(row_of)(p, i), rows = NAMED(row_of)(p, i + 1) - row;
+        for (int64_t j = j0; j < j1 && j < p->column_panels; j++) {
+            int64_t left = p->g->n - j * NAMED(WIDTH);
+            NAMED(tile_of)(rows, left <= (LANES) ? 1 : VECTORS, p, row, j * NAMED(WIDTH));
         }
     }
 }
@@ -231,11 +225,11 @@ bool ENTRY(const ARGS *g)
     int64_t passes = g->k > DEPTH ? (g->k + DEPTH - 1) / DEPTH : 1;
     int64_t deepest = (g->k + passes - 1) / passes;
     p.block = BLOCK_BYTES / (int64_t)sizeof(REAL) / (DEPTH * NAMED(WIDTH));
-    p.groups = (p.row_panels + 3) / 4;
     /* Enough pieces that the last ones leave no thread waiting for long. */
-    const int64_t pieces = 4 * cpu_host->num_threads(cpu_host), most = pieces / p.groups + 1;
-    if (pieces > 4 && most * p.block > p.column_panels)
-        p.block = (p.column_panels + most - 1) / most;
+    const int64_t pieces = 4 * cpu_host->num_threads(cpu_host);
+    const int64_t blocks_at_least = pieces / p.row_panels + 1;
+    if (pieces > 4 && blocks_at_least * p.block > p.column_panels)
+        p.block = (p.column_panels + blocks_at_least - 1) / blocks_at_least;
     /* B's panels begin on a vector's bounds: A's come in front, rounded up. */
     size_t a_reals = ((size_t)g->m * (size_t)deepest + 63) / 64 * 64;
     size_t b_reals = (size_t)p.column_panels * NAMED(WIDTH) * (size_t)deepest;
@@ -244,8 +238,7 @@ bool ENTRY(const ARGS *g)
         return false;
     p.a = memory;
     p.b = memory + a_reals;
-    double row = (double)p.row_panels / (double)p.groups * (double)(ROWS * NAMED(WIDTH)) /
-                 (2.0 * (LANES)); /* ns a term, for a group and panel */
+    double nanoseconds = (double)(ROWS * NAMED(WIDTH)) / (5.0 * (LANES)); /* a panel's, a term */
     do {
         p.depth = g->k - p.from < deepest ? g->k - p.from : deepest;
         cpu_parallel((p.row_panels + UNIT - 1) / UNIT + (p.column_panels + UNIT - 1) / UNIT, 1,
@@ -253,8 +246,9 @@ bool ENTRY(const ARGS *g)
                      &p);
         int64_t blocks = (p.column_panels + p.block - 1) / p.block;
         cpu_parallel(
-            p.groups * blocks, 1,
-            row * (double)(p.depth * (p.block < p.column_panels ? p.block : p.column_panels)) / 2.5,
+            p.row_panels * blocks, 1,
+            nanoseconds *
+                (double)(p.depth * (p.block < p.column_panels ? p.block : p.column_panels)),
             NAMED(tile_pieces), &p);
         p.from += p.depth;
     } while (p.from < g->k);

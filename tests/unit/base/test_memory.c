@@ -103,6 +103,32 @@ START_TEST(steps_that_repeat_ask_the_backend_for_nothing)
 }
 END_TEST
 
+/* A work that goes from few large values to many small ones, again and again: what was large serves for the small, so that after
+ * some rounds no memory is fresh, and hardly more is held than is in use at a time. */
+START_TEST(phases_of_other_sizes_share_memory)
+{
+    cr_empty_cache(NULL);
+    cr_reset_peak_memory_stats(NULL);
+    cr_memory_stats_result early = {0}, last;
+    for (int round = 0; round < 20; round++) {
+        CR_SCOPE
+            for (int i = 0; i < 4; i++)
+                ck_assert_ptr_nonnull(cr_empty(8 << 20));
+        CR_SCOPE
+            for (int i = 0; i < 8; i++)
+                ck_assert_ptr_nonnull(cr_empty(3 << 20));
+        CR_SCOPE
+            for (int i = 0; i < 6; i++)
+                ck_assert_ptr_nonnull(cr_empty(9 << 18));
+        if (round == 4)
+            cr_memory_stats(NULL, &early);
+    }
+    cr_memory_stats(NULL, &last);
+    ck_assert_uint_eq(early.backend_allocations, last.backend_allocations);
+    ck_assert_uint_lt(last.peak_reserved_bytes, 5 * (last.peak_allocated_bytes / 4));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("memory");
@@ -110,6 +136,7 @@ int main(void)
     tcase_add_test(all, a_snapshot_tells_what_holds_memory);
     tcase_add_test(all, a_thousand_steps_of_changing_sizes_hold_little_more_than_is_used);
     tcase_add_test(all, steps_that_repeat_ask_the_backend_for_nothing);
+    tcase_add_test(all, phases_of_other_sizes_share_memory);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

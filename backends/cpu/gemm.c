@@ -28,28 +28,75 @@ typedef struct gemm_job {
     bool failed;
 } gemm_job;
 
+/* Sums of a row's piece are held in an array where mat2's rows are dense, so that the compiler takes several at a time; along k
+ * where its columns are. */
 #define INTEGER_PRODUCT(name, T, U)                                                                \
-    static void product_##name(const gemm_job *job, const T *a, const T *b, const T *self, T *out) \
+    static void product_##name(const gemm_job *job, const T *a, const T *b, const T *self, T *out, \
+                               int64_t i)                                                          \
     {                                                                                              \
+        enum { COLUMNS = 256 };                                                                    \
         const gemm_plan *p = job->plan;                                                            \
-        U alpha = (U)job->alpha.i, beta = (U)job->beta.i;                                          \
-        for (int64_t i = 0; i < p->m; i++)                                                         \
-            for (int64_t j = 0; j < p->n; j++) {                                                   \
-                U sum = 0;                                                                         \
+        const U alpha = (U)job->alpha.i, beta = (U)job->beta.i;                                    \
+        bool along_k = p->a.col == 1 && p->b.row == 1 && p->b.col != 1;                            \
+        a += i * p->a.row;                                                                         \
+        for (int64_t j0 = 0; j0 < p->n; j0 += COLUMNS) {                                           \
+            int64_t columns = p->n - j0 < COLUMNS ? p->n - j0 : COLUMNS;                           \
+            U sum[COLUMNS] = {0};                                                                  \
+            for (int64_t j = 0; along_k && j < columns; j++) {                                     \
+                const T *x = b + (j0 + j) * p->b.col;                                              \
+                U dot = 0;                                                                         \
                 for (int64_t q = 0; q < p->k; q++)                                                 \
-                    sum = (U)(sum + (U)((U)a[i * p->a.row + q * p->a.col] *                        \
-                                        (U)b[q * p->b.row + j * p->b.col]));                       \
-                sum = (U)(sum * alpha);                                                            \
-                if (beta)                                                                          \
-                    sum = (U)(sum + (U)(beta * (U)self[i * p->self.row + j * p->self.col]));       \
-                out[i * p->out.row + j * p->out.col] = (T)sum;                                     \
+                    dot = (U)(dot + (U)a[q] * (U)x[q]);                                            \
+                sum[j] = dot;                                                                      \
             }                                                                                      \
+            for (int64_t q = 0; !along_k && q < p->k; q++) {                                       \
+                const U y = (U)a[q * p->a.col];                                                    \
+                const T *x = b + q * p->b.row + j0 * p->b.col;                                     \
+                if (p->b.col == 1)                                                                 \
+                    for (int64_t j = 0; j < columns; j++)                                          \
+                        sum[j] = (U)(sum[j] + y * (U)x[j]);                                        \
+                else                                                                               \
+                    for (int64_t j = 0; j < columns; j++)                                          \
+                        sum[j] = (U)(sum[j] + y * (U)x[j * p->b.col]);                             \
+            }                                                                                      \
+            for (int64_t j = 0; j < columns; j++) {                                                \
+                U s = (U)(sum[j] * alpha);                                                         \
+                if (beta)                                                                          \
+                    s = (U)(s + beta * (U)self[i * p->self.row + (j0 + j) * p->self.col]);         \
+                out[i * p->out.row + (j0 + j) * p->out.col] = (T)s;                                \
+            }                                                                                      \
+        }                                                                                          \
     }
 INTEGER_PRODUCT(i64, int64_t, uint64_t)
 INTEGER_PRODUCT(i32, int32_t, uint32_t)
 INTEGER_PRODUCT(i16, int16_t, uint32_t)
 INTEGER_PRODUCT(i8, int8_t, uint32_t)
 INTEGER_PRODUCT(u8, uint8_t, uint32_t)
+
+/* One matrix of a batch. */
+typedef struct integer_rows {
+    const gemm_job *job;
+    const char *a, *b, *self;
+    char *out;
+} integer_rows;
+
+static void integer_pieces(void *context, int64_t begin, int64_t end)
+{
+    const integer_rows *r = context;
+    for (int64_t i = begin; i < end; i++)
+        switch (r->job->plan->dtype) {
+#define ROW(name, T)                                                                     \
+    product_##name(r->job, (const T *)(const void *)r->a, (const T *)(const void *)r->b, \
+                   (const T *)(const void *)r->self, (T *)(void *)r->out, i);            \
+    break
+        case CR_I64: ROW(i64, int64_t);
+        case CR_I32: ROW(i32, int32_t);
+        case CR_I16: ROW(i16, int16_t);
+        case CR_I8: ROW(i8, int8_t);
+        default: ROW(u8, uint8_t);
+#undef ROW
+        }
+}
 
 #define FLOAT_PRODUCT(T, kind)                                                                    \
     (kind##_args)                                                                                 \
@@ -101,14 +148,10 @@ static void gemm_batches(void *context, int64_t begin, int64_t end)
         case CR_DTYPE_NONE: break;
         case CR_F32: done = CPU_NAME(cpu_sgemm)(&FLOAT_PRODUCT(float, cpu_sgemm)); break;
         case CR_F64: done = CPU_NAME(cpu_dgemm)(&FLOAT_PRODUCT(double, cpu_dgemm)); break;
-#define INTEGER(name, T)                                                        \
-    product_##name(job, (const T *)a, (const T *)b, (const T *)self, (T *)out); \
-    break
-        case CR_I64: INTEGER(i64, int64_t);
-        case CR_I32: INTEGER(i32, int32_t);
-        case CR_I16: INTEGER(i16, int16_t);
-        case CR_I8: INTEGER(i8, int8_t);
-        default: INTEGER(u8, uint8_t);
+        default: {
+            integer_rows rows = {job, a, b, self, out};
+            cpu_parallel(p->m, 1, (double)p->n * (double)(p->k + 4) / 8, integer_pieces, &rows);
+        }
         }
         if (!done)
             __atomic_store_n(&job->failed, true, __ATOMIC_RELAXED);
@@ -133,7 +176,7 @@ static cr_status gemm_run(cr_plan *plan, const cr_run *run)
     if (p->batch < SHARED_OUT) {
         gemm_batches(&job, 0, p->batch);
     } else {
-        double speed = cpu_is_float(p->dtype) ? 30 : 1;
+        double speed = cpu_is_float(p->dtype) ? 30 : 8;
         cpu_parallel(p->batch, 1, (double)p->m * (double)p->n * (double)(p->k + 4) / speed + 30,
                      gemm_batches, &job);
     }

@@ -1,5 +1,6 @@
 /* The matrix products: for each of the batch, out = mat1 mat2, and the forms that add it to something. They are cut along
- * the batch, the rows or the columns. Large second operands are packed once and read by every piece. */
+ * the batch, the rows or the columns. Large second operands are packed once and read by every piece. Products of int8 are
+ * summed in int32, of which a result keeps the low byte: they wrap, where oneDNN's own int8 results stop at 127. */
 #include <stdlib.h>
 
 #include "posts.h"
@@ -18,8 +19,9 @@ typedef struct product {
     int64_t batch, m, n, k;
     matrices a, b, self, out;
     int alpha_at, beta_at;
-    dn_plan
-        *general; /* mat1 mat2 in f32, for alpha and beta that are not 1; made when first needed */
+    dn_plan *
+        general; /* mat1 mat2 in f32, for alpha and beta that are not 1, made when first needed; or of int8 in i32 */
+    dn_where room;            /* of int8: where sums and general's workspace are */
     matrices other[DN_POSTS]; /* of post-ops */
 } product;
 
@@ -208,10 +210,10 @@ static cr_status add_product(dn_plan *plan, const product *p, addition add)
 
 typedef struct combination {
     const product *p;
-    const float *sums; /* mat1 mat2, dense; null: 0 */
+    const void *sums; /* mat1 mat2, dense: floats, of int8 int32_t; null: 0 */
     const char *self;
     char *out;
-    float alpha, beta;
+    cr_number alpha, beta;
 } combination;
 
 /* out = alpha sums + beta self, by rows. */
@@ -219,15 +221,37 @@ static void combine(void *context, int64_t begin, int64_t end)
 {
     const combination *c = context;
     const product *p = c->p;
+    const float *sums = c->sums;
+    float alpha = (float)c->alpha.f, beta = (float)c->beta.f;
     for (int64_t i = begin; i < end; i++) {
         int64_t batch = i / p->m, row = i % p->m;
         int64_t self = batch * p->self.batch + row * p->self.row;
         int64_t out = batch * p->out.batch + row * p->out.row;
         for (int64_t j = 0; j < p->n; j++) {
-            float sum = c->sums ? c->alpha * c->sums[i * p->n + j] : 0;
-            if (c->beta != 0)
-                sum += c->beta * dn_read(p->self.dtype, c->self, self + j * p->self.col);
+            float sum = sums ? alpha * sums[i * p->n + j] : 0;
+            if (beta != 0)
+                sum += beta * dn_read(p->self.dtype, c->self, self + j * p->self.col);
             dn_write(p->out.dtype, c->out, out + j * p->out.col, sum);
+        }
+    }
+}
+
+/* The same of int8, wrapping. */
+static void combine_int8(void *context, int64_t begin, int64_t end)
+{
+    const combination *c = context;
+    const product *p = c->p;
+    const uint32_t *sums = c->sums, alpha = (uint32_t)c->alpha.i, beta = (uint32_t)c->beta.i;
+    const int8_t *self = (const int8_t *)c->self;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t batch = i / p->m, row = i % p->m;
+        int64_t from = batch * p->self.batch + row * p->self.row;
+        int8_t *out = (int8_t *)c->out + batch * p->out.batch + row * p->out.row;
+        for (int64_t j = 0; j < p->n; j++) {
+            uint32_t sum = alpha * sums[i * p->n + j];
+            if (self)
+                sum += beta * (uint32_t)self[from + j * p->self.col];
+            out[j * p->out.col] = (int8_t)(uint8_t)sum;
         }
     }
 }
@@ -237,50 +261,70 @@ static void copy_self(const dn_plan *plan, const cr_run *run, int64_t begin, int
 {
     const product *p = (const product *)plan;
     combination c = {
-        .p = p, .self = cpu_at(run, p->self.at), .out = cpu_at(run, p->out.at), .beta = 1};
+        .p = p, .self = cpu_at(run, p->self.at), .out = cpu_at(run, p->out.at), .beta = {1, 1}};
     if (c.self != c.out)
         combine(&c, begin, end);
 }
 
-/* For alpha and beta that are not both 1: the product into memory of its own, then the sum. */
-static cr_status run_general(product *p, const cr_run *run, float alpha, float beta)
+/* The plan of the product alone. */
+static cr_status make_general(product *p)
 {
-    size_t elements = (size_t)(p->batch * p->m * p->n);
-    if (!p->general) {
-        product into = *p;
-        into.out = (matrices){p->out.at, CR_F32, p->batch > 1 ? p->m * p->n : 0, p->n, 1};
-        if (!(p->general = dn_plan_within(&p->plan)))
-            return CR_OUT_OF_MEMORY;
-        int before = dn_enter();
-        cr_status status = add_product(p->general, &into, NOTHING);
-        dn_leave(before);
-        if (status != CR_OK) {
-            dn_plan_destroy(&p->general->base);
-            free(p->general);
-            p->general = NULL;
-            return status == CR_UNSUPPORTED ? CR_FAILED : status;
-        }
+    product into = *p;
+    into.out = (matrices){p->out.at, p->a.dtype == CR_I8 ? CR_I32 : CR_F32,
+                          p->batch > 1 ? p->m * p->n : 0, p->n, 1};
+    if (!(p->general = dn_plan_within(&p->plan)))
+        return CR_OUT_OF_MEMORY;
+    int before = dn_enter();
+    cr_status status = add_product(p->general, &into, NOTHING);
+    dn_leave(before);
+    if (status != CR_OK) {
+        dn_plan_destroy(&p->general->base);
+        free(p->general);
+        p->general = NULL;
     }
-    size_t workspace = dn_plan_workspace(p->general),
-           sums = (elements * sizeof(float) + 63) / 64 * 64;
-    char *memory = aligned_alloc(64, (sums + workspace + 63) / 64 * 64);
-    if (!memory)
-        return cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY, "%s: no memory for %zu sums",
-                              p->plan.text, elements);
+    return status;
+}
+
+static size_t bytes_of_sums(const product *p)
+{
+    return ((size_t)(p->batch * p->m * p->n) * sizeof(float) + 63) / 64 * 64;
+}
+
+/* The product into memory of its own, then the sum. memory: for the sums and general's workspace. */
+static cr_status run_within(const product *p, const cr_run *run, char *memory, cr_number alpha,
+                            cr_number beta)
+{
     cr_binding values[4];
     memcpy(values, run->values, (size_t)(p->out.at + 1) * sizeof *values);
     values[p->out.at] = (cr_binding){(cr_buffer *)memory, 0};
-    cr_run inner = {
-        .struct_size = sizeof inner, .values = values, .workspace = {(cr_buffer *)memory, sums}};
+    cr_run inner = {.struct_size = sizeof inner,
+                    .values = values,
+                    .workspace = {(cr_buffer *)memory, bytes_of_sums(p)}};
     cr_status status = dn_plan_run(&p->general->base, &inner);
     combination c = {.p = p,
-                     .sums = (const float *)memory,
-                     .self = cpu_at(run, p->self.at),
+                     .sums = memory,
+                     .self = p->self.at < 0 ? NULL : cpu_at(run, p->self.at),
                      .out = cpu_at(run, p->out.at),
                      .alpha = alpha,
                      .beta = beta};
     if (status == CR_OK)
-        cpu_parallel(p->batch * p->m, 1, (double)p->n, combine, &c);
+        cpu_parallel(p->batch * p->m, 1, (double)p->n, p->a.dtype == CR_I8 ? combine_int8 : combine,
+                     &c);
+    return status;
+}
+
+/* For alpha and beta that are not both 1. */
+static cr_status run_general(product *p, const cr_run *run, cr_number alpha, cr_number beta)
+{
+    cr_status status = p->general ? CR_OK : make_general(p);
+    if (status != CR_OK)
+        return status == CR_UNSUPPORTED ? CR_FAILED : status;
+    size_t bytes = bytes_of_sums(p) + dn_plan_workspace(p->general);
+    char *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    if (!memory)
+        return cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY, "%s: no memory for %zu bytes of sums",
+                              p->plan.text, bytes_of_sums(p));
+    status = run_within(p, run, memory, alpha, beta);
     free(memory);
     return status;
 }
@@ -288,9 +332,12 @@ static cr_status run_general(product *p, const cr_run *run, float alpha, float b
 static cr_status run_product(cr_plan *plan, const cr_run *run)
 {
     product *p = (product *)plan;
-    float alpha = p->alpha_at < 0 ? 1 : (float)run->numbers[p->alpha_at].f;
-    float beta = p->beta_at < 0 ? 1 : (float)run->numbers[p->beta_at].f;
-    return alpha == 1 && beta == 1 ? dn_plan_run(plan, run) : run_general(p, run, alpha, beta);
+    const cr_number one = {1, 1};
+    cr_number alpha = p->alpha_at < 0 ? one : run->numbers[p->alpha_at];
+    cr_number beta = p->beta_at < 0 ? one : run->numbers[p->beta_at];
+    if (p->a.dtype == CR_I8)
+        return run_within(p, run, dn_address(&p->plan, run, &p->room, 0), alpha, beta);
+    return alpha.f == 1 && beta.f == 1 ? dn_plan_run(plan, run) : run_general(p, run, alpha, beta);
 }
 
 static void destroy_product(cr_plan *plan)
@@ -333,8 +380,16 @@ static bool is_plain(const matrices *x, int64_t rows, int64_t columns)
            (columns == 1 && x->row == 1);
 }
 
+/* int8 where the processor's instruction for it does not stop at 32,767. */
+static bool multiplies(int32_t dtype)
+{
+    const int vnni = dnnl_cpu_isa_avx512_core_vnni;
+    return dn_multiplies(dtype) ||
+           (dtype == CR_I8 && ((int)dnnl_get_effective_cpu_isa() & vnni) == vnni);
+}
+
 /* Where oneDNN is the faster: cpu's own kernels and OpenBLAS have less to do before they begin, and few rows go better
- * without packing. Of 16-bit floats the others convert first. */
+ * without packing. Of 16-bit floats the others convert first, of int8 they have plain loops. */
 static bool takes(const product *p)
 {
     double work = (double)p->batch * (double)p->m * (double)p->n * (double)p->k;
@@ -366,8 +421,9 @@ static cr_status plan_of(const cpu_call *call, bool has_self, dn_posts *posts, c
 {
     const cr_meta *self = has_self ? call->in[0] : NULL, *y = call->out[0];
     const cr_meta *a = call->in[has_self], *b = call->in[has_self + 1];
-    bool fits = a && b && y && (!has_self || self) && dn_multiplies(a->dtype) &&
-                (!posts || a->dtype != CR_F16) && b->dtype == a->dtype && y->dtype == a->dtype &&
+    bool fits = a && b && y && (!has_self || self) && multiplies(a->dtype) &&
+                (!posts || a->dtype == CR_F32 || a->dtype == CR_BF16) && b->dtype == a->dtype &&
+                y->dtype == a->dtype &&
                 (!self || (self->dtype == a->dtype && self->rank == y->rank)) &&
                 a->rank == y->rank && b->rank == y->rank;
     product *p = fits ? dn_plan_new(call, sizeof *p) : NULL;
@@ -407,12 +463,18 @@ static cr_status plan_of(const cpu_call *call, bool has_self, dn_posts *posts, c
         addition add = !self                                                ? NOTHING
                        : !p->self.row && !p->self.batch && p->self.col == 1 ? BIAS
                                                                             : OUTPUT;
-        status = posts && (add == OUTPUT || !take_posts(p, posts)) ? CR_UNSUPPORTED : CR_OK;
-        if (status == CR_OK && add == OUTPUT) {
+        bool integers = a->dtype == CR_I8;
+        status = integers                                            ? make_general(p)
+                 : posts && (add == OUTPUT || !take_posts(p, posts)) ? CR_UNSUPPORTED
+                                                                     : CR_OK;
+        if (status == CR_OK && integers &&
+            !dn_take_shared(&p->plan, bytes_of_sums(p) + dn_plan_workspace(p->general), &p->room))
+            status = CR_UNSUPPORTED;
+        if (status == CR_OK && add == OUTPUT && !integers) {
             dn_stage *stage = dn_stage_add(&p->plan, p->batch * p->m, 0, (double)p->n);
             stage->plain = copy_self;
         }
-        if (status == CR_OK)
+        if (status == CR_OK && !integers)
             status = add_product(&p->plan, p, add);
     }
     return dn_plan_done(&p->plan, call, status, out);

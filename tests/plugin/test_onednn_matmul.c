@@ -2,6 +2,8 @@
 #include "onednn_compare.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 typedef enum strides { ROWS, COLUMNS, GAPS } strides;
 
@@ -116,6 +118,74 @@ START_TEST(repeated)
 }
 END_TEST
 
+/* Whether the processor sums products of int8 in 32 bits. */
+static bool has_vnni(void)
+{
+    static char line[8192];
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    bool found = false;
+    while (file && !found && fgets(line, sizeof line, file))
+        found = strstr(line, "avx512_vnni") != NULL;
+    if (file)
+        fclose(file);
+    return found;
+}
+
+static cr_tensor *int8s(int rank, const int64_t *size)
+{
+    cr_tensor *t = cr_randint_low(-128, 128, cr_make_ints(size, rank), .device = "onednn");
+    return cr_to_copy(t, .dtype = CR_I8);
+}
+
+/* The call on both devices, where every bit has to be the same: products of int8 wrap. */
+static void same_bits(const char *op, cr_value *args, size_t nargs, const cr_keyword *kw,
+                      size_t nkw)
+{
+    cr_value got, want, there[3];
+    size_t n;
+    for (size_t i = 0; i < nargs; i++)
+        there[i] = v_tensor(cr_to_copy(args[i].as.tensor, .device = "cpu"));
+    uint64_t before = native_count(op);
+    ck_assert_msg(!cr_call(op, args, nargs, kw, nkw, &got, 1, &n), "%s", cr_error());
+    if (has_vnni() && cr_tensor_size(args[nargs - 1].as.tensor, -1) > 1) /* not of a column */
+        ck_assert_msg(native_count(op) == before + 1, "%s of int8 is not native", op);
+    ck_assert_msg(!cr_call(op, there, nargs, kw, nkw, &want, 1, &n), "%s", cr_error());
+    ck_assert_int_eq(cr_tensor_dtype(got.as.tensor), CR_I8);
+    ck_assert_msg(cr_equal(cr_to_copy(got.as.tensor, .device = "cpu"), want.as.tensor),
+                  "%s of int8 differs", op);
+}
+
+START_TEST(integers)
+{
+    static const int64_t shapes[][4] = {{1, 64, 64, 64},  {1, 129, 65, 250}, {1, 300, 130, 90},
+                                        {1, 31, 100, 99}, {8, 33, 47, 64},   {1, 4, 5, 140001},
+                                        {3, 1, 128, 300}, {1, 600, 1, 70}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (int how = 0; how < 4; how++)
+            CR_SCOPE {
+                const int64_t *s = shapes[i];
+                int rank = s[0] > 1 ? 3 : 2, first = 3 - rank;
+                const int64_t sa[3] = {s[0], s[1], s[3]}, ta[3] = {s[0], s[3], s[1]};
+                const int64_t sb[3] = {s[0], s[3], s[2]}, tb[3] = {s[0], s[2], s[3]};
+                const int64_t sc[3] = {s[0], s[1], s[2]};
+                cr_tensor *a = how & 1 ? cr_transpose(int8s(rank, ta + first), -1, -2)
+                                       : int8s(rank, sa + first);
+                cr_tensor *b = how & 2 ? cr_transpose(int8s(rank, tb + first), -1, -2)
+                                       : int8s(rank, sb + first);
+                if (s[3] > 100000) { /* sums beyond 32 bits */
+                    cr_fill_scalar_(a, -128);
+                    cr_fill_scalar_(b, -128);
+                }
+                cr_value args[3] = {v_tensor(a), v_tensor(b)};
+                same_bits(s[0] > 1 ? "bmm" : "mm", args, 2, NULL, 0);
+                cr_tensor *self = how & 1 ? int8s(1, &s[2]) : int8s(rank, sc + first);
+                cr_value sum[3] = {v_tensor(self), args[0], args[1]};
+                cr_keyword kw[2] = {{"beta", v_int(how - 1)}, {"alpha", v_int(how & 2 ? -3 : 1)}};
+                same_bits(s[0] > 1 ? "baddbmm" : "addmm", sum, 3, kw, 2);
+            }
+}
+END_TEST
+
 Suite *matmul_suite(void)
 {
     Suite *suite = suite_create("products");
@@ -126,6 +196,7 @@ Suite *matmul_suite(void)
     tcase_add_loop_test(tc, ignored_self, 0, 2);
     tcase_add_loop_test(tc, in_place, 0, 2);
     tcase_add_loop_test(tc, repeated, 0, 2);
+    tcase_add_test(tc, integers);
     suite_add_tcase(suite, tc);
     return suite;
 }

@@ -9,7 +9,7 @@ static cr_tensor *start[2], *target[2], *scale[2], *params[2];
 
 static inline cr_tensor *value(const char *prefix, int i)
 {
-    char name[64];
+    char name[80];
     snprintf(name, sizeof name, "%s.%d", prefix, i);
     cr_tensor *t = cr_state_dict_get(values, name);
     ck_assert_msg(t != NULL, "no golden value %s", name);

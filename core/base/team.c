@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* Nanoseconds of work under which sharing costs more than it brings: with workers that sleep, and with one that waits actively. */
-static const double grain = 24000, awake_grain = 6000;
+static const double grain = 24000, awake_grain = 12000;
 
 enum { MOST_WORKERS = 255, PIECES_EACH = 4, PIECE_NS = 2000, SPIN_NS = 20000 };
 

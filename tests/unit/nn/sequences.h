@@ -119,4 +119,16 @@ static inline void check_text(cr_module *module, const char *expected)
     cr_free(text);
 }
 
+/* The test case for one of three ways to compute: with the default device's own kernels, without, and on "onednn". */
+enum { WAYS = 3 };
+static inline TCase *case_of_way(int way)
+{
+    static const char *const names[WAYS] = {"planned", "decomposed", "onednn"};
+    static const SFun fixtures[WAYS] = {load, load_decomposed, load_onednn};
+    TCase *tests = tcase_create(names[way]);
+    tcase_set_timeout(tests, 120);
+    tcase_add_checked_fixture(tests, fixtures[way], finish);
+    return tests;
+}
+
 #endif

@@ -309,12 +309,8 @@ int main(void)
     /* By the environment: a device that is opened here is of no use to the forked tests. */
     const char *backend = getenv("CRESSET_BACKEND");
     bool vulkan = backend && !strcmp(backend, "vulkan"); /* slow, and the same in both ways */
-    static const char *const ways[] = {"planned", "decomposed", "onednn"};
-    static const SFun fixtures[] = {load, load_decomposed, load_onednn};
-    for (int way = 0; way < 3; way++) {
-        TCase *all = tcase_create(ways[way]);
-        tcase_set_timeout(all, 120);
-        tcase_add_checked_fixture(all, fixtures[way], finish);
+    for (int way = 0; way < WAYS; way++) {
+        TCase *all = case_of_way(way);
         tcase_add_test(all, attention_agrees_with_pytorch);
         tcase_add_test(all, attention_drops_the_same_weights_forward_and_backward);
         if (way < 1 || !vulkan)

@@ -266,12 +266,8 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("sequences");
-    static const char *const ways[] = {"planned", "decomposed", "onednn"};
-    static const SFun fixtures[] = {load, load_decomposed, load_onednn};
-    for (int way = 0; way < 3; way++) {
-        TCase *all = tcase_create(ways[way]);
-        tcase_set_timeout(all, 120);
-        tcase_add_checked_fixture(all, fixtures[way], finish);
+    for (int way = 0; way < WAYS; way++) {
+        TCase *all = case_of_way(way);
         tcase_add_test(all, recurrent_layers_agree_with_pytorch);
         tcase_add_test(all, cells_agree_with_pytorch);
         tcase_add_test(all, packed_sequences_agree_with_pytorch);

@@ -4,8 +4,8 @@
 #include "cpu_math.h"
 #include "gemm_f32.h"
 #include "random.h"
-#include "simd.h"
 #include "staged.h"
+#include "transpose.h"
 #include "variant.h"
 
 #include <math.h>
@@ -86,7 +86,6 @@ static void draw_keep(const att_job *j, int64_t head, int64_t row, int64_t key, 
 #define NAME(x)  f32_##x
 #define GEMM     CPU_NAME(cpu_sgemm)
 #define GEMM_ARG cpu_sgemm_args
-#define TURN     vf_transpose
 #include "attention_real.h"
 #undef REAL
 #undef EXP
@@ -94,7 +93,6 @@ static void draw_keep(const att_job *j, int64_t head, int64_t row, int64_t key, 
 #undef NAME
 #undef GEMM
 #undef GEMM_ARG
-#undef TURN
 
 #define REAL     double
 #define EXP      exp

@@ -11,22 +11,12 @@ static void NAME(pack)(const att_plan *p, const void *x, const att_strides *s, i
         const REAL *from = (const REAL *)x + head / p->heads * s->batch + head % p->heads * s->head;
         REAL *block = (REAL *)to + piece * width * PANEL;
         int64_t n = p->sources - key < PANEL ? p->sources - key : PANEL;
-        int64_t whole = 0; /* keys whose values are turned by tiles */
-#ifdef TURN
-        for (; whole + VF_LANES <= n; whole += VF_LANES)
-            for (int64_t d = 0; d < width; d += VF_LANES) {
-                const REAL *tile = from + (key + whole) * s->row + d;
-                if (d + VF_LANES <= width)
-                    TURN(tile, s->row, block + d * PANEL + whole, PANEL);
-                else
-                    for (int64_t i = 0; i < VF_LANES; i++)
-                        for (int64_t e = 0; d + e < width; e++)
-                            block[(d + e) * PANEL + whole + i] = tile[i * s->row + e];
-            }
-#endif
-        for (int64_t i = whole; i < PANEL; i++)
-            for (int64_t d = 0; d < width; d++)
-                block[d * PANEL + i] = i < n ? from[(key + i) * s->row + d] : 0;
+        const int64_t size = sizeof *block;
+        CPU_NAME(cpu_transpose_tile)
+        (sizeof *block, width, n, (const char *)(from + key * s->row), s->row * size, (char *)block,
+         PANEL * size);
+        for (int64_t d = 0; n < PANEL && d < width; d++)
+            memset(block + d * PANEL + n, 0, (size_t)(PANEL - n) * sizeof *block);
     }
 }
 

@@ -16,15 +16,6 @@ static int64_t NAMED(row_of)(const NAMED(blocked) * p, int64_t panel)
     return panel * p->g->m / p->row_panels;
 }
 
-/* to[q][c] = from[c][q] for q < depth and c < columns. */
-static void NAMED(turn)(int64_t depth, int64_t columns, const REAL *from, int64_t from_row,
-                        REAL *to, int64_t to_row)
-{
-    int64_t size = sizeof *to;
-    CPU_NAME(cpu_transpose_tile)
-    (sizeof *to, depth, columns, (const char *)from, from_row * size, (char *)to, to_row * size);
-}
-
 /* to[q][c] = from[q][c] for q < depth and c < columns, the rows of `to` dense. A tile's numbers of columns are constants here,
  * which makes a few moves of a row where memcpy would be called. */
 static void NAMED(copy_rows)(int64_t depth, int64_t columns, const REAL *from, int64_t from_row,
@@ -44,6 +35,20 @@ static void NAMED(copy_rows)(int64_t depth, int64_t columns, const REAL *from, i
         memcpy(to + q * columns, from + q * from_row, (size_t)columns * sizeof *to);
 }
 
+/* to[q][c] = from[q row + c col] for q < depth and c < columns. */
+static void NAMED(pack)(int64_t depth, int64_t columns, const REAL *from, int64_t row, int64_t col,
+                        REAL *to, int64_t to_row)
+{
+    const int64_t size = sizeof *to;
+    if (col == 1 && columns == to_row)
+        NAMED(copy_rows)(depth, columns, from, row, to);
+    else if (row == 1)
+        CPU_NAME(cpu_transpose_tile)
+    (sizeof *to, depth, columns, (const char *)from, col * size, (char *)to, to_row * size);
+    else for (int64_t q = 0; q < depth; q++) for (int64_t c = 0; c < columns; c++)
+        to[q * to_row + c] = from[q * row + c * col];
+}
+
 /* Panels from `begin` up to `end`. Where their elements lie side by side, a few rows of all panels are copied before the
  * next ones: rows a page apart would push each other out of the first cache before all of a line is taken. */
 static void NAMED(pack_a)(const NAMED(blocked) * p, int64_t begin, int64_t end)
@@ -53,17 +58,10 @@ static void NAMED(pack_a)(const NAMED(blocked) * p, int64_t begin, int64_t end)
     for (int64_t q = 0; q < p->depth; q += step)
         for (int64_t panel = begin; panel < end; panel++) {
             int64_t i0 = NAMED(row_of)(p, panel), rows = NAMED(row_of)(p, panel + 1) - i0;
-            int64_t depth = p->depth - q < step ? p->depth - q : step;
-            const REAL *from = g->a + i0 * g->a_row + (p->from + q) * g->a_col;
-            REAL *to = p->a + i0 * p->depth + q * rows;
-            if (g->a_row == 1)
-                NAMED(copy_rows)(depth, rows, from, g->a_col, to);
-            else if (g->a_col == 1)
-                NAMED(turn)(depth, rows, from, g->a_row, to, rows);
-            else
-                for (int64_t t = 0; t < depth; t++)
-                    for (int64_t r = 0; r < rows; r++)
-                        to[t * rows + r] = from[r * g->a_row + t * g->a_col];
+            NAMED(pack)
+            (p->depth - q < step ? p->depth - q : step, rows,
+             g->a + i0 * g->a_row + (p->from + q) * g->a_col, g->a_col, g->a_row,
+             p->a + i0 * p->depth + q * rows, rows);
         }
 }
 
@@ -76,18 +74,12 @@ static void NAMED(pack_b)(const NAMED(blocked) * p, int64_t begin, int64_t end)
             int64_t j0 = panel * NAMED(WIDTH), columns = g->n - j0;
             columns = columns < NAMED(WIDTH) ? columns : NAMED(WIDTH);
             int64_t depth = p->depth - q < step ? p->depth - q : step;
-            const REAL *from = g->b + (p->from + q) * g->b_row + j0 * g->b_col;
             REAL *to = p->b + j0 * p->depth + q * NAMED(WIDTH);
             if (columns < NAMED(WIDTH))
                 memset(to, 0, (size_t)(depth * NAMED(WIDTH)) * sizeof *to);
-            if (g->b_col == 1 && columns == NAMED(WIDTH))
-                NAMED(copy_rows)(depth, columns, from, g->b_row, to);
-            else if (g->b_row == 1)
-                NAMED(turn)(depth, columns, from, g->b_col, to, NAMED(WIDTH));
-            else
-                for (int64_t t = 0; t < depth; t++)
-                    for (int64_t c = 0; c < columns; c++)
-                        to[t * NAMED(WIDTH) + c] = from[t * g->b_row + c * g->b_col];
+            NAMED(pack)
+            (depth, columns, g->b + (p->from + q) * g->b_row + j0 * g->b_col, g->b_row, g->b_col,
+             to, NAMED(WIDTH));
         }
 }
 

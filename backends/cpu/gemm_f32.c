@@ -6,6 +6,7 @@
 #include "cpu.h"
 #include "gemm_blocked.h"
 #include "simd.h"
+#include "transpose.h"
 
 #include <cblas.h>
 #include <limits.h>
@@ -210,20 +211,13 @@ static void pack_panels(void *context, int64_t begin, int64_t end)
     for (int64_t panel = begin; panel < end; panel++) {
         float *to = p->pack_to + panel * PANEL * g->k;
         int64_t j0 = panel * PANEL, columns = g->n - j0 < PANEL ? g->n - j0 : PANEL;
-        int64_t j = 0;
+        const float *from = g->b + j0 * g->b_col;
         if (g->b_row == 1)
-            for (; j + VF_LANES <= columns; j += VF_LANES) {
-                const float *from = g->b + (j0 + j) * g->b_col;
-                int64_t q = 0;
-                for (; q + VF_LANES <= g->k; q += VF_LANES)
-                    vf_transpose(from + q, g->b_col, to + q * PANEL + j, PANEL);
-                for (; q < g->k; q++)
-                    for (int l = 0; l < VF_LANES; l++)
-                        to[q * PANEL + j + l] = from[l * g->b_col + q];
-            }
-        for (int64_t q = 0; q < g->k; q++)
-            for (int64_t l = j; l < columns; l++)
-                to[q * PANEL + l] = g->b[q * g->b_row + (j0 + l) * g->b_col];
+            CPU_NAME(cpu_transpose_tile)
+        (sizeof *to, g->k, columns, (const char *)from, g->b_col * (int64_t)sizeof *to, (char *)to,
+         PANEL * (int64_t)sizeof *to);
+        else for (int64_t q = 0; q < g->k; q++) for (int64_t l = 0; l < columns; l++)
+            to[q * PANEL + l] = from[q * g->b_row + l * g->b_col];
     }
 }
 

@@ -416,6 +416,26 @@ static bool take_posts(product *p, const dn_posts *posts)
     return true;
 }
 
+/* The product of int8: general's, into memory of the workspace. */
+static cr_status plan_int8(product *p)
+{
+    cr_status status = make_general(p);
+    bool fits =
+        status != CR_OK ||
+        dn_take_shared(&p->plan, bytes_of_sums(p) + dn_plan_workspace(p->general), &p->room);
+    return fits ? status : CR_UNSUPPORTED;
+}
+
+/* The product of floats and what is added to it. */
+static cr_status add_whole(product *p, addition add)
+{
+    if (add == OUTPUT) {
+        dn_stage *stage = dn_stage_add(&p->plan, p->batch * p->m, 0, (double)p->n);
+        stage->plain = copy_self;
+    }
+    return add_product(&p->plan, p, add);
+}
+
 /* posts: of a chain, or null; taken over. */
 static cr_status plan_of(const cpu_call *call, bool has_self, dn_posts *posts, cr_plan **out)
 {
@@ -463,19 +483,12 @@ static cr_status plan_of(const cpu_call *call, bool has_self, dn_posts *posts, c
         addition add = !self                                                ? NOTHING
                        : !p->self.row && !p->self.batch && p->self.col == 1 ? BIAS
                                                                             : OUTPUT;
-        bool integers = a->dtype == CR_I8;
-        status = integers                                            ? make_general(p)
-                 : posts && (add == OUTPUT || !take_posts(p, posts)) ? CR_UNSUPPORTED
-                                                                     : CR_OK;
-        if (status == CR_OK && integers &&
-            !dn_take_shared(&p->plan, bytes_of_sums(p) + dn_plan_workspace(p->general), &p->room))
+        if (a->dtype == CR_I8)
+            status = plan_int8(p);
+        else if (posts && (add == OUTPUT || !take_posts(p, posts)))
             status = CR_UNSUPPORTED;
-        if (status == CR_OK && add == OUTPUT && !integers) {
-            dn_stage *stage = dn_stage_add(&p->plan, p->batch * p->m, 0, (double)p->n);
-            stage->plain = copy_self;
-        }
-        if (status == CR_OK && !integers)
-            status = add_product(&p->plan, p, add);
+        else
+            status = add_whole(p, add);
     }
     return dn_plan_done(&p->plan, call, status, out);
 }

@@ -1,20 +1,34 @@
 /* See team.h. Workers wait actively for some microseconds after a job and then sleep, so that neighbours on the machine are
- * not robbed. The caller takes pieces itself and never waits for a worker that has not begun: with every other core busy a
- * job costs what it costs on one thread. Knows nothing of the library: tests compile it by itself. */
+ * not robbed. The caller takes pieces itself and never waits for a worker that has not begun. A worker for which no core is free rests
+ * for a while, and the jobs are done without it: beside a busy neighbour they cost what they cost on one thread less.
+ * Knows nothing of the library: tests compile it by itself. */
 #define _GNU_SOURCE
 #include "core/base/team.h"
 
+#include "core/base/grain.h"
+
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 /* Nanoseconds of work under which sharing costs more than it brings: with workers that sleep, and with one that waits actively. */
-static const double grain = 24000, awake_grain = 12000;
+static const double asleep_grain = 24000, awake_grain = 12000;
+/* Under this a job is short: whether it is shared is found by trying. */
+static const double long_grain = 48000;
 
-enum { MOST_WORKERS = 255, PIECES_EACH = 4, PIECE_NS = 2000, SPIN_NS = 20000 };
+enum {
+    MOST_WORKERS = 255,
+    PIECES_EACH = 4,
+    PIECE_NS = 2000,
+    SPIN_NS = 20000,
+    REST_NS = 30000000,
+    LATE_NS = 1000000
+};
 
 typedef struct job {
     cr_team_body *body;
@@ -30,12 +44,17 @@ static _Alignas(64) atomic_ullong state;
 static _Alignas(64) atomic_uint rung; /* jobs published: what sleepers wait on */
 static _Alignas(64) atomic_int done;  /* pieces of this job */
 static atomic_int sleeping, stopping;
+static atomic_int resting; /* workers for which no core was free */
+static atomic_int home;    /* the core of the caller as it rang */
+static atomic_ullong
+    late; /* number of the job whose last pieces the caller waited for longer than it should have had to */
 static job current;
 static pthread_t workers[MOST_WORKERS];
 static int nworkers;
 static pthread_mutex_t owner = PTHREAD_MUTEX_INITIALIZER; /* one job at a time */
-static double
-    missed; /* nanoseconds that sharing would have saved while workers slept; the owner's, as the next */
+/* The owner's: */
+static cr_grain grain;
+static double missed;     /* nanoseconds that sharing would have saved while workers slept */
 static int64_t missed_at; /* when some were last added */
 static _Thread_local int inside;
 
@@ -53,18 +72,20 @@ static void relax(void)
 #endif
 }
 
-/* Does pieces until none is left. */
-static void take_pieces(bool from_back)
+/* Does pieces until none is left. Gives the number of the job of the last one, or 0. */
+static unsigned long long take_pieces(bool from_back)
 {
+    unsigned long long number = 0;
     for (;;) {
         unsigned long long seen = atomic_load_explicit(&state, memory_order_acquire);
         unsigned long long front = seen & 0xfffff, back = seen >> 20 & 0xfffff;
         if (front >= back)
-            return;
+            return number;
         unsigned long long left = from_back ? seen - (1ull << 20) : seen + 1;
         if (!atomic_compare_exchange_weak_explicit(&state, &seen, left, memory_order_acq_rel,
                                                    memory_order_acquire))
             continue;
+        number = seen >> 40;
         int64_t begin = (int64_t)(from_back ? back - 1 : front) * current.piece;
         int64_t end = current.n - begin > current.piece ? begin + current.piece : current.n;
         current.body(current.context, begin, end);
@@ -72,25 +93,67 @@ static void take_pieces(bool from_back)
     }
 }
 
+static void futex_wait(void *word, unsigned value, const struct timespec *most)
+{
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, most, NULL, 0);
+}
+
+static void futex_wake(void *word, int count)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+}
+
+static void rest(void)
+{
+    atomic_fetch_add(&resting, 1);
+    futex_wait(&stopping, 0, &(struct timespec){0, REST_NS});
+    atomic_fetch_sub(&resting, 1);
+}
+
+/* Sleeps until a job comes after the one that was seen, and says which was seen last: a worker that is woken gets an idle core if there
+ * is one; on the caller's it would only take the caller's time, and leaves the job alone. */
+static unsigned sleep_until_rung(unsigned seen)
+{
+    atomic_fetch_add(&sleeping, 1);
+    futex_wait(&rung, seen, NULL);
+    atomic_fetch_sub(&sleeping, 1);
+    int core = sched_getcpu();
+    if (core < 0 || core != atomic_load_explicit(&home, memory_order_relaxed))
+        return seen;
+    rest();
+    return atomic_load(&rung);
+}
+
+/* How often this thread's core was given to somebody else. */
+static long cores_lost(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_THREAD, &usage) ? 0 : usage.ru_nivcsw;
+}
+
 static void *work(void *unused)
 {
     (void)unused;
     inside = 1;
     unsigned seen = 0;
+    long lost = 0;
     while (!atomic_load(&stopping)) {
         int64_t until = now_ns() + SPIN_NS;
         while (atomic_load_explicit(&rung, memory_order_acquire) == seen &&
                !atomic_load(&stopping)) {
             for (int i = 0; i < 32; i++)
                 relax();
-            if (now_ns() < until)
-                continue;
-            atomic_fetch_add(&sleeping, 1);
-            syscall(SYS_futex, &rung, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
-            atomic_fetch_sub(&sleeping, 1);
+            if (now_ns() >= until)
+                seen = sleep_until_rung(seen);
         }
         seen = atomic_load_explicit(&rung, memory_order_acquire);
-        take_pieces(true);
+        unsigned long long number = take_pieces(true);
+        if (!number || number != atomic_load(&late))
+            continue;
+        long before = lost;
+        lost = cores_lost();
+        if (lost > before)
+            rest();
     }
     return NULL;
 }
@@ -99,16 +162,17 @@ static void ring(int count)
 {
     atomic_fetch_add(&rung, 1);
     if (atomic_load(&sleeping))
-        syscall(SYS_futex, &rung, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+        futex_wake(&rung, count);
 }
 
-/* As many workers as wanted, or as can be made. */
-static int hire(int wanted)
+/* Threads for a job: the caller and as many workers as can be made and have a core. */
+static int64_t hire(int64_t threads)
 {
-    while (nworkers < wanted && nworkers < MOST_WORKERS &&
+    while (nworkers < threads - 1 && nworkers < MOST_WORKERS &&
            !pthread_create(&workers[nworkers], NULL, work, NULL))
         nworkers++;
-    return nworkers < wanted ? nworkers : wanted;
+    int64_t there = 1 + nworkers - atomic_load_explicit(&resting, memory_order_relaxed);
+    return threads < there ? threads : there;
 }
 
 bool cr_team_inside(void)
@@ -120,6 +184,7 @@ void cr_team_stop(void)
 {
     pthread_mutex_lock(&owner);
     atomic_store(&stopping, 1);
+    futex_wake(&stopping, MOST_WORKERS);
     ring(MOST_WORKERS);
     while (nworkers)
         pthread_join(workers[--nworkers], NULL);
@@ -127,16 +192,22 @@ void cr_team_stop(void)
     pthread_mutex_unlock(&owner);
 }
 
-/* Whether work between the two grains is worth sharing: if a worker is awake, or once so much was missed in short order that waking
- * one would have paid. Then the next jobs find it awake; those that come alone never wake anybody. The owner's lock is held. */
-static bool worth_sharing(double whole)
+/* Whether a job is worth sharing. A short one is if those are shared at this time and a worker is awake, or once so much was missed in
+ * short order that waking one would have paid. Then the next jobs find it awake; those that come alone never wake anybody. The owner's
+ * lock is held. */
+static bool worth_sharing(double whole, int64_t now)
 {
-    if (nworkers > atomic_load_explicit(&sleeping, memory_order_relaxed))
+    int away = atomic_load_explicit(&resting, memory_order_relaxed);
+    if (nworkers && away >= nworkers)
+        return false;
+    if (!cr_grain_shares_short(&grain, whole, now) && whole < long_grain)
+        return false;
+    if (whole >= asleep_grain ||
+        nworkers > atomic_load_explicit(&sleeping, memory_order_relaxed) + away)
         return true;
-    int64_t now = now_ns();
     missed = (now - missed_at < SPIN_NS + (int64_t)whole ? missed : 0) + whole / 2;
     missed_at = now;
-    if (missed < grain)
+    if (missed < asleep_grain)
         return false;
     missed = 0;
     return true;
@@ -151,19 +222,20 @@ void cr_team_run(int most, int64_t n, int64_t unit, double cost, cr_team_body *b
     unit = unit < 1 ? 1 : unit;
     int64_t units = n / unit + (n % unit != 0);
     double bounded = whole < 1e15 ? whole : 1e15;
-    int64_t useful = whole < grain ? 2 : (int64_t)(bounded / (grain / 2));
+    int64_t useful = whole < asleep_grain ? 2 : (int64_t)(bounded / (asleep_grain / 2));
     threads = threads < useful ? threads : useful;
     threads = threads < units ? threads : units;
     if (threads <= 1 || pthread_mutex_trylock(&owner)) {
         body(context, 0, n);
         return;
     }
-    if (whole < grain && !worth_sharing(whole)) {
+    int64_t begun = now_ns();
+    threads = worth_sharing(bounded, begun) ? hire(threads) : 1;
+    if (threads <= 1) {
         pthread_mutex_unlock(&owner);
         body(context, 0, n);
         return;
     }
-    threads = hire((int)(threads - 1 < MOST_WORKERS ? threads - 1 : MOST_WORKERS)) + 1;
     int64_t pieces = threads * PIECES_EACH, enough = (int64_t)(bounded / PIECE_NS);
     pieces = pieces < enough ? pieces : enough;
     pieces = pieces < units ? pieces : units;
@@ -174,14 +246,18 @@ void cr_team_run(int most, int64_t n, int64_t unit, double cost, cr_team_body *b
     unsigned long long number = (atomic_load(&state) >> 40) + 1;
     atomic_store_explicit(&state, number << 40 | (unsigned long long)pieces << 20,
                           memory_order_release);
+    atomic_store_explicit(&home, sched_getcpu(), memory_order_relaxed);
     ring((int)threads - 1);
     inside = 1;
     take_pieces(false);
     inside = 0;
-    for (int64_t spins = 0; atomic_load_explicit(&done, memory_order_acquire) < pieces; spins++) {
+    int64_t ended = now_ns();
+    for (int64_t spins = 1; atomic_load_explicit(&done, memory_order_acquire) < pieces; spins++) {
         relax();
-        if (spins > 20000) /* a worker lost its core in the middle of a piece: let it have ours */
-            syscall(SYS_sched_yield);
+        if (spins % 64 || now_ns() - ended < ended - begun + LATE_NS)
+            continue;
+        atomic_store(&late, number); /* a worker seems to have lost its core: let it have ours */
+        syscall(SYS_sched_yield);
     }
     pthread_mutex_unlock(&owner);
 }

@@ -1,7 +1,9 @@
 /* cr_team_run by itself, built from its source, since it is none of the public headers': every item is done once, whatever the number of
  * threads, the size of the work and the time that has passed since the last. */
+#define _GNU_SOURCE
 #include <check.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
@@ -69,6 +71,27 @@ START_TEST(short_work_comes_out_whole_awake_or_asleep)
 }
 END_TEST
 
+/* With one core for all threads there is none for a worker: it has to make way, and all is done nevertheless. */
+START_TEST(one_core_for_all)
+{
+    cpu_set_t before, one;
+    ck_assert_int_eq(sched_getaffinity(0, sizeof before, &before), 0);
+    CPU_ZERO(&one);
+    for (int core = 0; core < CPU_SETSIZE && !CPU_COUNT(&one); core++)
+        if (CPU_ISSET(core, &before))
+            CPU_SET(core, &one);
+    ck_assert_int_eq(sched_setaffinity(0, sizeof one, &one), 0);
+    for (int i = 0; i < 200; i++) {
+        run_and_check(4, 1000, 1, i % 2 ? 20 : 1000);
+        if (i % 50 == 0)
+            wait_ns(1000000);
+    }
+    ck_assert_int_eq(sched_setaffinity(0, sizeof before, &before), 0);
+    run_and_check(4, 1000, 1, 1000);
+    cr_team_stop();
+}
+END_TEST
+
 static void count_inside(void *context, int64_t begin, int64_t end)
 {
     atomic_int *count = context;
@@ -127,6 +150,7 @@ int main(void)
     TCase *tests = tcase_create("team");
     tcase_add_test(tests, each_item_is_done_once);
     tcase_add_test(tests, short_work_comes_out_whole_awake_or_asleep);
+    tcase_add_test(tests, one_core_for_all);
     tcase_add_test(tests, work_within_a_piece_is_its_thread_s_own);
     tcase_add_test(tests, callers_don_t_get_into_each_other_s_way);
     tcase_set_timeout(tests, 120);

@@ -1,0 +1,50 @@
+/* See grain.h. */
+#include "core/base/grain.h"
+
+enum { PERIODS = 16 };
+static const double period = 4e6, shortest_hold = 5e8, longest_hold = 4e9;
+/* Jobs beyond the first are shared either way; a longer gap than the second between two means that the program did something else. */
+static const double longest_job = 200e3, longest_gap = 1e6;
+
+static void begin_trial(cr_grain *grain)
+{
+    for (int i = 0; i < 2; i++)
+        grain->work[i] = grain->time[i] = 0;
+    grain->periods = PERIODS;
+    grain->holding = false;
+}
+
+static void end_trial(cr_grain *grain)
+{
+    bool answer = grain->work[1] * grain->time[0] >= grain->work[0] * grain->time[1];
+    double longer = grain->hold * 2 < longest_hold ? grain->hold * 2 : longest_hold;
+    grain->hold = answer == grain->answer && grain->hold > 0 ? longer : shortest_hold;
+    grain->shares = grain->answer = answer;
+    grain->holding = true;
+}
+
+bool cr_grain_shares_short(cr_grain *grain, double work, int64_t now)
+{
+    double took = (double)(now - grain->last), did = grain->last_work;
+    grain->last = now;
+    grain->last_work = work;
+    if (!grain->holding && !grain->periods) {
+        begin_trial(grain);
+        grain->shares = true;
+    }
+    if (did > longest_job || took > longest_gap)
+        return grain->shares;
+    grain->work[grain->shares] += did;
+    grain->time[grain->shares] += took;
+    grain->spent += took;
+    if (grain->spent < (grain->holding ? grain->hold : period))
+        return grain->shares;
+    grain->spent = 0;
+    if (grain->holding)
+        begin_trial(grain);
+    else if (--grain->periods == 0)
+        end_trial(grain);
+    if (!grain->holding)
+        grain->shares = !grain->shares;
+    return grain->shares;
+}

@@ -1,0 +1,25 @@
+/* From what length on a short job is worth sharing among threads, found by trying both answers on the program that runs.
+ * Splitting a job of some 10 µs gains when it comes again and again over the same memory, and loses in a chain of different ones,
+ * each of which then waits for what another core has just written: no property of the job itself tells which. */
+#ifndef CRESSET_CORE_BASE_GRAIN_H
+#define CRESSET_CORE_BASE_GRAIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* All zero at first. One thread at a time. */
+typedef struct cr_grain {
+    double work[2], time[2]; /* of the trial that is on: done without and with sharing short jobs */
+    double spent, last_work; /* nanoseconds of this period; the work of the job that began last */
+    int64_t last;            /* when it began */
+    double hold;             /* how long the answer is kept before the next trial */
+    int periods;             /* left of the trial; 0 while an answer is kept */
+    bool holding, shares, answer;
+} cr_grain;
+
+/* A job of `work` nanoseconds on one thread begins at `now`: says whether short jobs are to be shared at this time. Alternates
+ * between the answers for 64 ms of such work, keeps the one under which more was done in a nanosecond, and tries again after
+ * half a second, or later the more often the answer stays. Idle time and long jobs don't count. */
+bool cr_grain_shares_short(cr_grain *grain, double work, int64_t now);
+
+#endif

@@ -14,12 +14,20 @@ static void begin_trial(cr_grain *grain)
     grain->holding = false;
 }
 
+/* Whether the answers differ so much after two periods of each that the rest of the trial would only cost. */
+static bool is_clear(const cr_grain *grain)
+{
+    double without = grain->work[0] * grain->time[1], with = grain->work[1] * grain->time[0];
+    return grain->periods <= PERIODS - 4 && (with > 1.2 * without || without > 1.2 * with);
+}
+
 static void end_trial(cr_grain *grain)
 {
     bool answer = grain->work[1] * grain->time[0] >= grain->work[0] * grain->time[1];
     double longer = grain->hold * 2 < longest_hold ? grain->hold * 2 : longest_hold;
     grain->hold = answer == grain->answer && grain->hold > 0 ? longer : shortest_hold;
     grain->shares = grain->answer = answer;
+    grain->periods = 0;
     grain->holding = true;
 }
 
@@ -42,7 +50,7 @@ bool cr_grain_shares_short(cr_grain *grain, double work, int64_t now)
     grain->spent = 0;
     if (grain->holding)
         begin_trial(grain);
-    else if (--grain->periods == 0)
+    else if (--grain->periods == 0 || is_clear(grain))
         end_trial(grain);
     if (!grain->holding)
         grain->shares = !grain->shares;

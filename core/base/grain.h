@@ -18,8 +18,8 @@ typedef struct cr_grain {
 } cr_grain;
 
 /* A job of `work` nanoseconds on one thread begins at `now`: says whether short jobs are to be shared at this time. Alternates
- * between the answers for 64 ms of such work, keeps the one under which more was done in a nanosecond, and tries again after
- * half a second, or later the more often the answer stays. Idle time and long jobs don't count. */
+ * between the answers for 64 ms of such work, or a quarter of it where the difference is plain, keeps the one under which more was done in a
+ * nanosecond, and tries again after half a second, or later the more often the answer stays. Idle time and long jobs don't count. */
 bool cr_grain_shares_short(cr_grain *grain, double work, int64_t now);
 
 #endif

@@ -24,7 +24,8 @@
 enum {
     REPEATS = 7,
     MOST_THREADS = 256,
-    CHAINS = 12, /* independent sums: more than the latency of a multiplication times two a cycle */
+    CHAINS =
+        12, /* independent sums in SUMS: more than the latency of a multiplication times two a cycle */
     CACHED = 64 << 10,
     LARGE = 128 << 20
 };
@@ -43,16 +44,26 @@ typedef struct measure {
 
 /* ---- arithmetic ---- */
 
-#define SUMS(type, first, step)                                   \
-    type sum[CHAINS];                                             \
-    for (int i = 0; i < CHAINS; i++)                              \
-        sum[i] = first;                                           \
-    for (; times > 0; times--) {                                  \
-        _Pragma("GCC unroll 16") for (int i = 0; i < CHAINS; i++) \
-        {                                                         \
-            sum[i] = step;                                        \
-            __asm__ volatile("" : KEEP(sum[i]));                  \
-        }                                                         \
+/* Each sum has a name: the compiler keeps those of an array in memory. */
+#define STEP(sum, next) \
+    sum = next(sum);    \
+    __asm__ volatile("" : KEEP(sum))
+#define SUMS(type, first, next)                                                    \
+    type s0 = first, s1 = first, s2 = first, s3 = first, s4 = first, s5 = first;   \
+    type s6 = first, s7 = first, s8 = first, s9 = first, s10 = first, s11 = first; \
+    for (; times > 0; times--) {                                                   \
+        STEP(s0, next);                                                            \
+        STEP(s1, next);                                                            \
+        STEP(s2, next);                                                            \
+        STEP(s3, next);                                                            \
+        STEP(s4, next);                                                            \
+        STEP(s5, next);                                                            \
+        STEP(s6, next);                                                            \
+        STEP(s7, next);                                                            \
+        STEP(s8, next);                                                            \
+        STEP(s9, next);                                                            \
+        STEP(s10, next);                                                           \
+        STEP(s11, next);                                                           \
     }
 
 #if defined __x86_64__
@@ -63,7 +74,9 @@ __attribute__((target("avx512f"))) static void f32_512(const measure *m, char *f
 {
     __m512 x = _mm512_set1_ps(0.999f), y = _mm512_set1_ps(1e-3f);
     (void)m, (void)from, (void)to;
-    SUMS(__m512, x, _mm512_fmadd_ps(sum[i], x, y))
+#define NEXT(sum) _mm512_fmadd_ps(sum, x, y)
+    SUMS(__m512, x, NEXT)
+#undef NEXT
 }
 
 __attribute__((target("avx2,fma"))) static void f32_256(const measure *m, char *from, char *to,
@@ -71,7 +84,9 @@ __attribute__((target("avx2,fma"))) static void f32_256(const measure *m, char *
 {
     __m256 x = _mm256_set1_ps(0.999f), y = _mm256_set1_ps(1e-3f);
     (void)m, (void)from, (void)to;
-    SUMS(__m256, x, _mm256_fmadd_ps(sum[i], x, y))
+#define NEXT(sum) _mm256_fmadd_ps(sum, x, y)
+    SUMS(__m256, x, NEXT)
+#undef NEXT
 }
 
 __attribute__((target("avx512f,avx512bf16"))) static void bf16_512(const measure *m, char *from,
@@ -79,7 +94,9 @@ __attribute__((target("avx512f,avx512bf16"))) static void bf16_512(const measure
 {
     __m512bh x = (__m512bh)_mm512_set1_epi16(0x3c00), y = (__m512bh)_mm512_set1_epi16(0x3800);
     (void)m, (void)from, (void)to;
-    SUMS(__m512, _mm512_setzero_ps(), _mm512_dpbf16_ps(sum[i], x, y))
+#define NEXT(sum) _mm512_dpbf16_ps(sum, x, y)
+    SUMS(__m512, _mm512_setzero_ps(), NEXT)
+#undef NEXT
 }
 
 /* Tiles of 16 x 16 sums, each over 32 products: four that don't wait for one another. */
@@ -137,12 +154,18 @@ static void f32_plain(const measure *m, char *from, char *to, long times)
 {
     lanes x = {0.999f, 0.999f, 0.999f, 0.999f}, y = {1e-3f, 1e-3f, 1e-3f, 1e-3f};
     (void)m, (void)from, (void)to;
-    SUMS(lanes, x, sum[i] * x + y)
+#define NEXT(sum) (sum) * x + y
+    SUMS(lanes, x, NEXT)
+#undef NEXT
 }
 
 /* ---- memory ---- */
 
-static void copy(const measure *m, char *from, char *to, long times)
+#if defined __x86_64__
+__attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
+static void
+copy(const measure *m, char *from, char *to, long times)
 {
     const line *a = (const line *)(void *)from;
     line *b = (line *)(void *)to;

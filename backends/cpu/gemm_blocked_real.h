@@ -4,10 +4,13 @@ enum { NAMED(WIDTH) = VECTORS * (LANES) }; /* columns of a tile */
 
 typedef struct NAMED(blocked) {
     const ARGS *g;
-    REAL *a, *b;         /* packed: A by panels of [depth][rows], B by panels of [depth][WIDTH] */
-    int64_t from, depth; /* the terms of this pass */
+    REAL *a,
+        *b; /* packed: A by panels of [depth][rows], B by panels of [depth][WIDTH], as far apart as for `deepest` terms */
+    int64_t deepest, first, end; /* terms of a pass at the most; of the passes of this round */
+    int64_t from, depth;         /* the terms of this pass */
     int64_t row_panels, column_panels;
-    int64_t block; /* column panels that stay in the cache together */
+    int64_t unit; /* panels of a piece, which it packs itself */
+    bool by_rows; /* pieces are row panels, and B is shared; else they are column panels */
 } NAMED(blocked);
 
 /* The first row of a panel: rows are shared out evenly, so that no panel is much lower than a tile. */
@@ -61,7 +64,7 @@ static void NAMED(pack_a)(const NAMED(blocked) * p, int64_t begin, int64_t end)
             NAMED(pack)
             (p->depth - q < step ? p->depth - q : step, rows,
              g->a + i0 * g->a_row + (p->from + q) * g->a_col, g->a_col, g->a_row,
-             p->a + i0 * p->depth + q * rows, rows);
+             p->a + i0 * p->deepest + q * rows, rows);
         }
 }
 
@@ -74,27 +77,13 @@ static void NAMED(pack_b)(const NAMED(blocked) * p, int64_t begin, int64_t end)
             int64_t j0 = panel * NAMED(WIDTH), columns = g->n - j0;
             columns = columns < NAMED(WIDTH) ? columns : NAMED(WIDTH);
             int64_t depth = p->depth - q < step ? p->depth - q : step;
-            REAL *to = p->b + j0 * p->depth + q * NAMED(WIDTH);
+            REAL *to = p->b + j0 * p->deepest + q * NAMED(WIDTH);
             if (columns < NAMED(WIDTH))
                 memset(to, 0, (size_t)(depth * NAMED(WIDTH)) * sizeof *to);
             NAMED(pack)
             (depth, columns, g->b + (p->from + q) * g->b_row + j0 * g->b_col, g->b_row, g->b_col,
              to, NAMED(WIDTH));
         }
-}
-
-/* Pieces count units of A's panels, then of B's. */
-static void NAMED(pack_pieces)(void *context, int64_t begin, int64_t end)
-{
-    const NAMED(blocked) *p = context;
-    int64_t units = (p->row_panels + UNIT - 1) / UNIT;
-    for (int64_t i = begin; i < end; i++) {
-        int64_t first = (i < units ? i : i - units) * UNIT, last = first + UNIT;
-        if (i < units)
-            NAMED(pack_a)(p, first, last < p->row_panels ? last : p->row_panels);
-        else
-            NAMED(pack_b)(p, first, last < p->column_panels ? last : p->column_panels);
-    }
 }
 
 /* Results at (i, j), from a tile at its edge or with S along columns: sums are [rows][WIDTH]. */
@@ -124,7 +113,7 @@ CPU_INLINE void NAMED(tile)(int rows, int vectors, const NAMED(blocked) * p, int
 #pragma GCC unroll 16
         for (int v = 0; v < vectors; v++)
             sum[r][v] = (VEC){0};
-    const REAL *a = p->a + i * p->depth, *b = p->b + j * p->depth;
+    const REAL *a = p->a + i * p->deepest, *b = p->b + j * p->deepest;
     for (int64_t q = 0; q < p->depth; q++, a += rows, b += NAMED(WIDTH)) {
         VEC x[VECTORS];
 #pragma GCC unroll 16
@@ -192,17 +181,70 @@ static __attribute__((noinline)) void NAMED(tile_of)(int64_t rows, int64_t vecto
 #undef TILE
 }
 
-/* A piece is one row panel by one block of columns; they count block after block. */
-static void NAMED(tile_pieces)(void *context, int64_t begin, int64_t end)
+/* The tiles of row panels i … i_end and column panels j … j_end. */
+static void NAMED(tiles)(const NAMED(blocked) * p, int64_t i, int64_t i_end, int64_t j,
+                         int64_t j_end)
+{
+    for (; i < i_end; i++) {
+        int64_t row = NAMED(row_of)(p, i), rows = NAMED(row_of)(p, i + 1) - row;
+        for (int64_t at = j; at < j_end; at++) {
+            int64_t left = p->g->n - at * NAMED(WIDTH);
+            NAMED(tile_of)(rows, left <= (LANES) ? 1 : VECTORS, p, row, at * NAMED(WIDTH));
+        }
+    }
+}
+
+/* What all pieces read, A or B, is packed for all passes of a round; each piece packs the other one's panels for itself, which then come
+ * from the cache of the core that packed them. */
+static NAMED(blocked) NAMED(pass_at)(const NAMED(blocked) * p, int64_t from)
+{
+    NAMED(blocked) pass = *p;
+    pass.from = from;
+    pass.depth = p->end - from < p->deepest ? p->end - from : p->deepest;
+    if (p->by_rows)
+        pass.b += (from - p->first) * p->column_panels * NAMED(WIDTH);
+    else
+        pass.a += (from - p->first) * p->g->m;
+    return pass;
+}
+
+/* Pieces count units of panels. */
+static void NAMED(shared_pieces)(void *context, int64_t begin, int64_t end)
 {
     const NAMED(blocked) *p = context;
-    for (int64_t piece = begin; piece < end; piece++) {
-        int64_t j0 = piece / p->row_panels * p->block, j1 = j0 + p->block;
-        int64_t i = piece % p->row_panels;
-        int64_t row = NAMED(row_of)(p, i), rows = NAMED(row_of)(p, i + 1) - row;
-        for (int64_t j = j0; j < j1 && j < p->column_panels; j++) {
-            int64_t left = p->g->n - j * NAMED(WIDTH);
-            NAMED(tile_of)(rows, left <= (LANES) ? 1 : VECTORS, p, row, j * NAMED(WIDTH));
+    int64_t panels = p->by_rows ? p->column_panels : p->row_panels;
+    end = end * UNIT < panels ? end * UNIT : panels;
+    for (int64_t from = p->first; from < p->end; from += p->deepest) {
+        NAMED(blocked) pass = NAMED(pass_at)(p, from);
+        if (p->by_rows)
+            NAMED(pack_b)(&pass, begin * UNIT, end);
+        else
+            NAMED(pack_a)(&pass, begin * UNIT, end);
+    }
+}
+
+static void NAMED(row_pieces)(void *context, int64_t begin, int64_t end)
+{
+    const NAMED(blocked) *p = context;
+    for (int64_t i = begin * p->unit, i_end; i < end * p->unit && i < p->row_panels; i = i_end) {
+        i_end = i + p->unit < p->row_panels ? i + p->unit : p->row_panels;
+        for (int64_t from = p->first; from < p->end; from += p->deepest) {
+            NAMED(blocked) pass = NAMED(pass_at)(p, from);
+            NAMED(pack_a)(&pass, i, i_end);
+            NAMED(tiles)(&pass, i, i_end, 0, p->column_panels);
+        }
+    }
+}
+
+static void NAMED(column_pieces)(void *context, int64_t begin, int64_t end)
+{
+    const NAMED(blocked) *p = context;
+    for (int64_t j = begin * p->unit, j_end; j < end * p->unit && j < p->column_panels; j = j_end) {
+        j_end = j + p->unit < p->column_panels ? j + p->unit : p->column_panels;
+        for (int64_t from = p->first; from < p->end; from += p->deepest) {
+            NAMED(blocked) pass = NAMED(pass_at)(p, from);
+            NAMED(pack_b)(&pass, j, j_end);
+            NAMED(tiles)(&pass, 0, p->row_panels, j, j_end);
         }
     }
 }
@@ -215,34 +257,41 @@ bool ENTRY(const ARGS *g)
     p.row_panels = (g->m + ROWS - 1) / ROWS;
     p.column_panels = (g->n + NAMED(WIDTH) - 1) / NAMED(WIDTH);
     int64_t passes = g->k > DEPTH ? (g->k + DEPTH - 1) / DEPTH : 1;
-    int64_t deepest = (g->k + passes - 1) / passes;
-    p.block = BLOCK_BYTES / (int64_t)sizeof(REAL) / (DEPTH * NAMED(WIDTH));
-    /* Enough pieces that the last ones leave no thread waiting for long. */
-    const int64_t pieces = 4 * cpu_host->num_threads(cpu_host);
-    const int64_t blocks_at_least = pieces / p.row_panels + 1;
-    if (pieces > 4 && blocks_at_least * p.block > p.column_panels)
-        p.block = (p.column_panels + blocks_at_least - 1) / blocks_at_least;
+    p.deepest = g->k > 0 ? (g->k + passes - 1) / passes : 1;
+    /* By rows where B fits the cache as a whole. Enough pieces that the last ones leave no thread waiting for long. */
+    const int64_t block = BLOCK_BYTES / (int64_t)sizeof(REAL) / (DEPTH * NAMED(WIDTH));
+    p.by_rows = g->m > g->n && p.column_panels <= block;
+    const int64_t panels = p.by_rows ? p.row_panels : p.column_panels;
+    const int64_t shared = p.by_rows ? p.column_panels : p.row_panels;
+    const int threads = cpu_host->num_threads(cpu_host);
+    const int64_t pieces = threads > 1 ? 4 * threads : 1, most = p.by_rows ? UNIT : block;
+    p.unit = (panels + pieces - 1) / pieces;
+    p.unit = p.unit < most ? p.unit : most;
+    /* A round takes as many passes as the cache holds the shared operand's panels of. */
+    const int64_t width = p.by_rows ? p.column_panels * NAMED(WIDTH) : g->m;
+    int64_t together = BLOCK_BYTES / (int64_t)sizeof(REAL) / (width * p.deepest);
+    together = together < 1 ? 1 : together < passes ? together : passes;
+    const size_t apart = (size_t)p.deepest * (size_t)(p.by_rows ? 1 : together);
     /* B's panels begin on a vector's bounds: A's come in front, rounded up. */
-    size_t a_reals = ((size_t)g->m * (size_t)deepest + 63) / 64 * 64;
-    size_t b_reals = (size_t)p.column_panels * NAMED(WIDTH) * (size_t)deepest;
+    size_t a_reals = ((size_t)g->m * apart + 63) / 64 * 64;
+    size_t b_reals = (size_t)p.column_panels * NAMED(WIDTH) * (size_t)p.deepest *
+                     (size_t)(p.by_rows ? together : 1);
     REAL *memory = packing_memory((a_reals + b_reals + 64) * sizeof(REAL));
     if (!memory)
         return false;
     p.a = memory;
     p.b = memory + a_reals;
-    double nanoseconds = (double)(ROWS * NAMED(WIDTH)) / (5.0 * (LANES)); /* a panel's, a term */
+    const double reals = p.by_rows ? NAMED(WIDTH) : ROWS; /* of a shared panel, a term */
+    const double nanoseconds = 1.0 / (5.0 * (LANES));     /* of a multiplication and addition */
     do {
-        p.depth = g->k - p.from < deepest ? g->k - p.from : deepest;
-        cpu_parallel((p.row_panels + UNIT - 1) / UNIT + (p.column_panels + UNIT - 1) / UNIT, 1,
-                     (double)(p.depth * UNIT * (ROWS + NAMED(WIDTH))) * 0.1, NAMED(pack_pieces),
-                     &p);
-        int64_t blocks = (p.column_panels + p.block - 1) / p.block;
-        cpu_parallel(
-            p.row_panels * blocks, 1,
-            nanoseconds *
-                (double)(p.depth * (p.block < p.column_panels ? p.block : p.column_panels)),
-            NAMED(tile_pieces), &p);
-        p.from += p.depth;
-    } while (p.from < g->k);
+        p.end = g->k - p.first < together * p.deepest ? g->k : p.first + together * p.deepest;
+        double terms = (double)(p.end - p.first);
+        cpu_parallel((shared + UNIT - 1) / UNIT, 1, terms * UNIT * reals * 0.1,
+                     NAMED(shared_pieces), &p);
+        cpu_parallel((panels + p.unit - 1) / p.unit, 1,
+                     terms * (double)(p.unit * shared) * (ROWS * NAMED(WIDTH)) * nanoseconds,
+                     p.by_rows ? NAMED(row_pieces) : NAMED(column_pieces), &p);
+        p.first = p.end;
+    } while (p.first < g->k);
     return true;
 }

@@ -25,8 +25,10 @@ enum {
     MOST_WORKERS = 255,
     PIECES_EACH = 4,
     PIECE_NS = 2000,
-    SPIN_NS = 20000,
-    REST_NS = 30000000,
+    SPIN_NS = 100000,
+    SHORTEST_REST_NS = 1000000,
+    LONGEST_REST_NS = 32000000,
+    CALM_NS = 100000000,
     LATE_NS = 1000000
 };
 
@@ -103,11 +105,16 @@ static void futex_wake(void *word, int count)
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
 }
 
+/* Makes way for others: briefly at first, since a core can be taken for a moment only, and longer while that goes on. */
 static void rest(void)
 {
+    static _Thread_local int64_t length, ended;
+    length = now_ns() - ended > CALM_NS ? SHORTEST_REST_NS : 2 * length;
+    length = length < LONGEST_REST_NS ? length : LONGEST_REST_NS;
     atomic_fetch_add(&resting, 1);
-    futex_wait(&stopping, 0, &(struct timespec){0, REST_NS});
+    futex_wait(&stopping, 0, &(struct timespec){0, length});
     atomic_fetch_sub(&resting, 1);
+    ended = now_ns();
 }
 
 /* Sleeps until a job comes after the one that was seen, and says which was seen last: a worker that is woken gets an idle core if there

@@ -2,9 +2,10 @@
 #include "core/base/grain.h"
 
 enum { PERIODS = 16 };
-static const double period = 4e6, shortest_hold = 5e8, longest_hold = 4e9;
-/* Jobs beyond the first are shared either way; a longer gap than the second between two means that the program did something else. */
-static const double longest_job = 200e3, longest_gap = 1e6;
+static const double period = 4e6, shortest_hold = 5e7, longest_hold = 1e9;
+/* Short jobs may do harm to somewhat longer ones after them, which count as well. A longer gap between two means that the program did
+ * something else. */
+static const double longest_counted = 200e3, longest_gap = 1e6;
 
 static void begin_trial(cr_grain *grain)
 {
@@ -40,11 +41,12 @@ bool cr_grain_shares_short(cr_grain *grain, double work, int64_t now)
         begin_trial(grain);
         grain->shares = true;
     }
-    if (did > longest_job || took > longest_gap)
+    if (did > longest_counted || took > longest_gap)
         return grain->shares;
     grain->work[grain->shares] += did;
     grain->time[grain->shares] += took;
-    grain->spent += took;
+    if (did < CR_GRAIN_LONG)
+        grain->spent += took;
     if (grain->spent < (grain->holding ? grain->hold : period))
         return grain->shares;
     grain->spent = 0;

@@ -18,8 +18,6 @@
 
 /* Nanoseconds of work under which sharing costs more than it brings: with workers that sleep, and with one that waits actively. */
 static const double asleep_grain = 24000, awake_grain = 12000;
-/* Under this a job is short: whether it is shared is found by trying. */
-static const double long_grain = 48000;
 
 enum {
     MOST_WORKERS = 255,
@@ -27,8 +25,8 @@ enum {
     PIECE_NS = 2000,
     SPIN_NS = 100000,
     SHORTEST_REST_NS = 1000000,
-    LONGEST_REST_NS = 32000000,
-    CALM_NS = 100000000,
+    LONGEST_REST_NS = 128000000,
+    CALM_NS = 200000000,
     LATE_NS = 1000000
 };
 
@@ -207,7 +205,7 @@ static bool worth_sharing(double whole, int64_t now)
     int away = atomic_load_explicit(&resting, memory_order_relaxed);
     if (nworkers && away >= nworkers)
         return false;
-    if (!cr_grain_shares_short(&grain, whole, now) && whole < long_grain)
+    if (!cr_grain_shares_short(&grain, whole, now) && whole < CR_GRAIN_LONG)
         return false;
     if (whole >= asleep_grain ||
         nworkers > atomic_load_explicit(&sleeping, memory_order_relaxed) + away)

@@ -7,7 +7,7 @@
 #include "core/dispatch/validate.h"
 #include "core/ops/invoke.h"
 
-enum { ROUNDS = 6 };
+enum { ROUNDS = 20 };              /* so many that a sleeping worker is found worth waking */
 static const double enough = 2e-3; /* seconds: no further rounds after this */
 static const double margin = 0.9;  /* so much faster is worth the other device's lock */
 

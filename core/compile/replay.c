@@ -100,7 +100,7 @@ static int prepare_all(cr_trace *t)
         cr_trace_value *v = &t->values[p->value];
         if (v->first == CR_NO_VALUE) /* no plan reads it any more */
             continue;
-        cr_storage *copy = cr_prepared_input(t->dev, p->how, p->source);
+        cr_storage *copy = cr_prepared_input(t->dev, p->how, p->source, true);
         failed = !copy;
         if (failed)
             break;

@@ -43,7 +43,8 @@ static void forget_prepared(cr_storage *storage)
 {
     for (cr_prepared *p = storage->prepared, *next; p; p = next) {
         next = p->next;
-        cr_storage_release(p->copy);
+        if (p->copy)
+            cr_storage_release(p->copy);
         free(p);
     }
     storage->prepared = NULL;

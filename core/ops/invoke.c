@@ -180,7 +180,7 @@ static int run_plan(cr_op_run *run, cr_plan_entry *e, cr_results *results)
         struct cr_trace *trace = cr_this_thread.trace; /* which makes its own */
         cr_this_thread.trace = NULL;
         cr_storage *copy = cr_prepared_input(
-            dev, p, run->in[e->bind_inputs ? e->bind_inputs[p->binding] : p->binding]);
+            dev, p, run->in[e->bind_inputs ? e->bind_inputs[p->binding] : p->binding], false);
         cr_this_thread.trace = trace;
         if (!copy)
             goto done;

@@ -83,8 +83,11 @@ cr_status cr_plan_prepares(cr_dev *dev, cr_plan_entry *e, const cr_graph *graph,
                            const cr_plan_info *info);
 /* The same for one input: fills the plan into what says layout and bytes. */
 cr_status cr_plan_prepare(cr_dev *dev, const cr_meta *from, cr_prepare *prepare);
-/* The storage with the input in the layout asked for, retained: as kept with the tensor, or made now. Null with the error set. */
-cr_storage *cr_prepared_input(cr_dev *dev, const cr_prepare *prepare, const cr_tensor *t);
+/* The storage with the input in the layout asked for, retained: as kept with the tensor, or made now. Null with the error set.
+ * A copy is kept with `keep`, or once it is asked for again before the values change, as in inference. A step of training asks once for a
+ * weight's copy and once for its gradient's, and changes the values: kept, these would be a second and a third of all weights. */
+cr_storage *cr_prepared_input(cr_dev *dev, const cr_prepare *prepare, const cr_tensor *t,
+                              bool keep);
 
 /* Takes n Philox blocks from the process's generator; or, of a thread that borrows, from its own state (null: no longer). */
 void cr_generator_take(uint64_t blocks, uint64_t *seed, uint64_t *offset);

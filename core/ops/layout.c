@@ -206,15 +206,22 @@ static uint64_t value_hash(const cr_tensor *t)
 static cr_prepared *find_prepared(cr_storage *storage, const cr_prepare *prepare, uint64_t value)
 {
     for (cr_prepared *p = storage->prepared; p; p = p->next)
-        if (p->layout == prepare->layout && p->value == value && p->copy->bytes >= prepare->bytes)
+        if (p->layout == prepare->layout && p->value == value)
             return p;
     return NULL;
 }
 
-/* Keeps a copy with the storage, in the place of what is out of date. A storage of many values keeps a few; without memory,
- * and beyond these, a copy is made again next time. */
-static void keep_prepared(cr_storage *storage, uint64_t layout, uint64_t value, unsigned version,
-                          cr_storage *copy)
+static void drop_copy(cr_prepared *p)
+{
+    if (p->copy)
+        cr_storage_release(p->copy);
+    p->copy = NULL;
+}
+
+/* Remembers that a copy was asked for, in the place of what is out of date. A storage of many values remembers a few; without
+ * memory, and beyond these, a copy is made each time. */
+static cr_prepared *remember_prepared(cr_storage *storage, uint64_t layout, uint64_t value,
+                                      unsigned version)
 {
     enum { MOST = 8 };
     int count = 0;
@@ -226,27 +233,33 @@ static void keep_prepared(cr_storage *storage, uint64_t layout, uint64_t value, 
             continue;
         }
         *link = p->next;
-        cr_storage_release(p->copy);
+        drop_copy(p);
         free(p);
     }
     cr_prepared *fresh = count < MOST ? malloc(sizeof *fresh) : NULL;
     if (fresh) {
-        *fresh = (cr_prepared){storage->prepared, layout, value, version, cr_storage_retain(copy)};
+        *fresh = (cr_prepared){storage->prepared, layout, value, version, NULL};
         storage->prepared = fresh;
     }
+    return fresh;
 }
 
-cr_storage *cr_prepared_input(cr_dev *dev, const cr_prepare *prepare, const cr_tensor *t)
+cr_storage *cr_prepared_input(cr_dev *dev, const cr_prepare *prepare, const cr_tensor *t, bool keep)
 {
     cr_storage *storage = t->storage;
-    bool keeps = storage->dev == dev && /* whose lock guards the copies */
-                 !atomic_load_explicit(&storage->exposed, memory_order_relaxed);
+    bool may = storage->dev == dev && /* whose lock guards the copies */
+               !atomic_load_explicit(&storage->exposed, memory_order_relaxed);
     unsigned version = atomic_load_explicit(&storage->version, memory_order_relaxed);
-    uint64_t value = keeps ? value_hash(t) : 0;
-    cr_prepared *p = keeps ? find_prepared(storage, prepare, value) : NULL;
-    if (p && p->version == version)
+    uint64_t value = may ? value_hash(t) : 0;
+    cr_prepared *p = may ? find_prepared(storage, prepare, value) : NULL;
+    bool again = p && p->version == version;
+    bool fits = p && p->copy && p->copy->bytes >= prepare->bytes;
+    if (again && fits)
         return cr_storage_retain(p->copy);
-    cr_storage *copy = p ? cr_storage_retain(p->copy) : cr_storage_new_locked(dev, prepare->bytes);
+    if (p && !(keep && fits)) /* else it is written over */
+        drop_copy(p);
+    cr_storage *copy =
+        p && p->copy ? cr_storage_retain(p->copy) : cr_storage_new_locked(dev, prepare->bytes);
     if (!copy)
         return NULL;
     if (p)
@@ -259,9 +272,11 @@ cr_storage *cr_prepared_input(cr_dev *dev, const cr_prepare *prepare, const cr_t
         cr_dev_failed(dev, "preparing an input", status);
         return NULL;
     }
+    if (may && !p)
+        p = remember_prepared(storage, prepare->layout, value, version);
     if (p)
         p->version = version;
-    else if (keeps)
-        keep_prepared(storage, prepare->layout, value, version, copy);
+    if (p && !p->copy && (keep || again))
+        p->copy = cr_storage_retain(copy);
     return copy;
 }

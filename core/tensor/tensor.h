@@ -81,8 +81,8 @@ static inline void cr_storage_release(cr_storage *storage)
 typedef struct cr_prepared {
     struct cr_prepared *next;
     uint64_t layout, value; /* value: a hash of offset, dtype, sizes and strides */
-    unsigned version;       /* of the storage when it was copied */
-    cr_storage *copy;
+    unsigned version;       /* of the storage when a copy was last asked for */
+    cr_storage *copy;       /* null until it is asked for again */
 } cr_prepared;
 
 /* ---- tensors ---- */

@@ -20,7 +20,7 @@ enum {
     TILE_VECTORS = 4,
     PANEL = TILE_VECTORS * VF_LANES, /* columns that are done together */
     DOT_ROWS = 4,
-    DOT_COLUMNS = 4,
+    DOT_COLUMNS = 8,
     PACK_ROWS = 12, /* from so many rows on, packing a B that lies along k pays */
     STACK_FLOATS = 6144,
     OWN_LIMIT = 3000000,  /* multiplications; above, packing by blocks pays */
@@ -156,12 +156,12 @@ CPU_INLINE void dot_tile(int rows, int columns, const cpu_sgemm_args *g, int64_t
 static void dot_tile_of(int rows, int columns, const cpu_sgemm_args *g, int64_t i, int64_t j)
 {
 #define TILE(r, c)               \
-    case r * 8 + c:              \
+    case r * 16 + c:             \
         dot_tile(r, c, g, i, j); \
         return;
 #define TILES(r) TILE(r, 1) TILE(r, 2) TILE(r, 3) TILE(r, 4)
-    switch (rows * 8 + columns) {
-        TILES(1) TILES(2) TILES(3) TILES(4)
+    switch (rows * 16 + columns) {
+        TILES(1) TILES(2) TILES(3) TILES(4) TILE(1, 5) TILE(1, 6) TILE(1, 7) TILE(1, 8)
     }
 #undef TILES
 #undef TILE
@@ -174,6 +174,7 @@ typedef struct product {
     const float *packed; /* B by panels of [k][PANEL], or null: B's own rows are dense */
     float *pack_to;
     int64_t row_blocks, column_blocks;
+    int dot_columns; /* of a tile along k */
 } product;
 
 /* Pieces count row blocks, panel after panel, so that a panel stays in the cache while it is used. */
@@ -197,9 +198,9 @@ static void dot_pieces(void *context, int64_t begin, int64_t end)
     const product *p = context;
     const cpu_sgemm_args *g = p->g;
     for (int64_t piece = begin; piece < end; piece++) {
-        int64_t i = piece % p->row_blocks * DOT_ROWS, j = piece / p->row_blocks * DOT_COLUMNS;
+        int64_t i = piece % p->row_blocks * DOT_ROWS, j = piece / p->row_blocks * p->dot_columns;
         int rows = g->m - i < DOT_ROWS ? (int)(g->m - i) : DOT_ROWS;
-        int columns = g->n - j < DOT_COLUMNS ? (int)(g->n - j) : DOT_COLUMNS;
+        int columns = g->n - j < p->dot_columns ? (int)(g->n - j) : p->dot_columns;
         dot_tile_of(rows, columns, g, i, j);
     }
 }
@@ -227,10 +228,11 @@ static bool own_sgemm(const cpu_sgemm_args *g)
     product p = {.g = g};
     if (g->b_row == 1 && g->a_col == 1 && g->m < PACK_ROWS && g->b_col != 1) {
         p.row_blocks = (g->m + DOT_ROWS - 1) / DOT_ROWS;
-        p.column_blocks = (g->n + DOT_COLUMNS - 1) / DOT_COLUMNS;
+        p.dot_columns = g->m == 1 ? DOT_COLUMNS : DOT_COLUMNS / 2;
+        p.column_blocks = (g->n + p.dot_columns - 1) / p.dot_columns;
         int64_t rows = g->m < DOT_ROWS ? g->m : DOT_ROWS;
         cpu_parallel(p.row_blocks * p.column_blocks, 1,
-                     (double)(rows * DOT_COLUMNS * (g->k + 48)) * nanoseconds, dot_pieces, &p);
+                     (double)(rows * p.dot_columns * (g->k + 48)) * nanoseconds, dot_pieces, &p);
         return true;
     }
     float stack[STACK_FLOATS], *heap = NULL;

@@ -63,10 +63,16 @@ static void product(const job *j, const float *x, const float *w, int64_t places
 static void pad_planes(const float *from, float *to, int64_t channels, int64_t rows,
                        int64_t columns, const plane *p, int64_t pad_y, int64_t pad_x)
 {
+    const int rest = (int)(columns % VF_LANES);
     for (int64_t c = 0; c < channels; c++)
-        for (int64_t y = 0; y < rows; y++)
-            memcpy(to + c * p->size + (y + pad_y) * p->pitch + pad_x,
-                   from + (c * rows + y) * columns, (size_t)columns * sizeof(float));
+        for (int64_t y = 0; y < rows; y++, from += columns) { /* rows too short for memcpy's call */
+            float *row = to + c * p->size + (y + pad_y) * p->pitch + pad_x;
+            for (int64_t i = 0; i < columns - rest; i += VF_LANES)
+                vf_store(row + i, vf_load(from + i));
+            if (rest)
+                vf_store_part(row + columns - rest, vf_load_part(from + columns - rest, rest),
+                              rest);
+        }
 }
 
 static void correlate_parts(void *context, int64_t begin, int64_t end)

@@ -238,24 +238,31 @@ enum { OUTS = 4, TAPS = 5 };
 enum { OUTS = 2, TAPS = 5 };
 #endif
 
+/* The planes of some images that are added up together. */
+typedef struct group {
+    int64_t images, g_image, x_image; /* how many; from one's planes to the next's */
+    int64_t g_size, places;           /* from a channel's plane to the next's; of a plane */
+} group;
+
 /* outs channels of g by taps places of x, over whole planes. With constant outs and taps the sums stay in registers. */
-CPU_INLINE void inner(const float *g, int64_t g_size, int outs, const float *x, int taps,
-                      int64_t places, float *sums, int64_t out_stride)
+CPU_INLINE void inner(const group *p, const float *g, int outs, const float *x, int taps,
+                      float *sums, int64_t out_stride)
 {
     vec sum[OUTS][TAPS] = {{{0}}};
-    for (int64_t at = 0; at < places; at += LANES) {
-        vec a[OUTS];
-#pragma GCC unroll 4
-        for (int o = 0; o < outs; o++)
-            a[o] = *(const vec *)(const void *)(g + o * g_size + at);
-#pragma GCC unroll 5
-        for (int t = 0; t < taps; t++) {
-            vec b = *(const vec *)(const void *)(x + t + at);
+    for (int64_t i = 0; i < p->images; i++, g += p->g_image, x += p->x_image)
+        for (int64_t at = 0; at < p->places; at += LANES) {
+            vec a[OUTS];
 #pragma GCC unroll 4
             for (int o = 0; o < outs; o++)
-                sum[o][t] += a[o] * b;
+                a[o] = *(const vec *)(const void *)(g + o * p->g_size + at);
+#pragma GCC unroll 5
+            for (int t = 0; t < taps; t++) {
+                vec b = *(const vec *)(const void *)(x + t + at);
+#pragma GCC unroll 4
+                for (int o = 0; o < outs; o++)
+                    sum[o][t] += a[o] * b;
+            }
         }
-    }
 #pragma GCC unroll 4
     for (int o = 0; o < outs; o++)
 #pragma GCC unroll 5
@@ -263,14 +270,14 @@ CPU_INLINE void inner(const float *g, int64_t g_size, int outs, const float *x, 
             sums[o * out_stride + t] += vf_sum(sum[o][t]);
 }
 
-typedef void inner_tile(const float *g, int64_t g_size, const float *x, int64_t places, float *sums,
+typedef void inner_tile(const group *p, const float *g, const float *x, float *sums,
                         int64_t out_stride);
 
-#define TILE(outs, taps)                                                               \
-    static void inner_##outs##_##taps(const float *g, int64_t g_size, const float *x,  \
-                                      int64_t places, float *sums, int64_t out_stride) \
-    {                                                                                  \
-        inner(g, g_size, outs, x, taps, places, sums, out_stride);                     \
+#define TILE(outs, taps)                                                                           \
+    static void inner_##outs##_##taps(const group *p, const float *g, const float *x, float *sums, \
+                                      int64_t out_stride)                                          \
+    {                                                                                              \
+        inner(p, g, outs, x, taps, sums, out_stride);                                              \
     }
 #define TILES(outs) TILE(outs, 1) TILE(outs, 2) TILE(outs, 3) TILE(outs, 4) TILE(outs, 5)
 #define ROW(outs)                                                                                \
@@ -297,19 +304,35 @@ static int64_t part_at(int64_t at, int64_t count, int64_t most)
 typedef struct weight_job {
     const conv_data *d;
     plane in, out; /* y's planes have x's pitch, zeros between the rows */
+    group images;
     char *parts;
     size_t part_bytes;
 } weight_job;
+
+/* Small planes are added up together, as the first cache holds them: the sum over a vector's lanes costs as much as six vectors. */
+static int64_t images_together(const weight_job *j, const conv_shape *s)
+{
+    enum { VECTORS = 32, CACHED = 40 << 10 };
+    int64_t vectors = (j->images.places + LANES - 1) / LANES;
+    int64_t images = (VECTORS + vectors - 1) / vectors, each = s->n / PARTS;
+    int64_t fit = CACHED / 4 / (s->ic * j->in.size + OUTS * j->out.size);
+    images = images < fit ? images : fit;
+    images = images < each ? images : each;
+    return images < 1 ? 1 : images;
+}
 
 static size_t weight_layout(weight_job *j, const conv_shape *s)
 {
     j->in = plane_of(s->ic, s->in[1], s->in[2], s->pad[1], s->pad[2]);
     j->out =
         (plane){s->oc, s->out[1], j->in.pitch, round_up(s->out[1] * j->in.pitch + SLACK, LANES)};
-    j->part_bytes =
-        (size_t)(s->ic * j->in.size + s->oc * j->out.size + round_up(s->ic * s->oc * s->taps, 16)) *
-            4 +
-        64;
+    j->images = (group){1, s->oc * j->out.size, s->ic * j->in.size, j->out.size,
+                        (s->out[1] - 1) * j->in.pitch + s->out[2]};
+    j->images.images = images_together(j, s);
+    j->part_bytes = (size_t)(j->images.images * (j->images.x_image + j->images.g_image) +
+                             round_up(s->ic * s->oc * s->taps, 16)) *
+                        4 +
+                    64;
     j->part_bytes = j->part_bytes / 64 * 64;
     return PARTS * j->part_bytes + 128;
 }
@@ -318,28 +341,33 @@ static void weight_parts(void *context, int64_t begin, int64_t end)
 {
     const weight_job *j = context;
     const conv_shape *s = j->d->shape;
-    int64_t places = (s->out[1] - 1) * j->in.pitch + s->out[2], taps = s->taps;
+    const int64_t together = j->images.images, taps = s->taps;
     for (int64_t part = begin; part < end; part++) {
         float *x = (float *)(void *)(j->parts + (size_t)part * j->part_bytes);
-        float *g = x + s->ic * j->in.size, *w = g + s->oc * j->out.size;
+        float *g = x + together * j->images.x_image, *w = g + together * j->images.g_image;
         int64_t first = part * s->n / PARTS, last = (part + 1) * s->n / PARTS;
         if (first < last)
             memset(x, 0, j->part_bytes);
-        for (int64_t i = first; i < last; i++) {
-            pad_planes((const float *)j->d->x + i * s->ic * s->in_size, x, s->ic, s->in[1],
-                       s->in[2], &j->in, s->pad[1], s->pad[2]);
-            pad_planes((const float *)j->d->y + i * s->oc * s->out_size, g, s->oc, s->out[1],
-                       s->out[2], &j->out, 0, 0);
+        for (int64_t i = first; i < last; i += together) {
+            group images = j->images;
+            images.images = last - i < together ? last - i : together;
+            for (int64_t k = 0; k < images.images; k++) {
+                pad_planes((const float *)j->d->x + (i + k) * s->ic * s->in_size,
+                           x + k * images.x_image, s->ic, s->in[1], s->in[2], &j->in, s->pad[1],
+                           s->pad[2]);
+                pad_planes((const float *)j->d->y + (i + k) * s->oc * s->out_size,
+                           g + k * images.g_image, s->oc, s->out[1], s->out[2], &j->out, 0, 0);
+            }
             for (int64_t o = 0, outs; o < s->oc; o += outs) {
                 outs = part_at(o, s->oc, OUTS);
                 for (int64_t c = 0; c < s->ic; c++)
                     for (int64_t ky = 0; ky < s->k[1]; ky++)
                         for (int64_t kx = 0, run; kx < s->k[2]; kx += run) {
                             run = part_at(kx, s->k[2], TAPS);
-                            tiles[outs - 1][run - 1](
-                                g + o * j->out.size, j->out.size,
-                                x + c * j->in.size + ky * j->in.pitch + kx, places,
-                                w + (o * s->ic + c) * taps + ky * s->k[2] + kx, s->ic * taps);
+                            tiles[outs - 1][run - 1](&images, g + o * j->out.size,
+                                                     x + c * j->in.size + ky * j->in.pitch + kx,
+                                                     w + (o * s->ic + c) * taps + ky * s->k[2] + kx,
+                                                     s->ic * taps);
                         }
             }
         }
@@ -369,7 +397,7 @@ static bool backward_weight(const conv_data *d)
         if (part * s->n / PARTS == (part + 1) * s->n / PARTS)
             continue;
         const float *sums = (const float *)(const void *)(j.parts + (size_t)part * j.part_bytes) +
-                            s->ic * j.in.size + s->oc * j.out.size;
+                            j.images.images * (j.images.x_image + j.images.g_image);
         for (int64_t i = 0; i < count; i++)
             w[i] += sums[i];
     }

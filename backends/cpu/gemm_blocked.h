@@ -1,5 +1,4 @@
-/* Products of large matrices with kernels of our own: what cpu_sgemm and cpu_dgemm use where OpenBLAS has none for the
- * processor, or takes no such strides. */
+/* Products of large matrices with kernels of our own: what cpu_sgemm and cpu_dgemm use where OpenBLAS is not faster. */
 #ifndef CRESSET_BACKENDS_CPU_GEMM_BLOCKED_H
 #define CRESSET_BACKENDS_CPU_GEMM_BLOCKED_H
 

@@ -18,6 +18,7 @@ typedef struct cpu_graph_call {
 
 enum {
     FUSED_TILE = 2048, /* elements that a node works on at once */
+    FUSED_PIECE = 512, /* and between which it fetches lines for others */
     FUSED_NODES = 16,
     FUSED_VALUES = 48,
     FUSED_TILES = 24, /* values that have a buffer of a tile's size */
@@ -54,6 +55,8 @@ typedef struct fused_node {
     int value[FUSED_OPERANDS + 1]; /* inputs, then the output */
     int nvalues, number_at;
     fused_norm *norm; /* or null */
+    cr_plan *piece;   /* for FUSED_PIECE elements, or null: it fetches nothing (run_fetching) */
+    uint64_t fetched; /* values, a bit each */
 } fused_node;
 
 /* The first node's plan, which writes the value that the chain begins with. */
@@ -79,6 +82,7 @@ typedef struct fused_plan {
     double cost;
     bool stream;
     int nnodes, nvalues, ntiles, nlengths;
+    uint32_t spare;                /* tiles, a bit each, that the node being planned may take */
     int64_t length[FUSED_LENGTHS]; /* descending; all work is cut into these */
     fused_node node[FUSED_NODES];
     fused_value value[FUSED_VALUES];

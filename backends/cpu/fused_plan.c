@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FUSED_NEAR = 4 << 20 /* bytes that two cores' second caches may have from before */ };
+
 bool CPU_NAME(cpu_worth_streaming)(int64_t bytes);
 
 /* What works on each element alone, and has a plan for any dense vector of f32. */
@@ -124,8 +126,10 @@ static void fused_destroy(cr_plan *plan)
             free_plan(p->node[k].plan[l]);
         free_plan(p->tail.plan[l]);
     }
-    for (int k = 0; k < FUSED_NODES; k++)
+    for (int k = 0; k < FUSED_NODES; k++) {
+        free_plan(p->node[k].piece);
         free(p->node[k].norm);
+    }
     free_plan(p->tail.pieces_plan);
     free_plan(p->head.plan);
 }
@@ -171,6 +175,35 @@ static bool see_value(fused_plan *p, const cr_graph *g, uint32_t value)
     return cpu_numel(m) == p->numel && repeats(m, v);
 }
 
+static bool is_read_from(const cr_graph *g, const cr_graph_node *node, uint32_t value)
+{
+    for (; node < g->nodes + g->nnodes; node++)
+        if (place_in(node->inputs, node->ninputs, value) >= 0)
+            return true;
+    return false;
+}
+
+/* The buffers of values that no node after this one reads: it may write over them, and so few are in use that they stay in the
+ * first cache beside the chain's inputs and outputs. */
+static void spare_tiles(fused_plan *p, const cr_graph *g, const cr_graph_node *node)
+{
+    for (uint32_t i = 0; i < node->ninputs; i++) {
+        uint32_t value = node->inputs[i];
+        if (value != CR_NO_VALUE && p->value[value].place == FUSED_TILED &&
+            !is_read_from(g, node + 1, value))
+            p->spare |= 1u << p->value[value].tile;
+    }
+}
+
+static int take_tile(fused_plan *p)
+{
+    if (!p->spare)
+        return p->ntiles++;
+    int tile = __builtin_ctz(p->spare);
+    p->spare &= p->spare - 1;
+    return tile;
+}
+
 /* A node of the chain writes it. */
 static bool make_value(fused_plan *p, const cr_graph *g, uint32_t value)
 {
@@ -179,7 +212,7 @@ static bool make_value(fused_plan *p, const cr_graph *g, uint32_t value)
         return false;
     v->at = bound_at(g, value);
     v->place = v->at >= 0 ? FUSED_OUTPUT : FUSED_TILED;
-    v->tile = p->ntiles++;
+    v->tile = take_tile(p);
     return true;
 }
 
@@ -306,6 +339,14 @@ static cr_status plan_norm(fused_plan *p, const cpu_graph_call *call, const cr_g
                : CR_UNSUPPORTED;
 }
 
+/* A plan for n elements of each of the node's values. */
+static cr_status plan_vectors(const cpu_graph_call *call, const cr_graph_node *node, int64_t n,
+                              cr_plan **plan)
+{
+    cr_meta vector = {.dtype = CR_F32, .rank = 1, .size = {n}, .stride = {1}};
+    return plan_dense(call->find(node->op), node, &vector, &vector, plan);
+}
+
 static cr_status plan_node(fused_plan *p, const cpu_graph_call *call, const cr_graph_node *from,
                            int number_at)
 {
@@ -317,6 +358,7 @@ static cr_status plan_node(fused_plan *p, const cpu_graph_call *call, const cr_g
     for (uint32_t i = 0; i < reads; i++)
         if (from->inputs[i] == CR_NO_VALUE || !see_value(p, call->graph, from->inputs[i]))
             return CR_UNSUPPORTED;
+    spare_tiles(p, call->graph, from);
     if (from->outputs[0] == CR_NO_VALUE || !make_value(p, call->graph, from->outputs[0]) ||
         p->ntiles > FUSED_TILES)
         return CR_UNSUPPORTED;
@@ -329,12 +371,9 @@ static cr_status plan_node(fused_plan *p, const cpu_graph_call *call, const cr_g
     for (uint32_t i = 0; i < from->ninputs; i++)
         node->value[i] = (int)from->inputs[i];
     node->value[from->ninputs] = (int)from->outputs[0];
-    const cpu_op *op = call->find(from->op);
     cr_status status = CR_OK;
-    for (int l = 0; l < p->nlengths && status == CR_OK; l++) {
-        cr_meta vector = {.dtype = CR_F32, .rank = 1, .size = {p->length[l]}, .stride = {1}};
-        status = plan_dense(op, from, &vector, &vector, &node->plan[l]);
-    }
+    for (int l = 0; l < p->nlengths && status == CR_OK; l++)
+        status = plan_vectors(call, from, p->length[l], &node->plan[l]);
     return status;
 }
 
@@ -394,6 +433,24 @@ static cr_status plan_tail(fused_plan *p, const cpu_graph_call *call, const cr_g
     return plan_rows(op, node, tail->rows, tail->pieces, &tail->pieces_plan);
 }
 
+/* ---- fetching ---- */
+
+/* The first node fetches for all outputs, and each other one for the next of the inputs. */
+static cr_status plan_fetching(fused_plan *p, const cpu_graph_call *call)
+{
+    for (int v = 0, k = 1; v < p->nvalues; v++) {
+        if (p->value[v].place == FUSED_OUTPUT)
+            p->node[0].fetched |= (uint64_t)1 << v;
+        if (p->value[v].place == FUSED_MEMORY && k < p->nnodes)
+            p->node[k++].fetched = (uint64_t)1 << v;
+    }
+    cr_status status = CR_OK;
+    for (int k = 0; k < p->nnodes && status == CR_OK; k++)
+        if (p->node[k].fetched && !p->node[k].norm)
+            status = plan_vectors(call, &call->graph->nodes[k], FUSED_PIECE, &p->node[k].piece);
+    return status;
+}
+
 /* ---- the whole ---- */
 
 /* The lengths that all work is cut into: behind a head that tells of any part, powers of two. */
@@ -441,7 +498,8 @@ static cr_status plan_all(fused_plan *p, const cpu_graph_call *call)
         if (p->value[v].place == FUSED_MEMORY || p->value[v].place == FUSED_OUTPUT)
             bytes += p->numel * (int64_t)sizeof(float);
     p->stream = !head && CPU_NAME(cpu_worth_streaming)(bytes);
-    return status;
+    return status == CR_OK && !head && !p->stream && bytes > FUSED_NEAR ? plan_fetching(p, call)
+                                                                        : status;
 }
 
 static cr_status plan_fused(const cpu_call *inner, cr_plan **plan)

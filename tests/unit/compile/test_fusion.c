@@ -227,6 +227,28 @@ START_TEST(a_chain_ends_in_a_reduction)
 }
 END_TEST
 
+/* The first value is read again at the end, when others have come and gone. */
+static size_t long_chain(void *context, cr_tensor *const *in, size_t n, cr_tensor **out)
+{
+    (void)context, (void)n;
+    cr_tensor *early = cr_add(in[0], in[1]);
+    cr_tensor *late = cr_neg(cr_square(cr_relu(cr_mul(early, in[1]))));
+    out[0] = cr_sub(cr_maximum(late, early), in[0]);
+    out[1] = cr_mul(cr_add(late, in[1]), early);
+    return 2;
+}
+
+START_TEST(a_chain_of_any_size_keeps_what_is_read_later)
+{
+    static const int64_t sizes[][3] = {{1, 3, 5}, {3, 7, 512}, {5, 64, 2048}, {11, 97, 701}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        memcpy(reduced_sizes, sizes[i], sizeof reduced_sizes);
+        cr_compile_stats s = agree("long", long_chain, NULL, NULL, block, 2, 2, 0);
+        ck_assert_uint_eq(s.plans, 1);
+    }
+}
+END_TEST
+
 static size_t sum_first(void *context, cr_tensor *const *in, size_t n, cr_tensor **out)
 {
     (void)context, (void)n;
@@ -262,6 +284,7 @@ int main(void)
     tcase_add_test(all, products_in_batches_take_what_follows_along);
     tcase_add_test(all, rows_and_columns_that_repeat_are_fused);
     tcase_add_test(all, a_chain_ends_in_a_reduction);
+    tcase_add_test(all, a_chain_of_any_size_keeps_what_is_read_later);
     tcase_add_test(all, what_a_backend_declines_runs_by_itself);
     suite_add_tcase(suite, all);
     return run_suite(suite);

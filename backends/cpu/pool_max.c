@@ -41,6 +41,23 @@ static inline void take_greater(vf *best, vi *where, vf x, vi at)
     *where = (at & take) | (*where & ~take);
 }
 
+/* The first n as indices. */
+static inline void store_wide(int64_t *index, vi where, int n)
+{
+#if defined __AVX512F__
+    const __m512i all = (__m512i)where;
+    const unsigned mask = (1u << n) - 1;
+    _mm512_mask_storeu_epi64(index, (__mmask8)mask,
+                             _mm512_cvtepi32_epi64(_mm512_castsi512_si256(all)));
+    if (n > 8)
+        _mm512_mask_storeu_epi64(index + 8, (__mmask8)(mask >> 8),
+                                 _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(all, 1)));
+#else
+    for (int i = 0; i < n; i++)
+        index[i] = where[i];
+#endif
+}
+
 /* Checked by f32_plane. The indices are worked out in 32 bits, as wide as the values. */
 static void pairs_plane(const pool_shape *s, const float *x, float *y, int64_t *index)
 {
@@ -60,10 +77,7 @@ static void pairs_plane(const pool_shape *s, const float *x, float *y, int64_t *
             take_greater(&best, &where, c, at + row);
             take_greater(&best, &where, d, at + row + 1);
             vf_store_part(y, best, n);
-            int32_t wheres[VF_LANES];
-            memcpy(wheres, &where, sizeof wheres);
-            for (int i = 0; i < n; i++)
-                index[i] = wheres[i];
+            store_wide(index, where, n);
             y += n;
             index += n;
         }

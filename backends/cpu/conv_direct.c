@@ -190,7 +190,10 @@ static void by_channels_of(int rows, int width, const job *j, const float *x, co
     case 16 + n: by_channels(2, n, j, x, w, bias, y); return;
     switch (rows * 16 - 16 + width) {
         TILE(1)
-        TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
+        TILE(2)
+        TILE(3)
+        TILE(4)
+        TILE(5) TILE(6)
 #if defined __AVX512F__
             TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
 #endif

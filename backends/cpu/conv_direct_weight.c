@@ -1,5 +1,10 @@
-/* The gradient of a direct convolution's weights: for each tap the inner product of y's plane and x's, shifted. */
+/* The gradient of a direct convolution's weights: for each tap the inner product of y's plane and x's, shifted. Either the
+ * lanes of a vector are places, and have to be added up in the end; or they are output channels, and all taps of an input
+ * channel are a tile. */
 #include "conv_direct.h"
+#include "transpose.h"
+
+/* ---- lanes are places ----------------------------------------------------------------------------------------------- */
 
 /* A tile of output channels by neighbouring taps; its sums have to fit the registers. */
 #if defined __AVX512F__
@@ -144,32 +149,164 @@ static void weight_parts(void *context, int64_t begin, int64_t end)
     }
 }
 
+static void add_weights(const weight_job *j, const conv_shape *s)
+{
+    int64_t count = s->ic * s->oc * s->taps;
+    float *w = j->d->w;
+    memset(w, 0, (size_t)count * sizeof *w);
+    for (int64_t part = 0; part < PARTS; part++) {
+        if (part * s->n / PARTS == (part + 1) * s->n / PARTS)
+            continue;
+        const float *sums = (const float *)(const void *)(j->parts + (size_t)part * j->part_bytes) +
+                            j->images.images * (j->images.x_image + j->images.g_image);
+        for (int64_t i = 0; i < count; i++)
+            w[i] += sums[i];
+    }
+}
+
+/* ---- lanes are output channels -------------------------------------------------------------------------------------- */
+
+typedef struct channel_job {
+    const conv_data *d;
+    plane in;
+    int64_t blocks; /* of output channels */
+    int64_t g_floats, w_floats;
+    char *parts;
+    size_t part_bytes;
+} channel_job;
+
+/* One input channel: g has all lanes at each place, and so have the sums at each tap. */
+CPU_INLINE void taps(int ky, int kx, const conv_shape *s, const float *g, const float *x,
+                     int64_t pitch, float *sums)
+{
+    vf sum[7][7];
+#pragma GCC unroll 7
+    for (int t = 0; t < ky; t++)
+#pragma GCC unroll 7
+        for (int u = 0; u < kx; u++)
+            sum[t][u] = vf_load(sums + (t * kx + u) * LANES);
+    for (int64_t y = 0; y < s->out[1]; y++, x += pitch)
+        for (int64_t at = 0; at < s->out[2]; at++, g += LANES) {
+            vf slope = vf_load(g);
+#pragma GCC unroll 7
+            for (int t = 0; t < ky; t++) {
+                const float *row = x + t * pitch + at;
+                __asm__(
+                    ""
+                    : "+r"(row)); /* or GCC keeps numbers for the next place, and spends shuffles */
+#pragma GCC unroll 7
+                for (int u = 0; u < kx; u++)
+                    sum[t][u] += slope * row[u];
+            }
+        }
+#pragma GCC unroll 7
+    for (int t = 0; t < ky; t++)
+#pragma GCC unroll 7
+        for (int u = 0; u < kx; u++)
+            vf_store(sums + (t * kx + u) * LANES, sum[t][u]);
+}
+
+/* Whether the taps' sums fit the registers, and output channels the lanes. */
+static bool by_channel(const conv_shape *s, const weight_job *j)
+{
+    int64_t vectors = (j->images.places + LANES - 1) / LANES, blocks = (s->oc + LANES - 1) / LANES;
+    return LANES == 16 && s->k[1] == s->k[2] && (s->k[1] == 3 || s->k[1] == 5) &&
+           blocks * s->out_size < s->oc * vectors;
+}
+
+static size_t channel_layout(channel_job *j, const conv_shape *s)
+{
+    j->in = plane_of(s->ic, s->in[1], s->in[2], s->pad[1], s->pad[2]);
+    j->blocks = (s->oc + LANES - 1) / LANES;
+    j->g_floats = s->out_size * LANES;
+    j->w_floats = j->blocks * s->ic * s->taps * LANES;
+    j->part_bytes = (size_t)(j->w_floats + j->g_floats + s->ic * j->in.size) * sizeof(float);
+    j->part_bytes = (size_t)round_up((int64_t)j->part_bytes, 64);
+    return PARTS * j->part_bytes + 64;
+}
+
+static void channel_parts(void *context, int64_t begin, int64_t end)
+{
+    const channel_job *j = context;
+    const conv_shape *s = j->d->shape;
+    for (int64_t part = begin; part < end; part++) {
+        float *w = (float *)(void *)(j->parts + (size_t)part * j->part_bytes);
+        float *g = w + j->w_floats, *x = g + j->g_floats;
+        int64_t first = part * s->n / PARTS, last = (part + 1) * s->n / PARTS;
+        if (first < last)
+            memset(w, 0, j->part_bytes);
+        for (int64_t i = first; i < last; i++) {
+            pad_planes((const float *)j->d->x + i * s->ic * s->in_size, x, s->ic, s->in[1],
+                       s->in[2], &j->in, s->pad[1], s->pad[2]);
+            for (int64_t block = 0; block < j->blocks; block++) {
+                const float *from =
+                    (const float *)j->d->y + (i * s->oc + block * LANES) * s->out_size;
+                int64_t left = s->oc - block * LANES;
+                CPU_NAME(cpu_transpose_tile)
+                (sizeof *g, s->out_size, left < LANES ? left : LANES, (const char *)from,
+                 s->out_size * (int64_t)sizeof *g, (char *)g, LANES * (int64_t)sizeof *g);
+                for (int64_t c = 0; c < s->ic; c++) {
+                    float *sums = w + (block * s->ic + c) * s->taps * LANES;
+                    if (s->k[1] == 5)
+                        taps(5, 5, s, g, x + c * j->in.size, j->in.pitch, sums);
+                    else
+                        taps(3, 3, s, g, x + c * j->in.size, j->in.pitch, sums);
+                }
+            }
+        }
+    }
+}
+
+static void add_parts(const channel_job *j, const conv_shape *s)
+{
+    float *sums = (float *)(void *)j->parts, *w = j->d->w;
+    const int64_t terms = s->ic * s->taps;
+    for (int64_t part = 0, have = 0; part < PARTS; part++) {
+        if (part * s->n / PARTS == (part + 1) * s->n / PARTS)
+            continue;
+        const float *more = (const float *)(const void *)(j->parts + (size_t)part * j->part_bytes);
+        for (int64_t i = 0; i < j->w_floats; i++)
+            sums[i] = have ? sums[i] + more[i] : more[i];
+        have = 1;
+    }
+    for (int64_t o = 0; o < s->oc; o += LANES, sums += terms * LANES, w += terms * LANES)
+        CPU_NAME(cpu_transpose_tile)
+    (sizeof *w, s->oc - o < LANES ? s->oc - o : LANES, terms, (const char *)sums,
+     LANES * (int64_t)sizeof *w, (char *)w, terms * (int64_t)sizeof *w);
+}
+
+/* ---- the whole ------------------------------------------------------------------------------------------------------ */
+
 bool CPU_NAME(conv_direct_takes_weight)(const conv_shape *s, size_t *scratch)
 {
     weight_job j;
-    *scratch = is_small(s) ? weight_layout(&j, s) : 0;
-    return is_small(s);
+    channel_job c;
+    *scratch = 0;
+    if (!is_small(s))
+        return false;
+    *scratch = weight_layout(&j, s);
+    if (by_channel(s, &j))
+        *scratch = channel_layout(&c, s);
+    return true;
 }
 
 /* Images go to a fixed number of parts whose sums are added in order: the same bits for any number of threads. */
 bool CPU_NAME(conv_direct_weight)(const conv_data *d)
 {
     const conv_shape *s = d->shape;
+    const double cost =
+        (double)s->n / PARTS * (double)(s->ic * s->oc * s->taps * s->out_size) * 0.02;
     weight_job j = {.d = d};
+    channel_job c = {.d = d};
     weight_layout(&j, s);
-    j.parts = aligned(d->scratch);
-    double cost = (double)s->n / PARTS * (double)(s->ic * s->oc * s->taps * s->out_size) * 0.02;
-    cpu_parallel(PARTS, 1, cost, weight_parts, &j);
-    int64_t count = s->ic * s->oc * s->taps;
-    float *w = d->w;
-    memset(w, 0, (size_t)count * sizeof *w);
-    for (int64_t part = 0; part < PARTS; part++) {
-        if (part * s->n / PARTS == (part + 1) * s->n / PARTS)
-            continue;
-        const float *sums = (const float *)(const void *)(j.parts + (size_t)part * j.part_bytes) +
-                            j.images.images * (j.images.x_image + j.images.g_image);
-        for (int64_t i = 0; i < count; i++)
-            w[i] += sums[i];
+    j.parts = c.parts = aligned(d->scratch);
+    if (by_channel(s, &j)) {
+        channel_layout(&c, s);
+        cpu_parallel(PARTS, 1, cost, channel_parts, &c);
+        add_parts(&c, s);
+        return true;
     }
+    cpu_parallel(PARTS, 1, cost, weight_parts, &j);
+    add_weights(&j, s);
     return true;
 }

@@ -150,6 +150,8 @@ cr_plan_entry *cr_plan_cache_find(cr_dev *dev, uint64_t hash, const uint64_t *ke
  * memory. */
 bool cr_plan_cache_insert(cr_dev *dev, cr_plan_entry *entry);
 void cr_plan_entry_free(cr_dev *dev, cr_plan_entry *entry);
+/* For a plan that wants its inputs as they are. */
+void cr_plan_entry_drop_prepares(cr_dev *dev, cr_plan_entry *entry);
 void cr_plan_cache_clear(cr_dev *dev);
 
 /* Records an error: what failed on which device, the backend's own words, and the status. Always

@@ -34,16 +34,23 @@ cr_plan_entry *cr_plan_cache_find(cr_dev *dev, uint64_t hash, const uint64_t *ke
     return NULL;
 }
 
+void cr_plan_entry_drop_prepares(cr_dev *dev, cr_plan_entry *entry)
+{
+    for (uint32_t i = 0; i < entry->nprepare; i++)
+        if (entry->prepare[i].plan)
+            dev->backend->plan_free(entry->prepare[i].plan);
+    free(entry->prepare);
+    entry->prepare = NULL;
+    entry->nprepare = 0;
+}
+
 void cr_plan_entry_free(cr_dev *dev, cr_plan_entry *entry)
 {
     if (!entry)
         return;
     if (entry->plan)
         (entry->by ? entry->by : dev)->backend->plan_free(entry->plan);
-    for (uint32_t i = 0; i < entry->nprepare; i++)
-        if (entry->prepare[i].plan)
-            dev->backend->plan_free(entry->prepare[i].plan);
-    free(entry->prepare);
+    cr_plan_entry_drop_prepares(dev, entry);
     free(entry->key);
     free(entry->bind_inputs);
     free(entry->casts);

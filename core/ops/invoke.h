@@ -88,6 +88,8 @@ cr_status cr_plan_prepare(cr_dev *dev, const cr_meta *from, cr_prepare *prepare)
  * weight's copy and once for its gradient's, and changes the values: kept, these would be a second and a third of all weights. */
 cr_storage *cr_prepared_input(cr_dev *dev, const cr_prepare *prepare, const cr_tensor *t,
                               bool keep);
+/* The same made now and remembered nowhere; null without memory, or when it failed. */
+cr_storage *cr_prepare_apart(cr_dev *dev, const cr_prepare *prepare, const cr_tensor *t);
 
 /* Takes n Philox blocks from the process's generator; or, of a thread that borrows, from its own state (null: no longer). */
 void cr_generator_take(uint64_t blocks, uint64_t *seed, uint64_t *offset);

@@ -244,6 +244,25 @@ static cr_prepared *remember_prepared(cr_storage *storage, uint64_t layout, uint
     return fresh;
 }
 
+/* Fills the copy. */
+static cr_status prepare_copy(cr_dev *dev, const cr_prepare *prepare, const cr_tensor *t,
+                              cr_storage *copy)
+{
+    size_t offset = (size_t)t->offset * cr_dtype_size((cr_dtype)t->dtype);
+    return run_copy(dev, prepare->plan, prepare->workspace,
+                    (cr_binding){t->storage->buffer, offset}, copy->buffer);
+}
+
+cr_storage *cr_prepare_apart(cr_dev *dev, const cr_prepare *prepare, const cr_tensor *t)
+{
+    cr_storage *copy = cr_storage_new_locked(dev, prepare->bytes);
+    if (copy && prepare_copy(dev, prepare, t, copy) == CR_OK)
+        return copy;
+    if (copy)
+        cr_storage_release(copy);
+    return NULL;
+}
+
 cr_storage *cr_prepared_input(cr_dev *dev, const cr_prepare *prepare, const cr_tensor *t, bool keep)
 {
     cr_storage *storage = t->storage;
@@ -264,9 +283,7 @@ cr_storage *cr_prepared_input(cr_dev *dev, const cr_prepare *prepare, const cr_t
         return NULL;
     if (p)
         p->version = version - 1; /* until it is written */
-    size_t offset = (size_t)t->offset * cr_dtype_size((cr_dtype)t->dtype);
-    cr_status status = run_copy(dev, prepare->plan, prepare->workspace,
-                                (cr_binding){storage->buffer, offset}, copy->buffer);
+    cr_status status = prepare_copy(dev, prepare, t, copy);
     if (status != CR_OK) {
         cr_storage_release(copy);
         cr_dev_failed(dev, "preparing an input", status);

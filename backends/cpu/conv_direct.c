@@ -193,7 +193,8 @@ static void by_channels_of(int rows, int width, const job *j, const float *x, co
         TILE(2)
         TILE(3)
         TILE(4)
-        TILE(5) TILE(6)
+        TILE(5)
+        TILE(6)
 #if defined __AVX512F__
             TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
 #endif

@@ -160,7 +160,9 @@ cr_status dn_reorder_in(dn_plan *plan, dn_stage *stage, const dn_md *from, const
     return status;
 }
 
-/* How many images a piece has: enough pieces for the threads, small enough for reordered values to stay in the cache. */
+/* How many images a piece has: enough pieces for the threads, small enough for reordered values to stay in the cache; but two
+ * where that leaves work for all threads, since for one alone oneDNN 2.6 lays its loops out otherwise, and takes up to a sixth
+ * longer an image (64 channels of 56 x 56). */
 static int64_t piece_of(const dn_conv *c)
 {
     double bytes = (double)(cpu_numel(c->x) + cpu_numel(c->y)) / (double)c->shape.n *
@@ -168,6 +170,9 @@ static int64_t piece_of(const dn_conv *c)
     double fit = (double)c->shape.n * bytes / (1 << 18);
     int wanted = 4 * dn_most_threads();
     wanted = fit > wanted ? (fit < 4096 ? (int)fit : 4096) : wanted;
+    int64_t pairs = c->shape.n / 2;
+    if (pairs >= dn_most_threads() && wanted > pairs)
+        wanted = (int)pairs;
     return dn_piece_of(c->shape.n, c->shape.flops / 100, wanted);
 }
 

@@ -187,18 +187,18 @@ static void by_channels_of(int rows, int width, const job *j, const float *x, co
 {
 #define TILE(n)                                          \
     case n: by_channels(1, n, j, x, w, bias, y); return; \
-    case 16 + n: by_channels(2, n, j, x, w, bias, y); return;
-    switch (rows * 16 - 16 + width) {
-        TILE(1)
-        TILE(2)
-        TILE(3)
-        TILE(4)
-        TILE(5)
-        TILE(6)
+    case 16 + n:                                         \
+        by_channels(2, n, j, x, w, bias, y);             \
+        return;
 #if defined __AVX512F__
-            TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
+#define MORE_TILES TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
+#else
+#define MORE_TILES
 #endif
+    switch (rows * 16 - 16 + width) {
+        TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) MORE_TILES
     }
+#undef MORE_TILES
 #undef TILE
 }
 

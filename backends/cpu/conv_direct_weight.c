@@ -209,9 +209,8 @@ CPU_INLINE void taps(int ky, int kx, const conv_shape *s, const float *g, const 
 /* Whether the taps' sums fit the registers, and output channels the lanes. */
 static bool by_channel(const conv_shape *s, const weight_job *j)
 {
-    int64_t vectors = (j->images.places + LANES - 1) / LANES, blocks = (s->oc + LANES - 1) / LANES;
-    return LANES == 16 && s->k[1] == s->k[2] && (s->k[1] == 3 || s->k[1] == 5) &&
-           blocks * s->out_size < s->oc * vectors;
+    const bool fits = LANES == 16 && s->k[1] == s->k[2] && (s->k[1] == 3 || s->k[1] == 5);
+    return fits && round_up(s->oc, LANES) * s->out_size < s->oc * round_up(j->images.places, LANES);
 }
 
 static size_t channel_layout(channel_job *j, const conv_shape *s)

@@ -162,10 +162,8 @@ CPU_INLINE void by_channels(int rows, int width, const job *j, const float *x, c
             for (int64_t kx = 0; kx < j->kx; kx++, w += LANES) {
                 vf tap = vf_load(w);
                 const float *at = row + kx, *next = at + j->in.pitch;
-                __asm__(
-                    ""
-                    : "+r"(at),
-                      "+r"(next)); /* or GCC keeps numbers for the next kx, and spends shuffles */
+                KEEP_LOADS(at);
+                KEEP_LOADS(next);
 #pragma GCC unroll 14
                 for (int p = 0; p < width; p++)
                     sum[0][p] += tap * at[p];

@@ -10,6 +10,10 @@
 /* Images go to a fixed number of parts, whatever the number of threads. */
 enum { PARTS = 16, LANES = VF_LANES, SLACK = 64 };
 
+/* The compiler forgets what it knows of the pointer. Else GCC keeps a number that the next turn of the loop reads again, and
+ * spends a shuffle on spreading it over the lanes, which a load does by itself. */
+#define KEEP_LOADS(pointer) __asm__("" : "+r"(pointer))
+
 typedef struct plane {
     int64_t channels, height, pitch,
         size; /* padded; size of one, with slack for vectors that run over */

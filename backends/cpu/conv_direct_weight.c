@@ -191,9 +191,7 @@ CPU_INLINE void taps(int ky, int kx, const conv_shape *s, const float *g, const 
 #pragma GCC unroll 7
             for (int t = 0; t < ky; t++) {
                 const float *row = x + t * pitch + at;
-                __asm__(
-                    ""
-                    : "+r"(row)); /* or GCC keeps numbers for the next place, and spends shuffles */
+                KEEP_LOADS(row);
 #pragma GCC unroll 7
                 for (int u = 0; u < kx; u++)
                     sum[t][u] += slope * row[u];

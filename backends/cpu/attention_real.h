@@ -11,10 +11,7 @@ static void NAME(pack)(const att_plan *p, const void *x, const att_strides *s, i
         const REAL *from = (const REAL *)x + head / p->heads * s->batch + head % p->heads * s->head;
         REAL *block = (REAL *)to + piece * width * PANEL;
         int64_t n = p->sources - key < PANEL ? p->sources - key : PANEL;
-        const int64_t size = sizeof *block;
-        CPU_NAME(cpu_transpose_tile)
-        (sizeof *block, width, n, (const char *)(from + key * s->row), s->row * size, (char *)block,
-         PANEL * size);
+        CPU_TRANSPOSE(width, n, from + key * s->row, s->row, block, PANEL);
         for (int64_t d = 0; n < PANEL && d < width; d++)
             memset(block + d * PANEL + n, 0, (size_t)(PANEL - n) * sizeof *block);
     }

@@ -216,9 +216,7 @@ static void planes_by_channels(const job *j, const float *x, float *y, float *to
                                x + r * j->in.pitch + from, j->weights + block * weights, bias,
                                y + (r * j->columns + from) * LANES);
             }
-        CPU_NAME(cpu_transpose_tile)
-        (sizeof *y, lanes, size, (const char *)y, LANES * (int64_t)sizeof *y,
-         (char *)(to + first * size), size * (int64_t)sizeof *y);
+        CPU_TRANSPOSE(lanes, size, y, LANES, to + first * size, size);
     }
 }
 
@@ -276,14 +274,12 @@ static size_t lay_out(job *j, const conv_shape *s, size_t *weights)
 static void pack_weights(const job *j, const float *w, bool turned, float *to)
 {
     const int64_t lanes = j->by_channel ? LANES : j->blocks * BLOCK, taps = j->ky * j->kx;
-    const int64_t block = j->inputs * taps * lanes;
+    const int64_t terms = j->inputs * taps, block = terms * lanes;
     memset(to, 0, (size_t)(j->by_channel ? j->blocks * block : block) * sizeof *to);
     if (!turned) {
         for (int64_t o = 0; o < j->outputs; o += lanes, to += block)
-            CPU_NAME(cpu_transpose_tile)
-        (sizeof *w, j->inputs * taps, j->outputs - o < lanes ? j->outputs - o : lanes,
-         (const char *)(w + o * j->inputs * taps), j->inputs * taps * (int64_t)sizeof *w,
-         (char *)to, lanes * (int64_t)sizeof *to);
+            CPU_TRANSPOSE(terms, j->outputs - o < lanes ? j->outputs - o : lanes, w + o * terms,
+                          terms, to, lanes);
         return;
     }
     for (int64_t i = 0; i < j->inputs; i++)

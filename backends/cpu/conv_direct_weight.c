@@ -239,9 +239,8 @@ static void channel_parts(void *context, int64_t begin, int64_t end)
                 const float *from =
                     (const float *)j->d->y + (i * s->oc + block * LANES) * s->out_size;
                 int64_t left = s->oc - block * LANES;
-                CPU_NAME(cpu_transpose_tile)
-                (sizeof *g, s->out_size, left < LANES ? left : LANES, (const char *)from,
-                 s->out_size * (int64_t)sizeof *g, (char *)g, LANES * (int64_t)sizeof *g);
+                CPU_TRANSPOSE(s->out_size, left < LANES ? left : LANES, from, s->out_size, g,
+                              LANES);
                 for (int64_t c = 0; c < s->ic; c++) {
                     float *sums = w + (block * s->ic + c) * s->taps * LANES;
                     if (s->k[1] == 5)
@@ -267,9 +266,7 @@ static void add_parts(const channel_job *j, const conv_shape *s)
         have = 1;
     }
     for (int64_t o = 0; o < s->oc; o += LANES, sums += terms * LANES, w += terms * LANES)
-        CPU_NAME(cpu_transpose_tile)
-    (sizeof *w, s->oc - o < LANES ? s->oc - o : LANES, terms, (const char *)sums,
-     LANES * (int64_t)sizeof *w, (char *)w, terms * (int64_t)sizeof *w);
+        CPU_TRANSPOSE(s->oc - o < LANES ? s->oc - o : LANES, terms, sums, LANES, w, terms);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------------------------------ */

@@ -42,14 +42,14 @@ static void NAMED(copy_rows)(int64_t depth, int64_t columns, const REAL *from, i
 static void NAMED(pack)(int64_t depth, int64_t columns, const REAL *from, int64_t row, int64_t col,
                         REAL *to, int64_t to_row)
 {
-    const int64_t size = sizeof *to;
     if (col == 1 && columns == to_row)
         NAMED(copy_rows)(depth, columns, from, row, to);
     else if (row == 1)
-        CPU_NAME(cpu_transpose_tile)
-    (sizeof *to, depth, columns, (const char *)from, col * size, (char *)to, to_row * size);
-    else for (int64_t q = 0; q < depth; q++) for (int64_t c = 0; c < columns; c++)
-        to[q * to_row + c] = from[q * row + c * col];
+        CPU_TRANSPOSE(depth, columns, from, col, to, to_row);
+    else
+        for (int64_t q = 0; q < depth; q++)
+            for (int64_t c = 0; c < columns; c++)
+                to[q * to_row + c] = from[q * row + c * col];
 }
 
 /* Panels from `begin` up to `end`. Where their elements lie side by side, a few rows of all panels are copied before the

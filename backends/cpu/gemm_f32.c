@@ -214,11 +214,11 @@ static void pack_panels(void *context, int64_t begin, int64_t end)
         int64_t j0 = panel * PANEL, columns = g->n - j0 < PANEL ? g->n - j0 : PANEL;
         const float *from = g->b + j0 * g->b_col;
         if (g->b_row == 1)
-            CPU_NAME(cpu_transpose_tile)
-        (sizeof *to, g->k, columns, (const char *)from, g->b_col * (int64_t)sizeof *to, (char *)to,
-         PANEL * (int64_t)sizeof *to);
-        else for (int64_t q = 0; q < g->k; q++) for (int64_t l = 0; l < columns; l++)
-            to[q * PANEL + l] = from[q * g->b_row + l * g->b_col];
+            CPU_TRANSPOSE(g->k, columns, from, g->b_col, to, PANEL);
+        else
+            for (int64_t q = 0; q < g->k; q++)
+                for (int64_t l = 0; l < columns; l++)
+                    to[q * PANEL + l] = from[q * g->b_row + l * g->b_col];
     }
 }
 

@@ -12,4 +12,11 @@
 void CPU_NAME(cpu_transpose_tile)(size_t size, int64_t rows, int64_t columns, const char *from,
                                   int64_t from_stride, char *to, int64_t to_stride);
 
+/* The same with pointers to elements and strides of elements. */
+#define CPU_TRANSPOSE(rows, columns, from, from_stride, to, to_stride) \
+    CPU_NAME(cpu_transpose_tile)                                       \
+    (sizeof *(to), (rows), (columns), (const char *)(from),            \
+     (int64_t)(from_stride) * (int64_t)sizeof *(from), (char *)(to),   \
+     (int64_t)(to_stride) * (int64_t)sizeof *(to))
+
 #endif

@@ -81,12 +81,16 @@ CPU_INLINE void panel_tile(int rows, int vectors, bool part, const cpu_sgemm_arg
                 sum[r][v] += y * x[v];
         }
     }
+    const bool plain = g->alpha == 1.0f && g->beta == 0.0f && !part;
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 8
         for (int v = 0; v < vectors; v++)
-            write_result(g, i + r, j + v * VF_LANES, sum[r][v],
-                         v == vectors - 1 ? lanes : VF_LANES);
+            if (plain)
+                vf_store(g->c + (i + r) * g->c_row + j + v * VF_LANES, sum[r][v]);
+            else
+                write_result(g, i + r, j + v * VF_LANES, sum[r][v],
+                             v == vectors - 1 ? lanes : VF_LANES);
 }
 
 static void panel_tile_of(int rows, int vectors, const cpu_sgemm_args *g, int64_t i, int64_t j,

@@ -211,8 +211,8 @@ static void planes_by_channels(const job *j, const float *x, float *y, float *to
         vf bias = j->bias ? vf_load_part(j->bias + first, (int)lanes) : (vf){0};
         for (int64_t r = 0; r < j->rows; r += 2)
             for (int64_t t = 0; t < tiles; t++) {
-                int64_t from = t * j->columns / tiles, to_ = (t + 1) * j->columns / tiles;
-                by_channels_of(r + 1 < j->rows ? 2 : 1, (int)(to_ - from), j,
+                int64_t from = t * j->columns / tiles, end = (t + 1) * j->columns / tiles;
+                by_channels_of(r + 1 < j->rows ? 2 : 1, (int)(end - from), j,
                                x + r * j->in.pitch + from, j->weights + block * weights, bias,
                                y + (r * j->columns + from) * LANES);
             }
@@ -225,13 +225,13 @@ static void planes_by_channels(const job *j, const float *x, float *y, float *to
 static void correlate_parts(void *context, int64_t begin, int64_t end)
 {
     const job *j = context;
-    const int64_t n = j->d->shape->n, in_size = j->in_rows * j->in_columns,
-                  size = j->outputs * j->rows * j->columns;
+    const conv_shape *s = j->d->shape;
+    const int64_t in_size = j->in_rows * j->in_columns, size = j->outputs * j->rows * j->columns;
     const bool padded = !j->by_channel || j->pad_y || j->pad_x;
     for (int64_t part = begin; part < end; part++) {
         float *x = (float *)(void *)(j->parts + (size_t)part * j->part_bytes),
               *y = x + j->in.channels * j->in.size;
-        int64_t first = part * n / PARTS, last = (part + 1) * n / PARTS;
+        int64_t first = first_image(s, part), last = first_image(s, part + 1);
         if (first < last && padded)
             memset(x, 0, (size_t)(j->in.channels * j->in.size) * sizeof *x);
         for (int64_t i = first; i < last; i++) {

@@ -19,6 +19,12 @@ typedef struct plane {
         size; /* padded; size of one, with slack for vectors that run over */
 } plane;
 
+/* Where a part's images begin, which the part before ends with; parts may be empty. */
+static inline int64_t first_image(const conv_shape *s, int64_t part)
+{
+    return part * s->n / PARTS;
+}
+
 static inline int64_t round_up(int64_t value, int64_t to)
 {
     return (value + to - 1) / to * to;

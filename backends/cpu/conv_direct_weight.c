@@ -120,7 +120,7 @@ static void weight_parts(void *context, int64_t begin, int64_t end)
     for (int64_t part = begin; part < end; part++) {
         float *x = (float *)(void *)(j->parts + (size_t)part * j->part_bytes);
         float *g = x + together * j->images.x_image, *w = g + together * j->images.g_image;
-        int64_t first = part * s->n / PARTS, last = (part + 1) * s->n / PARTS;
+        int64_t first = first_image(s, part), last = first_image(s, part + 1);
         if (first < last)
             memset(x, 0, j->part_bytes);
         for (int64_t i = first; i < last; i += together) {
@@ -155,7 +155,7 @@ static void add_weights(const weight_job *j, const conv_shape *s)
     float *w = j->d->w;
     memset(w, 0, (size_t)count * sizeof *w);
     for (int64_t part = 0; part < PARTS; part++) {
-        if (part * s->n / PARTS == (part + 1) * s->n / PARTS)
+        if (first_image(s, part) == first_image(s, part + 1))
             continue;
         const float *sums = (const float *)(const void *)(j->parts + (size_t)part * j->part_bytes) +
                             j->images.images * (j->images.x_image + j->images.g_image);
@@ -229,7 +229,7 @@ static void channel_parts(void *context, int64_t begin, int64_t end)
     for (int64_t part = begin; part < end; part++) {
         float *w = (float *)(void *)(j->parts + (size_t)part * j->part_bytes);
         float *g = w + j->w_floats, *x = g + j->g_floats;
-        int64_t first = part * s->n / PARTS, last = (part + 1) * s->n / PARTS;
+        int64_t first = first_image(s, part), last = first_image(s, part + 1);
         if (first < last)
             memset(w, 0, j->part_bytes);
         for (int64_t i = first; i < last; i++) {
@@ -258,7 +258,7 @@ static void add_parts(const channel_job *j, const conv_shape *s)
     float *sums = (float *)(void *)j->parts, *w = j->d->w;
     const int64_t terms = s->ic * s->taps;
     for (int64_t part = 0, have = 0; part < PARTS; part++) {
-        if (part * s->n / PARTS == (part + 1) * s->n / PARTS)
+        if (first_image(s, part) == first_image(s, part + 1))
             continue;
         const float *more = (const float *)(const void *)(j->parts + (size_t)part * j->part_bytes);
         for (int64_t i = 0; i < j->w_floats; i++)

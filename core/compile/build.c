@@ -1,5 +1,5 @@
-/* A recording becomes a graph: what nobody reads is dropped, inner values get their places in one piece of memory, and the
- * bindings of every plan are written once. */
+/* A recording becomes a graph: what nobody reads is dropped, inner values get their places in memory, and the bindings of every
+ * plan are written once. */
 #include "core/compile/fuse.h"
 #include "core/compile/graph.h"
 
@@ -40,6 +40,7 @@ typedef struct place_order {
     size_t bytes;
     uint32_t value; /* or CR_NO_VALUE - … */
     uint32_t first, last;
+    uint32_t piece; /* of the graph's memory */
     size_t place;
 } place_order;
 
@@ -72,7 +73,6 @@ static size_t lowest(const place_order *list, const uint32_t *by_place, size_t p
 static size_t place_all(place_order *list, uint32_t *by_place, size_t n)
 {
     size_t total = 0;
-    qsort(list, n, sizeof *list, by_size);
     for (size_t i = 0; i < n; i++) {
         list[i].place = lowest(list, by_place, i, &list[i]);
         if (list[i].place + list[i].bytes > total)
@@ -85,6 +85,27 @@ static size_t place_all(place_order *list, uint32_t *by_place, size_t n)
     return total;
 }
 
+/* A device that has memory of its own may order its work by the buffers that it touches, so values that have nothing to do with
+ * each other don't share one: each has its own, which serves smaller ones at other times. Largest first; sizes gets the size of
+ * each piece, taken is theirs, too. Returns how many there are. */
+static size_t place_apart(place_order *list, size_t n, size_t *sizes, uint32_t *taken)
+{
+    size_t pieces = 0;
+    for (size_t i = 0; i < n; i++) {
+        memset(taken, 0, pieces * sizeof *taken);
+        for (size_t k = 0; k < i; k++)
+            if (list[k].last >= list[i].first && list[k].first <= list[i].last)
+                taken[list[k].piece] = 1;
+        uint32_t piece = 0;
+        while (piece < pieces && taken[piece])
+            piece++;
+        if (piece == pieces)
+            sizes[pieces++] = list[i].bytes;
+        list[i].piece = piece;
+    }
+    return pieces;
+}
+
 static void note_use(cr_trace_value *v, size_t step)
 {
     if (v->first == CR_NO_VALUE)
@@ -92,17 +113,10 @@ static void note_use(cr_trace_value *v, size_t step)
     v->last = (uint32_t)step;
 }
 
-static bool place_values(cr_trace *t)
+/* What needs a place, into the list. Returns how many there are. */
+static size_t list_places(cr_trace *t, place_order *list)
 {
     size_t align = t->dev->alignment ? t->dev->alignment : 64, n = 0;
-    place_order *list = calloc(t->nvalues + t->nsteps + 1, sizeof *list);
-    uint32_t *by_place = calloc(t->nvalues + t->nsteps + 1, sizeof *by_place);
-    if (!list || !by_place) {
-        free(list);
-        free(by_place);
-        cr_fail_memory("a graph", t->nvalues * sizeof *list);
-        return false;
-    }
     for (size_t i = 0; i < t->nvalues; i++)
         t->values[i].first = CR_NO_VALUE;
     for (size_t i = 0; i < t->nsteps; i++) {
@@ -110,33 +124,71 @@ static bool place_values(cr_trace *t)
         for (uint32_t k = 0; !s->dead && k < s->nvalues; k++)
             note_use(&t->values[s->value[k]], i);
         if (!s->dead && s->workspace)
-            list[n++] = (place_order){s->workspace, CR_NO_VALUE, (uint32_t)i, (uint32_t)i, 0};
+            list[n++] = (place_order){s->workspace, CR_NO_VALUE, (uint32_t)i, (uint32_t)i, 0, 0};
     }
     for (size_t i = 0; i < t->nvalues; i++) {
         const cr_trace_value *v = &t->values[i];
         if (v->kind == CR_VALUE_INNER && v->first != CR_NO_VALUE)
-            list[n++] = (place_order){v->bytes, (uint32_t)i, v->first, v->last, 0};
+            list[n++] = (place_order){v->bytes, (uint32_t)i, v->first, v->last, 0, 0};
     }
     for (size_t i = 0; i < n; i++) {
         list[i].bytes = (list[i].bytes + align - 1) / align * align;
         t->separate += list[i].bytes;
     }
-    size_t total = place_all(list, by_place, n);
+    return n;
+}
+
+/* Memory of these sizes, which become pointers to it. */
+static bool take_memory(cr_trace *t, const size_t *sizes, size_t n)
+{
     enum { MUCH = 1 << 20 };
+    size_t total = 0;
+    for (size_t i = 0; i < n; i++)
+        total += sizes[i];
     if (total >= MUCH) /* the recordings' memory waits, and this takes its place */
         cr_allocator_empty(t->dev);
-    t->memory = cr_storage_new(t->dev, total);
-    if (t->memory)
-        cr_storage_made_by(t->memory, "a captured graph");
-    for (size_t i = 0; i < n && t->memory; i++) {
-        if (list[i].value == CR_NO_VALUE)
-            t->steps[list[i].first].work = (cr_binding){t->memory->buffer, list[i].place};
+    t->memory = calloc(n + 1, sizeof(cr_storage *));
+    if (!t->memory)
+        return cr_fail_memory("a graph", n * sizeof(cr_storage *)), false;
+    for (; t->npieces < n; t->npieces++) {
+        cr_storage *piece = cr_storage_new(t->dev, sizes[t->npieces]);
+        if (!piece)
+            return false;
+        cr_storage_made_by(piece, "a captured graph");
+        t->memory[t->npieces] = piece;
+    }
+    return true;
+}
+
+static bool place_values(cr_trace *t)
+{
+    size_t most = t->nvalues + t->nsteps + 1, n, pieces = 1;
+    place_order *list = calloc(most, sizeof *list);
+    uint32_t *scratch = calloc(most, sizeof *scratch);
+    size_t *sizes = calloc(most, sizeof *sizes);
+    bool well = list && scratch && sizes;
+    if (well) {
+        n = list_places(t, list);
+        qsort(list, n, sizeof *list, by_size);
+        if (cr_dev_is_host(t->dev))
+            sizes[0] = place_all(list, scratch, n);
         else
-            t->values[list[i].value].place = list[i].place;
+            pieces = place_apart(list, n, sizes, scratch);
+        well = take_memory(t, sizes, pieces);
+        for (size_t i = 0; i < n && well; i++) {
+            cr_binding at = {t->memory[list[i].piece]->buffer, list[i].place};
+            if (list[i].value == CR_NO_VALUE)
+                t->steps[list[i].first].work = at;
+            else
+                t->values[list[i].value].at = at;
+        }
+    } else {
+        cr_fail_memory("a graph", most * sizeof *list);
     }
     free(list);
-    free(by_place);
-    return t->memory != NULL;
+    free(scratch);
+    free(sizes);
+    return well;
 }
 
 /* ---- bindings ---- */
@@ -166,8 +218,8 @@ static bool bind_all(cr_trace *t)
                 t->patches[t->npatches++] =
                     (cr_trace_patch){&s->bind[k], s->value[k], s->offset[k]};
             } else if (v->kind == CR_VALUE_INNER) {
-                s->bind[k].buffer = t->memory->buffer;
-                s->bind[k].offset += v->place;
+                s->bind[k].buffer = v->at.buffer;
+                s->bind[k].offset += v->at.offset;
             } else {
                 s->bind[k].buffer = v->storage->buffer;
             }

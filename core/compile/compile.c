@@ -530,7 +530,8 @@ int cr_compile_get_stats(const cr_compiled *c, cr_compile_stats *stats)
     stats->dropped = t->dropped;
     stats->fused = t->fused;
     stats->plans = t->plans;
-    stats->memory = t->memory ? t->memory->bytes : 0;
+    for (size_t i = 0; i < t->npieces; i++)
+        stats->memory += t->memory[i]->bytes;
     stats->separate = t->separate;
     return 0;
 }

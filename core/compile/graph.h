@@ -29,7 +29,7 @@ typedef struct cr_trace_value {
     size_t bytes;
     size_t base;          /* where an input begins in its memory */
     uint32_t first, last; /* the steps between which an inner value must keep its place */
-    size_t place;
+    cr_binding at;        /* its place */
 } cr_trace_value;
 
 typedef enum cr_step_kind { CR_STEP_RUN, CR_STEP_GRAD, CR_STEP_CALL } cr_step_kind;
@@ -108,7 +108,8 @@ typedef struct cr_trace {
     uint32_t *map_values;
     size_t map_size, map_used;
     /* A graph's: */
-    cr_storage *memory;
+    cr_storage **memory; /* [npieces] what inner values and workspaces lie in */
+    size_t npieces;
     cr_trace_patch *patches;
     cr_storage **results; /* [nvalues] while running */
     size_t npatches;

@@ -523,8 +523,9 @@ void cr_trace_free(cr_trace *t)
         cr_release(t->leaves[i].leaf);
         cr_release(t->leaves[i].grad);
     }
-    if (t->memory)
-        cr_storage_release(t->memory);
+    for (size_t i = 0; i < t->npieces; i++)
+        cr_storage_release(t->memory[i]);
+    free(t->memory);
     free(t->values);
     free(t->steps);
     free(t->leaves);

@@ -1,5 +1,6 @@
-/* The Vulkan instance and what its devices are. The instance lives only while a device is open or
- * being looked at, so that a program which chose another backend keeps no driver loaded. */
+/* The Vulkan instance and what its devices are. A program that only looks at the devices, because it chose another backend,
+ * keeps no instance, and so no driver. Once a device has been open the instance stays, and its driver with it: NVIDIA's cannot
+ * be loaded more than some thirty times in a process (580.159). */
 #include "vulkan.h"
 
 #include <pthread.h>
@@ -13,6 +14,7 @@ enum { MOST_DEVICES = 16 };
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static VkInstance instance;
 static int users;
+static bool stays; /* counted among the users */
 static vk_profile profiles[MOST_DEVICES];
 static int order[MOST_DEVICES]; /* our number of a device to Vulkan's */
 static int nprofiles;
@@ -169,8 +171,10 @@ static void read_profile(VkPhysicalDevice physical, vk_profile *p)
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES};
     VkPhysicalDeviceSubgroupProperties subgroup = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES, .pNext = &driver};
+    VkPhysicalDeviceFloatControlsProperties floats = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FLOAT_CONTROLS_PROPERTIES, .pNext = &subgroup};
     VkPhysicalDeviceMaintenance3Properties most = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES, .pNext = &subgroup};
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES, .pNext = &floats};
     VkPhysicalDeviceProperties2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
                                        .pNext = &most};
     memset(p, 0, sizeof *p);
@@ -189,6 +193,10 @@ static void read_profile(VkPhysicalDevice physical, vk_profile *p)
     p->limits = is->limits;
     p->most_allocation = most.maxMemoryAllocationSize;
     p->subgroup = subgroup.subgroupSize;
+    /* Where all widths must be treated alike, f16 and f64 might not be able to. */
+    p->keeps_subnormals =
+        floats.shaderDenormPreserveFloat32 &&
+        floats.denormBehaviorIndependence != VK_SHADER_FLOAT_CONTROLS_INDEPENDENCE_NONE;
     p->timestamps = is->limits.timestampComputeAndGraphics;
     VkSubgroupFeatureFlags wanted = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT;
     p->subgroup_ops = (subgroup.supportedOperations & wanted) == wanted &&
@@ -278,6 +286,8 @@ cr_status vk_instance_acquire(int index, VkPhysicalDevice *physical)
         VkResult result = vkEnumeratePhysicalDevices(instance, &count, all);
         if ((result == VK_SUCCESS || result == VK_INCOMPLETE) && order[index] < (int)count) {
             *physical = all[order[index]];
+            users += !stays;
+            stays = true;
         } else {
             leave_instance();
             status = vk_host->fail(vk_host, CR_FAILED, "the Vulkan device %s is gone",

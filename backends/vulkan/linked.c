@@ -65,7 +65,7 @@ static VkResult build(cr_device *d, const vk_pipeline *one, const vk_body *body,
     VkShaderModule module;
     if (!vk_body_link(body, &words, &count))
         return VK_ERROR_OUT_OF_HOST_MEMORY;
-    VkResult result = vk_module_new(d, words, count * sizeof *words, &module);
+    VkResult result = vk_module_new(d, words, count * sizeof *words, true, &module);
     free(words);
     if (result != VK_SUCCESS)
         return result;

@@ -11,13 +11,14 @@ enum { ADDRESSES, CHECKED, TEXELS, LEAN, LEAN_CHECKED, FLAVOURS }; /* see shader
 
 static const struct {
     const char *name;
+    bool exact; /* its sums and products are rounded one by one: module.c */
     struct {
         const uint32_t *words;
         size_t bytes;
     } flavour[FLAVOURS]; /* without words: not in this one */
 } shaders[] = {
-#define VK_SHADER(name, flavours) {#name, {flavours}},
-#define FLAVOUR(which, words)     [which] = {words, sizeof words},
+#define VK_SHADER(name, exact, flavours) {#name, exact, {flavours}},
+#define FLAVOUR(which, words)            [which] = {words, sizeof words},
 #include "shader_list.h"
 #undef FLAVOUR
 #undef VK_SHADER
@@ -126,16 +127,6 @@ VkResult vk_pipeline_build(cr_device *d, const vk_pipeline *one, VkShaderModule 
     return vkCreateComputePipelines(d->handle, d->pipelines.cache, 1, &info, NULL, handle);
 }
 
-VkResult vk_module_new(cr_device *d, const uint32_t *words, size_t bytes, VkShaderModule *module)
-{
-    VkShaderModuleCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = bytes, .pCode = words};
-    VkResult result = vkCreateShaderModule(d->handle, &info, NULL, module);
-    if (result != VK_SUCCESS)
-        *module = VK_NULL_HANDLE;
-    return result;
-}
-
 const uint32_t *vk_shader_words(const cr_device *d, vk_shader shader, vk_reach by, size_t *bytes)
 {
     int flavour = by == VK_BY_TEXELS ? TEXELS
@@ -153,7 +144,8 @@ static VkResult build(cr_device *d, const vk_pipeline *one, vk_reach by, VkPipel
     VkShaderModule *module = &d->pipelines.modules[one->shader][by];
     size_t bytes;
     const uint32_t *words = vk_shader_words(d, one->shader, by, &bytes);
-    VkResult result = *module ? VK_SUCCESS : vk_module_new(d, words, bytes, module);
+    VkResult result =
+        *module ? VK_SUCCESS : vk_module_new(d, words, bytes, shaders[one->shader].exact, module);
     return result == VK_SUCCESS ? vk_pipeline_build(d, one, *module, handle) : result;
 }
 

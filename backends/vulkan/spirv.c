@@ -9,7 +9,6 @@
 enum {
     HEADER = 5,
     BOUND = 3, /* in the header: ids are below */
-    NO_CONTRACTION = 42,
     NAME_BYTES = 96
 };
 
@@ -34,11 +33,6 @@ enum {
     OP_STORE = 62,
     OP_COPY_MEMORY = 63,
     OP_DECORATE = 71,
-    OP_F_NEGATE = 127,
-    OP_F_ADD = 129,
-    OP_F_SUB = 131,
-    OP_F_MUL = 133,
-    OP_F_DIV = 136,
     OP_CONTROL_BARRIER = 224,
     OP_MEMORY_BARRIER = 225,
     OP_ATOMIC_STORE = 228,
@@ -416,11 +410,8 @@ uint32_t vk_body_hash(const vk_body *body)
 
 /* ---- linking ---- */
 
-/* Which functions stay; those that the body calls are kept as they are, but for contraction. */
-enum { LEFT_OUT, KEPT, CALLED };
-
 /* Marks what the words call, and what that calls. */
-static void mark(const vk_pieces *p, const uint32_t *words, size_t count, uint8_t *kept)
+static void mark(const vk_pieces *p, const uint32_t *words, size_t count, bool *kept)
 {
     for (size_t i = 0; i < count; i += length_of(words[i])) {
         if (kind_of(words[i]) != OP_FUNCTION_CALL)
@@ -428,7 +419,7 @@ static void mark(const vk_pieces *p, const uint32_t *words, size_t count, uint8_
         uint32_t number = words[i + 3] < p->bound ? p->made_of[words[i + 3]] : 0;
         if (!number || kept[number])
             continue;
-        kept[number] = KEPT;
+        kept[number] = true;
         if (number != p->body) { /* its own calls are replaced */
             const piece *f = &p->piece[number - 1];
             mark(p, p->words + f->at, f->end - f->at, kept);
@@ -453,36 +444,16 @@ static bool is_debug(uint32_t kind)
            kind == OP_MODULE_PROCESSED;
 }
 
-static bool is_arithmetic(uint32_t kind)
-{
-    return kind == OP_F_NEGATE || kind == OP_F_ADD || kind == OP_F_SUB || kind == OP_F_MUL ||
-           kind == OP_F_DIV;
-}
-
-/* NoContraction for all that is added and multiplied in a function. */
-static void put_uncontracted(output *o, const vk_pieces *p, const piece *f)
-{
-    for (size_t i = f->at; i < f->end; i += length_of(p->words[i]))
-        if (is_arithmetic(kind_of(p->words[i])))
-            put(o, (const uint32_t[]){3u << 16 | OP_DECORATE, p->words[i + 2], NO_CONTRACTION}, 3);
-}
-
 /* All before the functions, but for names, and for decorations of what is left out. */
-static void put_declarations(output *o, const vk_pieces *p, const uint8_t *kept)
+static void put_declarations(output *o, const vk_pieces *p, const bool *kept)
 {
-    bool decorated = false;
     for (size_t i = HEADER; i < p->functions; i += length_of(p->words[i])) {
         const uint32_t *at = p->words + i;
         uint32_t kind = kind_of(at[0]);
         if (is_debug(kind))
             continue;
-        for (uint32_t f = 1; f <= p->npieces && kind == OP_DECORATE && !decorated; f++)
-            if (kept[f] == CALLED)
-                put_uncontracted(o, p, &p->piece[f - 1]);
-        decorated = decorated || kind == OP_DECORATE;
         uint32_t owner = kind == OP_DECORATE && at[1] < p->bound ? p->owner[at[1]] : 0;
-        if (owner && (!kept[owner] || owner == p->body ||
-                      (at[2] == NO_CONTRACTION && kept[owner] == CALLED)))
+        if (owner && (!kept[owner] || owner == p->body))
             continue;
         put(o, at, length_of(at[0]));
     }
@@ -508,9 +479,8 @@ static void put_body(output *o, const vk_body *body)
 bool vk_body_link(const vk_body *body, uint32_t **words, size_t *count)
 {
     const vk_pieces *p = body->pieces;
-    uint8_t *kept = calloc((size_t)p->npieces + 1, sizeof *kept);
-    /* A decoration has three words; what it decorates has three at least. */
-    size_t most = 2 * p->count + body->count + 4 * (size_t)body->nconstants + 8;
+    bool *kept = calloc((size_t)p->npieces + 1, sizeof *kept);
+    size_t most = p->count + body->count + 4 * (size_t)body->nconstants + 8;
     output o = {malloc(most * sizeof *o.words), 0};
     if (!kept || !o.words) {
         free(kept);
@@ -518,12 +488,10 @@ bool vk_body_link(const vk_body *body, uint32_t **words, size_t *count)
         return false;
     }
     uint32_t entry = p->made_of[p->entry];
-    kept[entry] = KEPT;
+    kept[entry] = true;
     mark(p, p->words + p->piece[entry - 1].at, p->piece[entry - 1].end - p->piece[entry - 1].at,
          kept);
     mark(p, body->code, body->count, kept);
-    for (size_t i = 0; i < body->count; i += length_of(body->code[i]))
-        kept[p->made_of[body->code[i + 3]]] = CALLED;
     put(&o, p->words, HEADER);
     o.words[BOUND] = body->next;
     put_declarations(&o, p, kept);

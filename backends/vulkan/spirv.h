@@ -1,8 +1,7 @@
 /* Shaders that are put together at run time out of functions that were compiled beforehand. The pieces are a module in which
  * every function is still one (compiled without optimisation), and among them one whose body is written anew: a row of calls of
- * the others, by the names that they have in the source. What nothing calls is left out. The driver may contract none of the
- * sums and products of floats in functions that the body calls, as if they were precise: operations that were apart keep the
- * roundings that they had. */
+ * the others, by the names that they have in the source. What nothing calls is left out. As the kernels of single operations,
+ * such a module is handed over as an exact one (module.c): operations that were apart keep the roundings that they had. */
 #ifndef CRESSET_BACKENDS_VULKAN_SPIRV_H
 #define CRESSET_BACKENDS_VULKAN_SPIRV_H
 

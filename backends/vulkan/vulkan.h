@@ -6,7 +6,7 @@
  *   transfer.c   to and from the host             pipeline.c  shaders into pipelines, built once
  *   checked.c    values as descriptors            matrix.c    cooperative matrices
  *   texels.c     values as texels, for llvmpipe   profile.c  where the time goes, if asked
- *   exit.c       the end of the process
+ *   exit.c       the end of the process           module.c    a shader's words, as the driver gets them
  *   plan.c       from an operation's name to its family, and what families share
  *   spirv.c      shaders out of pieces           linked.c    their pipelines
  *   chain.c      several operations as one plan  chain_body.c  what they share with chain_reduce.c
@@ -153,7 +153,7 @@ void vk_texels_bind(cr_device *d, const vk_block *block, struct vk_launch *launc
 typedef enum vk_reach { VK_BY_VALUES, VK_BY_TEXELS, VK_BY } vk_reach;
 
 typedef enum vk_shader {
-#define VK_SHADER(name, flavours) VK_SHADER_##name,
+#define VK_SHADER(name, exact, flavours) VK_SHADER_##name,
 #include "shader_list.h"
 #undef VK_SHADER
     VK_SHADERS
@@ -195,7 +195,8 @@ bool vk_has_texels(vk_shader shader);
 bool vk_can_use_texels(const cr_device *d, const vk_pipeline *pipeline);
 /* The parts of it, for pipelines of other modules (linked.c): a module of words, a pipeline of a module, for which `one` says
  * all but the handle, and a shader's words in the device's flavour, or in that of texels; null where there is no such one. */
-VkResult vk_module_new(cr_device *d, const uint32_t *words, size_t bytes, VkShaderModule *module);
+VkResult vk_module_new(cr_device *d, const uint32_t *words, size_t bytes, bool exact,
+                       VkShaderModule *module);
 VkResult vk_pipeline_build(cr_device *d, const vk_pipeline *one, VkShaderModule module,
                            VkPipeline *handle);
 const uint32_t *vk_shader_words(const cr_device *d, vk_shader shader, vk_reach by, size_t *bytes);
@@ -367,6 +368,7 @@ typedef struct vk_profile {
     uint64_t most_allocation; /* bytes of one */
     uint32_t subgroup;        /* invocations */
     bool f64, budget, subgroup_ops, timestamps, texels;
+    bool keeps_subnormals; /* of 32-bit floats, in shaders that ask for it */
     bool lean; /* no integers of 64 bits, or no small ones in memory: see shaders/lean.glsl */
     bool matrix_f16, matrix_bf16;        /* 16 x 16 x 16, sums in f32, to a subgroup */
     bool addresses, descriptors, robust; /* what the two flavours of kernels need */

@@ -1,6 +1,6 @@
 /* The vulkan backend among several devices, some of which lie. The program has functions of Vulkan's own names that show
- * the one driver's device four times: as it is; as an integrated card without device addresses; as a discrete card; and as
- * one that lacks timeline semaphores. */
+ * the one driver's device four times: as it is, but no GPU; as an integrated card without device addresses; as a discrete
+ * card that can keep subnormals; and as one that lacks timeline semaphores. */
 #include "loader.h"
 
 #include "first_device.h"
@@ -49,7 +49,15 @@ INSTEAD void vkGetPhysicalDeviceProperties2(VkPhysicalDevice physical,
                                             VkPhysicalDeviceProperties2 *p)
 {
     CALL_REAL(vkGetPhysicalDeviceProperties2, physical, p);
-    if (kind() == INTEGRATED) {
+    for (VkBaseOutStructure *s = p->pNext; s; s = s->pNext)
+        if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FLOAT_CONTROLS_PROPERTIES) {
+            VkPhysicalDeviceFloatControlsProperties *floats = (void *)s;
+            floats->denormBehaviorIndependence = VK_SHADER_FLOAT_CONTROLS_INDEPENDENCE_32_BIT_ONLY;
+            floats->shaderDenormPreserveFloat32 = kind() == DISCRETE;
+        }
+    if (kind() == AS_IT_IS && p->properties.deviceType != VK_PHYSICAL_DEVICE_TYPE_CPU) {
+        p->properties.deviceType = VK_PHYSICAL_DEVICE_TYPE_OTHER;
+    } else if (kind() == INTEGRATED) {
         p->properties.deviceType = VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
         strcpy(p->properties.deviceName, "Pretended Integrated");
     } else if (kind() != AS_IT_IS) {
@@ -96,6 +104,50 @@ INSTEAD VkResult vkGetSemaphoreCounterValue(VkDevice handle, VkSemaphore semapho
     return CALL_REAL(vkGetSemaphoreCounterValue, handle, semaphore, value);
 }
 
+/* Whether the module asks to keep subnormals of 32 bits: OpExecutionMode, its entry point, DenormPreserve, 32. */
+static bool keeps_subnormals(const uint32_t *words, size_t count)
+{
+    for (size_t i = 5; i + 3 < count && words[i] >> 16; i += words[i] >> 16)
+        if (words[i] == (4 << 16 | 16) && words[i + 2] == 4459 && words[i + 3] == 32)
+            return true;
+    return false;
+}
+
+/* Whether the module adds and multiplies floats (OpFAdd, OpFSub, OpFMul), and never without NoContraction. */
+static bool is_exact(const uint32_t *words, size_t count)
+{
+    size_t arithmetic = 0, decorated = 0;
+    for (size_t i = 5; i < count && words[i] >> 16; i += words[i] >> 16) {
+        uint32_t kind = words[i] & 0xffff;
+        arithmetic += kind == 129 || kind == 131 || kind == 133;
+        decorated += kind == 71 && words[i + 2] == 42;
+    }
+    return arithmetic && decorated >= arithmetic;
+}
+
+static bool is_valid(const uint32_t *words, size_t bytes)
+{
+    FILE *validator = *SPIRV_VAL ? popen("'" SPIRV_VAL "' --target-env vulkan1.2 -", "w") : NULL;
+    if (!validator)
+        return !*SPIRV_VAL;
+    bool written = fwrite(words, 1, bytes, validator) == bytes;
+    return !pclose(validator) && written;
+}
+
+static atomic_int keeping, flushing, invalid, exact;
+
+INSTEAD VkResult vkCreateShaderModule(VkDevice handle, const VkShaderModuleCreateInfo *info,
+                                      const VkAllocationCallbacks *callbacks,
+                                      VkShaderModule *module)
+{
+    bool keeps = keeps_subnormals(info->pCode, info->codeSize / 4);
+    atomic_fetch_add(keeps ? &keeping : &flushing, 1);
+    atomic_fetch_add(&exact, is_exact(info->pCode, info->codeSize / 4));
+    if (keeps && !is_valid(info->pCode, info->codeSize))
+        atomic_fetch_add(&invalid, 1);
+    return CALL_REAL(vkCreateShaderModule, handle, info, callbacks, module);
+}
+
 /* ---- tests ---- */
 
 /* A small net's loss and the sum of its gradients. */
@@ -124,6 +176,20 @@ static void computes_as_cpu(const char *device)
     ck_assert_double_eq_tol(here[0], there[0], 1e-4 * there[0]);
     ck_assert_double_eq_tol(here[1], there[1], 1e-3 * there[1]);
 }
+
+/* The first device that is opened. sin, cos, relu and pow are exact, products and the norm not. */
+START_TEST(shaders_are_told_how_to_round)
+{
+    computes_as_cpu("vulkan:discrete");
+    ck_assert_int_ge(atomic_load(&exact), 4);
+    ck_assert_int_gt(atomic_load(&keeping), atomic_load(&exact));
+    ck_assert_int_gt(atomic_load(&keeping), 0);
+    ck_assert_int_eq(atomic_load(&invalid), 0);
+    ck_assert_int_eq(atomic_load(&flushing), 0);
+    computes_as_cpu("vulkan:pretended integrated");
+    ck_assert_int_gt(atomic_load(&flushing), 0);
+}
+END_TEST
 
 START_TEST(discrete_cards_come_first_and_names_find_all)
 {
@@ -241,6 +307,7 @@ int main(void)
     Suite *suite = suite_create("vulkan devices");
     TCase *tests = tcase_create("devices");
     tcase_set_timeout(tests, 200);
+    tcase_add_test(tests, shaders_are_told_how_to_round);
     tcase_add_test(tests, discrete_cards_come_first_and_names_find_all);
     tcase_add_test(tests, a_card_that_lacks_what_is_needed_is_passed_over);
     tcase_add_test(tests, tensors_of_two_devices_do_not_mix_but_move);

@@ -1,26 +1,28 @@
 # Every shader that is built: its name in C, its source, its macros. CLASS_ is the type computed in; the kernels marked
 # narrow are for devices without f64. TEXELS: what training small networks on a software device needs, if it reads nothing
-# that it has written. LEAN: all but f64, and products of i64.
+# that it has written. LEAN: all but f64, and products of i64. EXACT: elementwise operations, which have the same bits in a
+# kernel of several (chain.c).
 vulkan_shader(copy copy.comp HAS_F64 TEXELS)
 vulkan_shader(copy_narrow copy.comp TEXELS LEAN)
+vulkan_shader(transpose transpose.comp LEAN)
 vulkan_shader(fill fill.comp LEAN)
 vulkan_shader(arange arange.comp HAS_F64)
 vulkan_shader(arange_narrow arange.comp LEAN)
 foreach(kernel unary binary ternary)
-    vulkan_shader(${kernel}_f32 ${kernel}.comp CLASS_FLOAT TEXELS LEAN)
-    vulkan_shader(${kernel}_f64 ${kernel}.comp CLASS_DOUBLE HAS_F64)
+    vulkan_shader(${kernel}_f32 ${kernel}.comp CLASS_FLOAT TEXELS LEAN EXACT)
+    vulkan_shader(${kernel}_f64 ${kernel}.comp CLASS_DOUBLE HAS_F64 EXACT)
     vulkan_shader(${kernel}_i32 ${kernel}.comp CLASS_INT LEAN)
     vulkan_shader(${kernel}_i64 ${kernel}.comp CLASS_LONG LEAN)
 endforeach()
-vulkan_shader(binary_special_f32 binary_special.comp CLASS_FLOAT HAS_F64)
-vulkan_shader(binary_special_narrow binary_special.comp CLASS_FLOAT LEAN)
-vulkan_shader(binary_special_f64 binary_special.comp CLASS_DOUBLE HAS_F64)
+vulkan_shader(binary_special_f32 binary_special.comp CLASS_FLOAT HAS_F64 EXACT)
+vulkan_shader(binary_special_narrow binary_special.comp CLASS_FLOAT LEAN EXACT)
+vulkan_shader(binary_special_f64 binary_special.comp CLASS_DOUBLE HAS_F64 EXACT)
 vulkan_shader(binary_special_i32 binary_special.comp CLASS_INT LEAN)
 vulkan_shader(binary_special_i64 binary_special.comp CLASS_LONG LEAN)
 # One shader a function: they are long, and drivers take their time over each.
 foreach(function exp2 expm1 log2 log10 log1p sin cos tan asin acos atan sinh cosh asinh acosh atanh erfc erfinv lgamma digamma)
-    vulkan_shader(${function}_f32 special.comp CLASS_FLOAT HAS_F64 FUNCTION=${function}_)
-    vulkan_shader(${function}_f64 special.comp CLASS_DOUBLE HAS_F64 FUNCTION=${function}_)
+    vulkan_shader(${function}_f32 special.comp CLASS_FLOAT HAS_F64 EXACT FUNCTION=${function}_)
+    vulkan_shader(${function}_f64 special.comp CLASS_DOUBLE HAS_F64 EXACT FUNCTION=${function}_)
 endforeach()
 # Not kernels, but what chain.c makes kernels of.
 set(shader_optimize -O0)

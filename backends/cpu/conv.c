@@ -12,6 +12,7 @@ typedef struct conv_plan {
     conv_shape shape;
     bool transposed;
     conv_part forward, backward_data, backward_weight;
+    int forward_choice, backward_data_choice, backward_weight_choice;
 } conv_plan;
 
 /* ---- shapes ----------------------------------------------------------------------------------------------------- */
@@ -111,6 +112,7 @@ static cr_status forward_body(const cpu_staged *staged, const cr_run *run, void 
     d.plan = staged->base.tells ? &staged->base : NULL;
     d.x = p->transposed ? out[0] : in[0];
     d.y = p->transposed ? in[0] : out[0];
+    d.choice = p->transposed ? p->backward_data_choice : p->forward_choice;
     return (p->transposed ? p->backward_data : p->forward)(&d) ? CR_OK : out_of_memory();
 }
 
@@ -124,6 +126,7 @@ static cr_status backward_body(const cpu_staged *staged, const cr_run *run, void
         conv_data d = {.shape = s, .w = weight, .scratch = scratch};
         d.x = p->transposed ? grad : out[0];
         d.y = p->transposed ? out[0] : grad;
+        d.choice = p->transposed ? p->forward_choice : p->backward_data_choice;
         if (!(p->transposed ? p->forward : p->backward_data)(&d))
             return out_of_memory();
     }
@@ -131,6 +134,7 @@ static cr_status backward_body(const cpu_staged *staged, const cr_run *run, void
         conv_data d = {.shape = s, .w = out[1], .scratch = scratch};
         d.x = p->transposed ? grad : input;
         d.y = p->transposed ? input : grad;
+        d.choice = p->backward_weight_choice;
         if (!p->backward_weight(&d))
             return out_of_memory();
     }
@@ -157,7 +161,9 @@ static cr_status choose(conv_plan *p, const cpu_call *call, int32_t dtype, bool 
 #define CHOOSE(wanted, part)                                                   \
     for (int i = 0; wanted && i < count; i++) {                                \
         size_t bytes = 0;                                                      \
-        if (way[i]->takes_##part && way[i]->takes_##part(&p->shape, &bytes)) { \
+        int *choice = &p->part##_choice;                                       \
+        if (way[i]->takes_##part &&                                            \
+            way[i]->takes_##part(&p->shape, &bytes, choice)) {                 \
             p->part = way[i]->part;                                            \
             scratch = bytes > scratch ? bytes : scratch;                       \
             break;                                                             \

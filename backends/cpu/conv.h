@@ -20,6 +20,7 @@ typedef struct conv_data {
     const void *bias; /* added to what forward or backward_data writes; or null */
     char *scratch;
     const struct cr_plan *plan; /* forward tells its `written`; or null */
+    int choice;                 /* what takes_… left there */
 } conv_data;
 
 static inline void conv_tell(const conv_data *d, int64_t begin, int64_t n)
@@ -28,12 +29,12 @@ static inline void conv_tell(const conv_data *d, int64_t begin, int64_t n)
         d->plan->written(d->plan->written_context, begin, begin + n);
 }
 
-/* A way to compute the parts: whether and with how much scratch it takes a shape (0 is possible), and the parts. They
- * return false when memory ran out. */
+/* A way to compute the parts: whether and with how much scratch it takes a shape (0 is possible), with a number for itself that
+ * each run gets; and the parts. They return false when memory ran out. */
 typedef struct conv_way {
-    bool (*takes_forward)(const conv_shape *shape, size_t *scratch);
-    bool (*takes_backward_data)(const conv_shape *shape, size_t *scratch);
-    bool (*takes_backward_weight)(const conv_shape *shape, size_t *scratch);
+    bool (*takes_forward)(const conv_shape *shape, size_t *scratch, int *choice);
+    bool (*takes_backward_data)(const conv_shape *shape, size_t *scratch, int *choice);
+    bool (*takes_backward_weight)(const conv_shape *shape, size_t *scratch, int *choice);
     bool (*forward)(const conv_data *data);
     bool (*backward_data)(const conv_data *data);
     bool (*backward_weight)(const conv_data *data);

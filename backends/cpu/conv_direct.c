@@ -11,15 +11,19 @@ enum { BLOCK = 6, WIDTH = 14 };
 enum { BLOCK = 6, WIDTH = 6 };
 #endif
 
+/* What the lanes of a vector are: output channels, or places of a plane, which run on over the ends of rows or begin anew with
+ * each. It is chosen when a plan is made. */
+typedef enum lanes_are { BY_CHANNEL, BY_PLANE, BY_ROW } lanes_are;
+
 typedef struct job {
     const conv_data *d;
     const float *weights; /* pack_weights */
     plane in;
     int64_t inputs, outputs, blocks; /* channels; blocks of output channels */
     int64_t pad_y, pad_x, rows, columns, in_rows, in_columns, ky, kx;
-    bool by_channel; /* lanes are output channels */
-    int chunks;      /* vectors in a row; 0: they run on over the ends of rows */
-    int vectors;     /* in a plane */
+    lanes_are lanes;
+    int chunks;  /* vectors in a row, of BY_ROW */
+    int vectors; /* in a plane, of places */
     const float *from;
     float *to;
     const float *bias;
@@ -30,9 +34,10 @@ typedef struct job {
 /* ---- lanes are places ----------------------------------------------------------------------------------------------- */
 
 /* Two vectors of places. Output place y · pitch + x reads input places y · pitch + x + ky · pitch + kx, of which those between
- * ky[0] and ky[1] aren't margins alone. */
+ * ky[0] and ky[1] aren't margins alone. to: where a vector is written, and how much of it: rows that begin anew are the output's. */
 typedef struct pair {
-    int64_t at[2], ky[2];
+    int64_t at[2], to[2], ky[2];
+    int lanes[2];
 } pair;
 
 static int64_t between(int64_t low, int64_t x, int64_t high)
@@ -47,10 +52,19 @@ static pair pair_at(const job *j, int n)
     pair p;
     for (int i = 0; i < 2; i++) {
         int vector = 2 * n + i < j->vectors ? 2 * n + i : j->vectors - 1;
-        row[i] = j->chunks ? vector / j->chunks : vector * LANES / pitch;
-        p.at[i] = j->chunks ? row[i] * pitch + vector % j->chunks * LANES : vector * LANES;
+        if (j->lanes == BY_ROW) {
+            int column = vector % j->chunks * LANES, left = (int)j->columns - column;
+            row[i] = vector / j->chunks;
+            p.at[i] = row[i] * pitch + column;
+            p.to[i] = row[i] * j->columns + column;
+            p.lanes[i] = left < LANES ? left : LANES;
+        } else {
+            row[i] = vector * LANES / pitch;
+            p.at[i] = p.to[i] = vector * LANES;
+            p.lanes[i] = LANES;
+        }
     }
-    if (!j->chunks)
+    if (j->lanes == BY_PLANE)
         row[1] = ((int)p.at[1] + LANES - 1) / pitch;
     p.ky[0] = between(0, j->pad_y - (row[1] < last ? row[1] : last), j->ky);
     p.ky[1] = between(0, j->pad_y + j->in_rows - row[0], j->ky);
@@ -62,10 +76,20 @@ static int pairs_of(const job *j)
     return (j->vectors + 1) / 2;
 }
 
+static void count_vectors(job *j)
+{
+    j->chunks = (int)((j->columns + LANES - 1) / LANES);
+    j->vectors = j->lanes == BY_ROW
+                     ? j->chunks * (int)j->rows
+                     : (int)(((j->rows - 1) * j->in.pitch + j->columns + LANES - 1) / LANES);
+}
+
 /* Rows of taps that all pairs go through. */
-static int64_t rows_of_taps(const job *j)
+static int64_t rows_of_taps(job *j, lanes_are lanes)
 {
     int64_t sum = 0;
+    j->lanes = lanes;
+    count_vectors(j);
     for (int n = 0; n < pairs_of(j); n++) {
         pair p = pair_at(j, n);
         sum += p.ky[1] - p.ky[0];
@@ -73,22 +97,17 @@ static int64_t rows_of_taps(const job *j)
     return sum;
 }
 
-/* Vectors run on over the ends of rows, or begin anew with each, whichever is less work. */
-static int64_t choose_vectors(job *j)
+static void store_place(float *to, vf x, int lanes)
 {
-    job rows = *j;
-    j->chunks = 0;
-    j->vectors = (int)(((j->rows - 1) * j->in.pitch + j->columns + LANES - 1) / LANES);
-    rows.chunks = (int)((j->columns + LANES - 1) / LANES);
-    rows.vectors = rows.chunks * (int)j->rows;
-    int64_t on = rows_of_taps(j), anew = rows_of_taps(&rows);
-    if (anew < on)
-        *j = rows;
-    return anew < on ? anew : on;
+    if (lanes == LANES)
+        vf_store(to, x);
+    else
+        vf_store_part(to, x, lanes);
 }
 
-/* Sums over taps for BLOCK output channels. */
-static void by_places(const job *j, const float *x, const float *w, float *y, int64_t y_size)
+/* Sums over taps for BLOCK output channels, of which `count` are written to planes `size` apart, with their biases. */
+static void by_places(const job *j, const float *x, const float *w, const float *bias, int count,
+                      float *y, int64_t size)
 {
     const int64_t stride = j->blocks * BLOCK;
     for (int n = 0, pairs = pairs_of(j); n < pairs; n++) {
@@ -110,22 +129,24 @@ static void by_places(const job *j, const float *x, const float *w, float *y, in
         }
 #pragma GCC unroll 6
         for (int o = 0; o < BLOCK; o++) {
-            vf_store(y + o * y_size + p.at[0], sum[o][0]);
-            vf_store(y + o * y_size + p.at[1], sum[o][1]);
+            if (o >= count)
+                break;
+            store_place(y + o * size + p.to[0], sum[o][0] + bias[o], p.lanes[0]);
+            store_place(y + o * size + p.to[1], sum[o][1] + bias[o], p.lanes[1]);
         }
     }
 }
 
-/* A plane without its margins, and the bias. */
-static void take_plane(const job *j, const float *y, float bias, float *out)
+/* A plane without its margins. */
+static void take_plane(const job *j, const float *y, float *out)
 {
     const int64_t whole = j->columns / LANES * LANES;
     const int rest = (int)(j->columns - whole);
     for (int64_t r = 0; r < j->rows; r++, out += j->columns, y += j->in.pitch) {
         for (int64_t k = 0; k < whole; k += LANES)
-            vf_store(out + k, vf_load(y + k) + bias);
+            vf_store(out + k, vf_load(y + k));
         if (rest)
-            vf_store_part(out + whole, vf_load(y + whole) + bias, rest);
+            vf_store_part(out + whole, vf_load(y + whole), rest);
     }
 }
 
@@ -137,10 +158,19 @@ static int64_t room_of_plane(const job *j)
 static void planes_by_places(const job *j, const float *x, float *y, float *to)
 {
     const int64_t y_size = room_of_plane(j), size = j->rows * j->columns;
-    for (int64_t block = 0; block < j->blocks; block++) {
-        by_places(j, x, j->weights + block * BLOCK, y, y_size);
-        for (int64_t o = 0, c = block * BLOCK; o < BLOCK && c < j->outputs; o++, c++)
-            take_plane(j, y + o * y_size, j->bias ? j->bias[c] : 0, to + c * size);
+    for (int64_t block = 0; block < j->blocks; block++, to += BLOCK * size) {
+        const int64_t first = block * BLOCK, left = j->outputs - first;
+        const int count = left < BLOCK ? (int)left : BLOCK;
+        float bias[BLOCK] = {0};
+        for (int o = 0; j->bias && o < count; o++)
+            bias[o] = j->bias[first + o];
+        if (j->lanes == BY_ROW) {
+            by_places(j, x, j->weights + first, bias, count, to, size);
+            continue;
+        }
+        by_places(j, x, j->weights + first, bias, count, y, y_size);
+        for (int o = 0; o < count; o++)
+            take_plane(j, y + o * y_size, to + o * size);
     }
 }
 
@@ -227,7 +257,7 @@ static void correlate_parts(void *context, int64_t begin, int64_t end)
     const job *j = context;
     const conv_shape *s = j->d->shape;
     const int64_t in_size = j->in_rows * j->in_columns, size = j->outputs * j->rows * j->columns;
-    const bool padded = !j->by_channel || j->pad_y || j->pad_x;
+    const bool padded = j->lanes != BY_CHANNEL || j->pad_y || j->pad_x;
     for (int64_t part = begin; part < end; part++) {
         float *x = (float *)(void *)(j->parts + (size_t)part * j->part_bytes),
               *y = x + j->in.channels * j->in.size;
@@ -239,7 +269,7 @@ static void correlate_parts(void *context, int64_t begin, int64_t end)
             if (padded)
                 pad_planes(from, x, j->inputs, j->in_rows, j->in_columns, &j->in, j->pad_y,
                            j->pad_x);
-            if (j->by_channel)
+            if (j->lanes == BY_CHANNEL)
                 planes_by_channels(j, padded ? x : from, y, j->to + i * size);
             else
                 planes_by_places(j, x, y, j->to + i * size);
@@ -248,24 +278,37 @@ static void correlate_parts(void *context, int64_t begin, int64_t end)
     }
 }
 
-/* Chooses the lanes by the multiplications that they make of it; returns the bytes of scratch. */
-static size_t lay_out(job *j, const conv_shape *s, size_t *weights)
+/* By the multiplications that come of it; rows that begin anew are not copied once more, a tenth of them. */
+static lanes_are choose_lanes(job *j)
+{
+    int64_t channels = (j->outputs + LANES - 1) / LANES * j->rows * j->columns * j->ky;
+    int64_t blocks = (j->outputs + BLOCK - 1) / BLOCK * BLOCK * 2;
+    int64_t on = rows_of_taps(j, BY_PLANE), anew = rows_of_taps(j, BY_ROW);
+    lanes_are places = anew * 10 <= on * 11 ? BY_ROW : BY_PLANE;
+    return channels < blocks * (places == BY_ROW ? anew : on) ? BY_CHANNEL : places;
+}
+
+static void lay_planes(job *j, const conv_shape *s)
 {
     j->ky = s->k[1];
     j->kx = s->k[2];
     j->in = plane_of(j->inputs, j->in_rows, j->in_columns, j->pad_y, j->pad_x);
-    int64_t blocks = (j->outputs + LANES - 1) / LANES;
-    j->blocks = (j->outputs + BLOCK - 1) / BLOCK;
-    j->by_channel =
-        blocks * j->rows * j->columns * j->ky < j->blocks * BLOCK * 2 * choose_vectors(j);
-    if (j->by_channel) {
-        j->blocks = blocks;
-        if (!j->pad_y && !j->pad_x)
-            j->in.size = j->in_rows * j->in_columns;
-    }
-    int64_t wide = j->blocks * (j->by_channel ? LANES : BLOCK);
-    int64_t room = j->by_channel ? j->rows * j->columns * LANES : BLOCK * room_of_plane(j);
-    *weights = (size_t)(j->inputs * s->taps * wide) * sizeof(float) + 64;
+}
+
+/* Sizes that follow from the lanes; returns the bytes of scratch. */
+static size_t lay_out(job *j, const conv_shape *s, lanes_are lanes, size_t *weights)
+{
+    const int64_t wide = lanes == BY_CHANNEL ? LANES : BLOCK;
+    lay_planes(j, s);
+    j->lanes = lanes;
+    j->blocks = (j->outputs + wide - 1) / wide;
+    count_vectors(j);
+    if (lanes == BY_CHANNEL && !j->pad_y && !j->pad_x)
+        j->in.size = j->in_rows * j->in_columns;
+    int64_t room = lanes == BY_CHANNEL ? j->rows * j->columns * LANES
+                   : lanes == BY_PLANE ? BLOCK * room_of_plane(j)
+                                       : 0;
+    *weights = (size_t)(j->inputs * s->taps * j->blocks * wide) * sizeof(float) + 64;
     j->part_bytes = (size_t)(j->inputs * j->in.size + room) * sizeof(float) / 64 * 64 + 128;
     return *weights + PARTS * j->part_bytes + 256;
 }
@@ -273,9 +316,10 @@ static size_t lay_out(job *j, const conv_shape *s, size_t *weights)
 /* [taps of all input channels][output channels, padded to whole blocks]; by channel, a block's taps lie together. */
 static void pack_weights(const job *j, const float *w, bool turned, float *to)
 {
-    const int64_t lanes = j->by_channel ? LANES : j->blocks * BLOCK, taps = j->ky * j->kx;
+    const bool apart = j->lanes == BY_CHANNEL;
+    const int64_t lanes = apart ? LANES : j->blocks * BLOCK, taps = j->ky * j->kx;
     const int64_t terms = j->inputs * taps, block = terms * lanes;
-    memset(to, 0, (size_t)(j->by_channel ? j->blocks * block : block) * sizeof *to);
+    memset(to, 0, (size_t)(apart ? j->blocks * block : block) * sizeof *to);
     if (!turned) {
         for (int64_t o = 0; o < j->outputs; o += lanes, to += block)
             CPU_TRANSPOSE(terms, j->outputs - o < lanes ? j->outputs - o : lanes, w + o * terms,
@@ -292,7 +336,7 @@ static bool run_correlation(job *j, const conv_data *d, bool turned)
 {
     const conv_shape *s = d->shape;
     size_t bytes;
-    lay_out(j, s, &bytes);
+    lay_out(j, s, (lanes_are)d->choice, &bytes);
     float *weights = (float *)(void *)aligned(d->scratch);
     pack_weights(j, d->w, turned, weights);
     j->d = d;
@@ -323,21 +367,25 @@ static job backward_job(const conv_shape *s)
     return j;
 }
 
-static bool takes(job j, const conv_shape *s, size_t *scratch)
+static bool takes(job j, const conv_shape *s, size_t *scratch, int *choice)
 {
     size_t weights;
-    *scratch = is_small(s) ? lay_out(&j, s, &weights) : 0;
-    return is_small(s);
+    if (!is_small(s))
+        return false;
+    lay_planes(&j, s);
+    *choice = choose_lanes(&j);
+    *scratch = lay_out(&j, s, (lanes_are)*choice, &weights);
+    return true;
 }
 
-static bool takes_forward(const conv_shape *s, size_t *scratch)
+static bool takes_forward(const conv_shape *s, size_t *scratch, int *choice)
 {
-    return takes(forward_job(s), s, scratch);
+    return takes(forward_job(s), s, scratch, choice);
 }
 
-static bool takes_backward_data(const conv_shape *s, size_t *scratch)
+static bool takes_backward_data(const conv_shape *s, size_t *scratch, int *choice)
 {
-    return takes(backward_job(s), s, scratch);
+    return takes(backward_job(s), s, scratch, choice);
 }
 
 static bool forward(const conv_data *d)

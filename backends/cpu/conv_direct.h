@@ -68,7 +68,7 @@ static inline bool is_small(const conv_shape *s)
 }
 
 /* conv_direct_weight.c */
-bool CPU_NAME(conv_direct_takes_weight)(const conv_shape *shape, size_t *scratch);
+bool CPU_NAME(conv_direct_takes_weight)(const conv_shape *shape, size_t *scratch, int *choice);
 bool CPU_NAME(conv_direct_weight)(const conv_data *data);
 
 #endif

@@ -271,7 +271,7 @@ static void add_parts(const channel_job *j, const conv_shape *s)
 
 /* ---- the whole ------------------------------------------------------------------------------------------------------ */
 
-bool CPU_NAME(conv_direct_takes_weight)(const conv_shape *s, size_t *scratch)
+bool CPU_NAME(conv_direct_takes_weight)(const conv_shape *s, size_t *scratch, int *choice)
 {
     weight_job j;
     channel_job c;

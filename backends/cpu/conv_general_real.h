@@ -78,13 +78,13 @@ static int64_t NAME(slots)(const conv_shape *s, bool weights)
     return s->n < most ? (s->n < 1 ? 1 : s->n) : most;
 }
 
-static bool NAME(takes_data)(const conv_shape *s, size_t *scratch)
+static bool NAME(takes_data)(const conv_shape *s, size_t *scratch, int *choice)
 {
     *scratch = (size_t)NAME(slots)(s, false) * NAME(slot_bytes)(s, false);
     return true;
 }
 
-static bool NAME(takes_weight)(const conv_shape *s, size_t *scratch)
+static bool NAME(takes_weight)(const conv_shape *s, size_t *scratch, int *choice)
 {
     *scratch =
         NAME(slot_bytes)(s, false) + (size_t)(NAME(slots)(s, true) - 1) * NAME(slot_bytes)(s, true);

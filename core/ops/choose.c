@@ -11,6 +11,9 @@
 enum { ROUNDS = 20 };              /* so many that a sleeping worker is found worth waking */
 static const double enough = 2e-3; /* seconds: no further rounds after this */
 static const double margin = 0.95; /* so much faster is worth the other device's lock */
+/* Seconds that a device's own plan takes longer among other operations than run after run, when all of a vendor library's code
+ * that a call needs is at hand: LeNet with one image was slower by this with oneDNN's convolution, though it won by 0.1 us. */
+static const double unseen = 3e-7;
 
 static double now(void)
 {
@@ -52,7 +55,7 @@ static cr_status run_once(trial *t)
 
 static bool lent_wins(const trial *own, const trial *lent)
 {
-    return lent->best < margin * own->best;
+    return lent->best < margin * own->best + unseen;
 }
 
 /* Runs both by turns, the first time without counting unless it takes long. Where the other device wins, the own plan runs once

@@ -158,16 +158,15 @@ static cr_status choose(conv_plan *p, const cpu_call *call, int32_t dtype, bool 
     const conv_way **way = cpu_compute_dtype(dtype) == CR_F64 ? wide : ways;
     int count = cpu_compute_dtype(dtype) == CR_F64 ? 1 : 2;
     size_t scratch = 0;
-#define CHOOSE(wanted, part)                                                   \
-    for (int i = 0; wanted && i < count; i++) {                                \
-        size_t bytes = 0;                                                      \
-        int *choice = &p->part##_choice;                                       \
-        if (way[i]->takes_##part &&                                            \
-            way[i]->takes_##part(&p->shape, &bytes, choice)) {                 \
-            p->part = way[i]->part;                                            \
-            scratch = bytes > scratch ? bytes : scratch;                       \
-            break;                                                             \
-        }                                                                      \
+#define CHOOSE(wanted, part)                                                           \
+    for (int i = 0; wanted && i < count; i++) {                                        \
+        size_t bytes = 0;                                                              \
+        int *choice = &p->part##_choice;                                               \
+        if (way[i]->takes_##part && way[i]->takes_##part(&p->shape, &bytes, choice)) { \
+            p->part = way[i]->part;                                                    \
+            scratch = bytes > scratch ? bytes : scratch;                               \
+            break;                                                                     \
+        }                                                                              \
     }
     CHOOSE(forward, forward)
     CHOOSE(data, backward_data)

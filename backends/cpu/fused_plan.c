@@ -439,14 +439,16 @@ static cr_status plan_tail(fused_plan *p, const cpu_graph_call *call, const cr_g
 static cr_status plan_fetching(fused_plan *p, const cpu_graph_call *call)
 {
     for (int v = 0, k = 1; v < p->nvalues; v++) {
-        if (p->value[v].place == FUSED_OUTPUT)
+        while (k < p->nnodes && p->node[k].norm) /* it runs in no pieces */
+            k++;
+        if (p->value[v].place == FUSED_OUTPUT && !p->node[0].norm)
             p->node[0].fetched |= (uint64_t)1 << v;
         if (p->value[v].place == FUSED_MEMORY && k < p->nnodes)
             p->node[k++].fetched = (uint64_t)1 << v;
     }
     cr_status status = CR_OK;
     for (int k = 0; k < p->nnodes && status == CR_OK; k++)
-        if (p->node[k].fetched && !p->node[k].norm)
+        if (p->node[k].fetched)
             status = plan_vectors(call, &call->graph->nodes[k], FUSED_PIECE, &p->node[k].piece);
     return status;
 }

@@ -70,8 +70,17 @@ static dnnl_status_t image_md(const cr_meta *m, int64_t n, form as, dn_md *md)
     return m->layout ? dn_md_of_tag(md, m, n) : dn_md_of_meta(md, m, size);
 }
 
+/* Whether so much goes forward through each step of a window that oneDNN's kernels for channels last are faster by a tenth than
+ * those for its blocks: not in rows of under 8 places, nor for windows of one, nor where they move two places at a time. */
+static bool is_broad(const dn_conv *c)
+{
+    int last = c->x->rank - 1;
+    return c->x->size[1] >= 128 && c->w->size[last] > 1 && c->y->size[last] >= 8 &&
+           2 * c->y->size[last] > c->x->size[last];
+}
+
 /* Where oneDNN's own choice of layouts is not its fastest, as measured with AVX-512: its blocks of 16 channels are partly
- * padding there, and channels last have none; or so many channels go forward that its kernels for those are faster by a tenth. */
+ * padding there, and channels last have none. */
 static form form_of(const dn_conv *c, dn_part part)
 {
     int64_t in = c->x->size[1], out = c->y->size[1];
@@ -81,7 +90,7 @@ static form form_of(const dn_conv *c, dn_part part)
         (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
     if (c->x->dtype != CR_F32 || c->shape.groups > 1 || blocked || !wide)
         return ANY;
-    bool last = part == DN_FORWARD ? in > 16 && (in % 16 || in >= 128)
+    bool last = part == DN_FORWARD ? in > 16 && (in % 16 || is_broad(c))
                 : part == DN_DATA  ? in > 16 && (in % 16 || out % 16)
                                    : in > 3 && in % 16;
     return last ? CHANNELS_LAST : ANY;
@@ -125,6 +134,10 @@ dnnl_status_t dn_conv_parts_read(dn_conv_parts *p, const_dnnl_primitive_desc_t p
     return status ? status : dn_md_of(&p->chosen_y, pd, y);
 }
 
+/* Weights that are large, and about to be updated, since their gradient is computed as well, get a copy in the workspace, where
+ * the gradient takes its place: kept by the core, both would be there when a training step holds most. */
+enum { PASSING = 4 << 20 }; /* bytes */
+
 /* Brings the weights to the chosen layout, where they are not in it: by the core or, where it doesn't, in a stage; *w is
  * where they then are. */
 static cr_status reorder_weights(dn_plan *plan, const dn_conv *c, const dn_conv_parts *p,
@@ -134,8 +147,10 @@ static cr_status reorder_weights(dn_plan *plan, const dn_conv *c, const dn_conv_
     if (dn_md_equal(&p->w, &p->chosen_w))
         return CR_OK;
     size_t bytes = dn_md_bytes(&p->chosen_w);
-    uint64_t tag =
-        c->info && c->info->input_layouts ? dn_tag_of_weights(&p->chosen_w, c->shape.groups) : 0;
+    bool passes = c->has_gradient && bytes >= PASSING;
+    uint64_t tag = c->info && c->info->input_layouts && !passes
+                       ? dn_tag_of_weights(&p->chosen_w, c->shape.groups)
+                       : 0;
     if (tag) {
         c->info->input_layouts[c->w_at] = tag;
         c->info->input_bytes[c->w_at] = bytes;
@@ -437,7 +452,9 @@ static cr_status plan_backward(const cpu_call *call, cr_plan **out)
         *(transposed ? &data.y : &data.x) = call->out[0];
         *(transposed ? &data.y_at : &data.x_at) = call->out_at[0];
         data.keeps = input->layout != 0; /* then its other reader knows it */
+        data.has_gradient = call->out[1] != NULL;
         status = add_images(&plan->plan, &data, transposed);
+        dn_free_shared(&plan->plan);
     }
     /* What sums the channels reads strides. */
     if (call->out[2] && (transposed || !call->out[1]) && grad->layout && status == CR_OK)

@@ -225,7 +225,7 @@ static cr_status run_forward(cr_plan *base, const cr_run *run)
         dn_plan_destroy(base);
         memset(p->plan.stage, 0, sizeof p->plan.stage);
         p->plan.nstages = 0;
-        p->plan.shared = p->plan.slot = p->plan.slot_now = 0;
+        p->plan.shared = p->plan.shared_now = p->plan.slot = p->plan.slot_now = 0;
         p->eps = eps;
         int before = dn_enter();
         cr_status status = build_forward(p);

@@ -63,12 +63,12 @@ typedef struct dn_stage {
 
 struct dn_plan {
     struct cr_plan base;
-    char text[256]; /* for messages: the operation and its inputs' shapes */
-    int slots;      /* of the stage with the most */
-    size_t shared, slot,
-        slot_now; /* bytes: what comes before the slots, a slot, a slot of the stage being built */
-    atomic_ullong taken;    /* slots in use, as bits */
-    struct dn_posts *posts; /* what follows in the graph (posts.h), owned; or null */
+    char text[256];              /* for messages: the operation and its inputs' shapes */
+    int slots;                   /* of the stage with the most */
+    size_t shared, slot;         /* bytes: what comes before the slots, a slot */
+    size_t shared_now, slot_now; /* the same, as far as it is taken by what is being built */
+    atomic_ullong taken;         /* slots in use, as bits */
+    struct dn_posts *posts;      /* what follows in the graph (posts.h), owned; or null */
     int nstages;
     dn_stage stage[DN_STAGES];
 };
@@ -102,6 +102,8 @@ cr_status dn_step_reorder(dn_plan *plan, dn_stage *stage, int step, int variant,
 
 /* Room in the workspace. False when the sum overflows. */
 bool dn_take_shared(dn_plan *plan, size_t bytes, dn_where *where);
+/* The stages to come no longer need what those before have taken together. */
+void dn_free_shared(dn_plan *plan);
 bool dn_take_slot(dn_plan *plan, size_t bytes, dn_where *where);
 
 /* The address of an operand's first item. */

@@ -248,9 +248,17 @@ dn_stage *dn_stage_add(dn_plan *plan, int64_t items, int64_t piece, double cost)
 
 bool dn_take_shared(dn_plan *plan, size_t bytes, dn_where *where)
 {
-    *where = (dn_where){.place = DN_SHARED, .offset = plan->shared};
-    return bytes < SIZE_MAX - ALIGN &&
-           !__builtin_add_overflow(plan->shared, rounded(bytes), &plan->shared);
+    *where = (dn_where){.place = DN_SHARED, .offset = plan->shared_now};
+    if (bytes >= SIZE_MAX - ALIGN ||
+        __builtin_add_overflow(plan->shared_now, rounded(bytes), &plan->shared_now))
+        return false;
+    plan->shared = plan->shared_now > plan->shared ? plan->shared_now : plan->shared;
+    return true;
+}
+
+void dn_free_shared(dn_plan *plan)
+{
+    plan->shared_now = 0;
 }
 
 bool dn_take_slot(dn_plan *plan, size_t bytes, dn_where *where)

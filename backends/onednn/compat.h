@@ -108,6 +108,24 @@ static inline dnnl_status_t dn_md_tag(dn_md *md, int rank, const int64_t *size,
 }
 #endif
 
+/* Part of a descriptor's values: so many of each dimension, from `first` on in the first one, where its blocks begin. *offset:
+ * of the part's first element. */
+static inline dnnl_status_t dn_md_part(dn_md *md, const dn_md *whole, int rank, const int64_t *size,
+                                       int64_t first, int64_t *offset)
+{
+    dnnl_dims_t dims, offsets = {first};
+    dn_dims(dims, rank, size);
+    memset(md, 0, sizeof *md);
+#if DN_3
+    dnnl_status_t status = dnnl_memory_desc_create_submemory(&md->d, whole->d, dims, offsets);
+    return status ? status : dnnl_memory_desc_query(md->d, dnnl_query_submemory_offset_s64, offset);
+#else
+    dnnl_status_t status = dnnl_memory_desc_init_submemory(&md->d, &whole->d, dims, offsets);
+    *offset = md->d.offset0;
+    return status;
+#endif
+}
+
 static inline bool dn_md_equal(const dn_md *a, const dn_md *b)
 {
     return dnnl_memory_desc_equal(dn_raw(a), dn_raw(b)) != 0;

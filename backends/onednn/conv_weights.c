@@ -3,6 +3,7 @@
 #include "conv.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- partial sums ---- */
 
@@ -75,9 +76,41 @@ static cr_status place_partials(dn_conv_plan *plan, dn_partials *p, const dn_md 
     return CR_OK;
 }
 
+/* The way of the sum into the value, by blocks of the channels that come out, for all threads. False where it can't be cut so. */
+static bool reorder_by_channels(dn_conv_plan *plan, const dn_conv *c, const dn_partials *p,
+                                const dn_md *sum, const dn_md *value)
+{
+    enum { BLOCK = 64 };
+    int64_t size[CR_MAX_RANK], from_offset, to_offset, none;
+    const int64_t channels = c->w->size[0];
+    dn_md from = {0}, to = {0}, next = {0};
+    memcpy(size, c->w->size, sizeof size);
+    size[0] = BLOCK;
+    if (c->shape.groups > 1 || channels % BLOCK || channels == BLOCK ||
+        dn_md_part(&next, sum, c->w->rank, size, BLOCK, &from_offset))
+        return false;
+    dn_md_free(&next);
+    dnnl_status_t made = dn_md_part(&next, value, c->w->rank, size, BLOCK, &to_offset);
+    dn_md_free(&next);
+    made = made ? made : dn_md_part(&from, sum, c->w->rank, size, 0, &none);
+    made = made ? made : dn_md_part(&to, value, c->w->rank, size, 0, &none);
+    dn_stage *stage = made ? NULL
+                           : dn_stage_add(&plan->plan, channels, BLOCK,
+                                          (double)p->count / (double)channels * 0.3);
+    dn_where first = p->where;
+    first.advance = (size_t)from_offset * sizeof(float); /* from one piece to the next */
+    cr_status status = stage ? dn_step_reorder(&plan->plan, stage, 0, 0, &from, first, &to,
+                                               dn_value(c->w_at, (size_t)to_offset / BLOCK *
+                                                                     cpu_dtype_size(c->w->dtype)))
+                             : CR_UNSUPPORTED;
+    dn_md_free(&from);
+    dn_md_free(&to);
+    return status == CR_OK;
+}
+
 /* The stages after the pieces: the sum, and its way into the value. */
-static cr_status finish_partials(dn_conv_plan *plan, const dn_partials *p, const dn_md *sum,
-                                 const dn_md *value, int value_at,
+static cr_status finish_partials(dn_conv_plan *plan, const dn_conv *c, const dn_partials *p,
+                                 const dn_md *sum, const dn_md *value, int value_at,
                                  void (*add)(const dn_plan *, const cr_run *, int64_t, int64_t))
 {
     if (p->pieces > 1) {
@@ -86,7 +119,8 @@ static cr_status finish_partials(dn_conv_plan *plan, const dn_partials *p, const
             return CR_UNSUPPORTED;
         stage->plain = add;
     }
-    if (p->where.place == DN_VALUE)
+    if (p->where.place == DN_VALUE ||
+        (value_at == c->w_at && reorder_by_channels(plan, c, p, sum, value)))
         return CR_OK;
     dn_stage *stage = dn_stage_add(&plan->plan, 1, 1, (double)p->count * 0.3);
     dn_where first = p->where;
@@ -136,9 +170,9 @@ cr_status dn_conv_weights(dn_conv_plan *plan, const dn_conv *c)
         pd = NULL;
     }
     if (status == CR_OK)
-        status = finish_partials(plan, &plan->weights, &p.chosen_w, &p.w, c->w_at, add_weights);
+        status = finish_partials(plan, c, &plan->weights, &p.chosen_w, &p.w, c->w_at, add_weights);
     if (status == CR_OK && c->bias)
-        status = finish_partials(plan, &plan->bias, &bias, &p.bias, c->bias_at, add_biases);
+        status = finish_partials(plan, c, &plan->bias, &bias, &p.bias, c->bias_at, add_biases);
     if (pd)
         dnnl_primitive_desc_destroy(pd);
     dn_md_free(&bias);

@@ -173,6 +173,15 @@ static bool add_to(const task *t, cr_tensor **into, cr_tensor *g)
     return true;
 }
 
+/* Without memcmp, whose call takes longer than the few sizes. */
+static bool has_sizes(const cr_tensor *t, int dim, const int64_t *sizes)
+{
+    bool same = t->dim == dim;
+    for (int d = 0; d < dim && same; d++)
+        same = t->size[d] == sizes[d];
+    return same;
+}
+
 /* The gradient in the form of what it is the gradient of: summed over broadcast dimensions, in the
  * same dtype, there. */
 static cr_tensor *conform(cr_tensor *g, cr_edge edge, const char *from, uint32_t nr)
@@ -181,7 +190,7 @@ static cr_tensor *conform(cr_tensor *g, cr_edge edge, const char *from, uint32_t
     cr_dtype dtype;
     cr_dev *dev;
     const int64_t *sizes = cr_edge_meta(edge, &dim, &dtype, &dev);
-    if (CR_UNLIKELY(g->dim != dim || memcmp(g->size, sizes, (size_t)dim * sizeof *sizes))) {
+    if (CR_UNLIKELY(!has_sizes(g, dim, sizes))) {
         bool expandable = g->dim >= dim;
         for (int d = 0; expandable && d < dim; d++)
             expandable = sizes[d] == 1 || sizes[d] == g->size[g->dim - dim + d];

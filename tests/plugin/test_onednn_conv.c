@@ -75,6 +75,9 @@ static const conv_case cases[] = {
      {0},
      NATIVE,
      NATIVE},
+    /* channels last forward; the weights' gradient and what becomes of it in blocks of channels, from a large copy of them */
+    {"broad", 2, 4, 128, 192, 1, {9, 10}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {0}, NATIVE, NATIVE},
+    {"large", 2, 2, 256, 512, 1, {6, 7}, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {0}, NATIVE, NATIVE},
     {"line", 1, 6, 32, 48, 1, {50}, {5}, {2}, {2}, {1}, {1}, NATIVE, NATIVE},
     {"line, grouped", 1, 2, 32, 32, 2, {61}, {3}, {1}, {1}, {1}, {0}, NATIVE, NATIVE},
     {"volume",

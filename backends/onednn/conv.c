@@ -156,10 +156,12 @@ static cr_status reorder_weights(dn_plan *plan, const dn_conv *c, const dn_conv_
         c->info->input_bytes[c->w_at] = bytes;
         return CR_OK;
     }
-    dn_stage *stage = dn_stage_add(plan, 1, 1, (double)bytes * 0.1);
-    if (!stage || !dn_take_shared(plan, bytes, w))
+    if (!dn_take_shared(plan, bytes, w))
         return CR_UNSUPPORTED;
-    return dn_step_reorder(plan, stage, 0, 0, &p->w, dn_value(c->w_at, 0), &p->chosen_w, *w);
+    const size_t each = cpu_dtype_size(c->w->dtype);
+    const dn_side from = {&p->w, dn_value(c->w_at, 0), each}, to = {&p->chosen_w, *w, each};
+    return dn_stage_reorder(plan, c->shape.groups == 1 ? c->w : NULL, (double)bytes * 0.1, &from,
+                            &to);
 }
 
 cr_status dn_reorder_in(dn_plan *plan, dn_stage *stage, const dn_md *from, const dn_md *to,

@@ -3,7 +3,6 @@
 #include "conv.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* ---- partial sums ---- */
 
@@ -76,38 +75,6 @@ static cr_status place_partials(dn_conv_plan *plan, dn_partials *p, const dn_md 
     return CR_OK;
 }
 
-/* The way of the sum into the value, by blocks of the channels that come out, for all threads. False where it can't be cut so. */
-static bool reorder_by_channels(dn_conv_plan *plan, const dn_conv *c, const dn_partials *p,
-                                const dn_md *sum, const dn_md *value)
-{
-    enum { BLOCK = 64 };
-    int64_t size[CR_MAX_RANK], from_offset, to_offset, none;
-    const int64_t channels = c->w->size[0];
-    dn_md from = {0}, to = {0}, next = {0};
-    memcpy(size, c->w->size, sizeof size);
-    size[0] = BLOCK;
-    if (c->shape.groups > 1 || channels % BLOCK || channels == BLOCK ||
-        dn_md_part(&next, sum, c->w->rank, size, BLOCK, &from_offset))
-        return false;
-    dn_md_free(&next);
-    dnnl_status_t made = dn_md_part(&next, value, c->w->rank, size, BLOCK, &to_offset);
-    dn_md_free(&next);
-    made = made ? made : dn_md_part(&from, sum, c->w->rank, size, 0, &none);
-    made = made ? made : dn_md_part(&to, value, c->w->rank, size, 0, &none);
-    dn_stage *stage = made ? NULL
-                           : dn_stage_add(&plan->plan, channels, BLOCK,
-                                          (double)p->count / (double)channels * 0.3);
-    dn_where first = p->where;
-    first.advance = (size_t)from_offset * sizeof(float); /* from one piece to the next */
-    cr_status status = stage ? dn_step_reorder(&plan->plan, stage, 0, 0, &from, first, &to,
-                                               dn_value(c->w_at, (size_t)to_offset / BLOCK *
-                                                                     cpu_dtype_size(c->w->dtype)))
-                             : CR_UNSUPPORTED;
-    dn_md_free(&from);
-    dn_md_free(&to);
-    return status == CR_OK;
-}
-
 /* The stages after the pieces: the sum, and its way into the value. */
 static cr_status finish_partials(dn_conv_plan *plan, const dn_conv *c, const dn_partials *p,
                                  const dn_md *sum, const dn_md *value, int value_at,
@@ -119,15 +86,12 @@ static cr_status finish_partials(dn_conv_plan *plan, const dn_conv *c, const dn_
             return CR_UNSUPPORTED;
         stage->plain = add;
     }
-    if (p->where.place == DN_VALUE ||
-        (value_at == c->w_at && reorder_by_channels(plan, c, p, sum, value)))
+    if (p->where.place == DN_VALUE)
         return CR_OK;
-    dn_stage *stage = dn_stage_add(&plan->plan, 1, 1, (double)p->count * 0.3);
-    dn_where first = p->where;
-    first.advance = 0;
-    return stage
-               ? dn_step_reorder(&plan->plan, stage, 0, 0, sum, first, value, dn_value(value_at, 0))
-               : CR_UNSUPPORTED;
+    const dn_side from = {sum, p->where, sizeof(float)},
+                  to = {value, dn_value(value_at, 0), cpu_dtype_size(c->w->dtype)};
+    bool cut = value_at == c->w_at && c->shape.groups == 1;
+    return dn_stage_reorder(&plan->plan, cut ? c->w : NULL, (double)p->count * 0.3, &from, &to);
 }
 
 cr_status dn_conv_weights(dn_conv_plan *plan, const dn_conv *c)

@@ -233,12 +233,13 @@ static cr_status plan_weights(const cpu_call *call, cr_plan **out)
     dn_md from = {0};
     cr_status status =
         dn_status(plan, dn_md_of_weights(&from, call->in[0], known[number].groups), "describe");
-    dn_stage *stage = status == CR_OK
-                          ? dn_stage_add(plan, 1, 1, (double)dn_md_bytes(&known[number].md) * 0.1)
-                          : NULL;
-    if (stage)
-        status = dn_step_reorder(plan, stage, 0, 0, &from, dn_value(call->in_at[0], 0),
-                                 &known[number].md, dn_value(call->out_at[0], 0));
+    const struct known *k = &known[number];
+    const size_t each = cpu_dtype_size(call->in[0]->dtype);
+    const dn_side is = {&from, dn_value(call->in_at[0], 0), each},
+                  becomes = {&k->md, dn_value(call->out_at[0], 0), each};
+    if (status == CR_OK)
+        status = dn_stage_reorder(plan, k->groups == 1 ? call->in[0] : NULL,
+                                  (double)dn_md_bytes(&k->md) * 0.1, &is, &becomes);
     dn_md_free(&from);
     return dn_plan_done(plan, call, status, out);
 }

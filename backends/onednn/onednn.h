@@ -100,6 +100,17 @@ cr_status dn_step_set(dn_plan *plan, dn_stage *stage, int step, int variant,
 cr_status dn_step_reorder(dn_plan *plan, dn_stage *stage, int step, int variant, const dn_md *from,
                           dn_where where_from, const dn_md *to, dn_where where_to);
 
+/* A value on one side of a reorder: what it is, where it lies (its advance is not read), and the bytes of an element. */
+typedef struct dn_side {
+    const dn_md *md;
+    dn_where where;
+    size_t each;
+} dn_side;
+/* A stage that reorders. like: the sizes of both, of which the first dimension is cut for all threads where both sides' blocks
+ * allow; null: it is one piece. cost: of the whole. */
+cr_status dn_stage_reorder(dn_plan *plan, const cr_meta *like, double cost, const dn_side *from,
+                           const dn_side *to);
+
 /* Room in the workspace. False when the sum overflows. */
 bool dn_take_shared(dn_plan *plan, size_t bytes, dn_where *where);
 /* The stages to come no longer need what those before have taken together. */

@@ -360,3 +360,51 @@ cr_status dn_step_reorder(dn_plan *plan, dn_stage *stage, int step, int variant,
     const dn_md *mds[2] = {from, to};
     return dn_step_set(plan, stage, step, variant, pd, operands, mds, 2);
 }
+
+/* ---- reorders for all threads ---- */
+
+enum {
+    ROWS = 32
+}; /* of the first dimension in a piece: oneDNN's blocks of it have 32 at the most */
+
+/* The first ROWS of a side, whose `where` advances to the next. */
+static bool cut(const dn_side *side, const cr_meta *like, dn_md *part, dn_where *where)
+{
+    int64_t size[CR_MAX_RANK], offset, none;
+    dn_md next;
+    memcpy(size, like->size, sizeof size);
+    size[0] = ROWS;
+    dnnl_status_t made = dn_md_part(&next, side->md, like->rank, size, ROWS, &offset);
+    dn_md_free(&next);
+    if (made || dn_md_part(part, side->md, like->rank, size, 0, &none))
+        return false;
+    *where = side->where;
+    where->advance = (size_t)offset * side->each / (where->place == DN_VALUE ? ROWS : 1);
+    return true;
+}
+
+cr_status dn_stage_reorder(dn_plan *plan, const cr_meta *like, double cost, const dn_side *from,
+                           const dn_side *to)
+{
+    dn_md from_part = {0}, to_part = {0};
+    dn_where from_where, to_where;
+    const int64_t rows = like && like->rank ? like->size[0] : 1;
+    if (rows > ROWS && rows % ROWS == 0 && cut(from, like, &from_part, &from_where) &&
+        cut(to, like, &to_part, &to_where)) {
+        dn_stage *stage = dn_stage_add(plan, rows, ROWS, cost / (double)rows);
+        cr_status status =
+            stage ? dn_step_reorder(plan, stage, 0, 0, &from_part, from_where, &to_part, to_where)
+                  : CR_UNSUPPORTED;
+        dn_md_free(&from_part);
+        dn_md_free(&to_part);
+        return status;
+    }
+    dn_md_free(&from_part);
+    dn_md_free(&to_part);
+    from_where = from->where;
+    to_where = to->where;
+    from_where.advance = to_where.advance = 0;
+    dn_stage *stage = dn_stage_add(plan, 1, 1, cost);
+    return stage ? dn_step_reorder(plan, stage, 0, 0, from->md, from_where, to->md, to_where)
+                 : CR_UNSUPPORTED;
+}

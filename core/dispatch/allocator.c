@@ -2,9 +2,10 @@
  * the backend is asked only when the bin is empty. Eight classes to a doubling, so at most an
  * eighth is wasted. Where sizes change all the time every class would come to hold its own most, so
  * a large piece may also be one up to a quarter larger that waits. Little more is held than was ever in use at a time: beyond
- * that a piece may be one up to four times as large, and where none waits, smaller ones go back to the backend. (ResNet-18
- * would else train in a third more than it needs; and if the larger ones went back for the smaller, each inference would begin
- * with fresh memory again, which took a quarter of its time.) */
+ * that a piece may be one up to twice as large, and where none waits, smaller ones go back to the backend. (ResNet-18
+ * would else train in a third more than it needs.) Where a program asks again for much of what went back, a piece may be one up to
+ * four times as large from then on: ResNet-18's inference would else begin with fresh memory each time, which took a quarter of its
+ * time. Training never does, and would hold a twentieth more. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,11 @@ enum {
     SMALLEST_SHIFT = 6,    /* 64 bytes */
     LARGE_BIN = 60,        /* above 64 KiB; smaller pieces only fit their class */
     NEAR_BINS = 2,         /* to a quarter more */
-    FAR_BINS = 16,         /* to four times as much, where memory would else go back for room */
+    FAR_BINS = 8,          /* to twice as much, where memory would else go back for room */
+    FARTHEST_BINS = 16,    /* to four times, where too much of it was asked for again: */
+    REGRETTED_PART = 6,    /* so much of what large pieces ask for, */
+    REGRETTED_LEAST = 2,   /* and such a part of what was in use at the most, */
+    COUNTED_SPAN = 16,     /* while so many times that was asked for */
     SPARE_BYTES = 8 << 20, /* may always wait */
     SPARE_PART = 16        /* and so much of what was in use at the most */
 };
@@ -91,6 +96,33 @@ static cr_storage *out_of_memory(cr_dev *dev, size_t bytes, cr_status status)
 static void empty_locked(cr_dev *dev);
 static void make_room_locked(cr_dev *dev, size_t size, int bin);
 
+/* The most that was in use at a time. */
+static uint64_t most_used(const cr_allocator *a)
+{
+    return a->most > a->stats.peak_allocated_bytes ? a->most : a->stats.peak_allocated_bytes;
+}
+
+/* Counts what a large piece asks for, and from time to time forgets half. The allocator's lock is held. */
+static void count_large(cr_allocator *a, size_t size)
+{
+    a->asked += size;
+    if (CR_UNLIKELY(a->asked / COUNTED_SPAN > most_used(a))) {
+        a->asked /= 2;
+        a->regretted /= 2;
+    }
+}
+
+/* Counts what the backend gives, if some of its class went back before. The allocator's lock is held. */
+static void count_regretted(cr_allocator *a, size_t size, int bin)
+{
+    if (!a->gone[bin])
+        return;
+    a->gone[bin]--;
+    a->regretted += size;
+    if (a->regretted > a->asked / REGRETTED_PART && a->regretted > most_used(a) / REGRETTED_LEAST)
+        a->regrets = true;
+}
+
 /* The slow half: memory from the backend. The device's lock is held. */
 static cr_storage *from_backend(cr_dev *dev, size_t bytes, size_t size, int bin)
 {
@@ -124,6 +156,7 @@ static cr_storage *from_backend(cr_dev *dev, size_t bytes, size_t size, int bin)
     storage->wait_later = false;
     cr_biased_lock_acquire(&a->lock);
     a->stats.backend_allocations++;
+    count_regretted(a, size, bin);
     a->stats.reserved_bytes += size;
     storage->in_use = false;
     storage->all_before = NULL;
@@ -139,8 +172,7 @@ static cr_storage *from_backend(cr_dev *dev, size_t bytes, size_t size, int bin)
 /* How much is held at the most after size bytes more are asked for: little more (SPARE_PART, SPARE_BYTES) than was in use at a time. */
 static uint64_t most_held(const cr_allocator *a, size_t size)
 {
-    uint64_t most = a->most;
-    raise_peak(&most, a->stats.peak_allocated_bytes);
+    uint64_t most = most_used(a);
     raise_peak(&most, a->stats.allocated_bytes + size);
     return most + (most / SPARE_PART > SPARE_BYTES ? most / SPARE_PART : SPARE_BYTES);
 }
@@ -166,12 +198,14 @@ static cr_storage *storage_new(cr_dev *dev, size_t bytes, bool locked)
     size_t size;
     int bin = bin_of(bytes, &size);
     cr_biased_lock_acquire(&a->lock);
+    if (bin >= LARGE_BIN)
+        count_large(a, size);
     cr_storage *storage = a->bins[bin];
     if (CR_LIKELY(storage != NULL)) {
         a->bins[bin] = storage->next;
     } else if (!(storage = take_larger(a, bin, NEAR_BINS)) &&
                !(a->stats.reserved_bytes + size > most_held(a, size) &&
-                 (storage = take_larger(a, bin, FAR_BINS)))) {
+                 (storage = take_larger(a, bin, a->regrets ? FARTHEST_BINS : FAR_BINS)))) {
         cr_biased_lock_release(&a->lock);
         if (!locked)
             cr_biased_lock_acquire(&dev->lock);
@@ -215,6 +249,7 @@ static void give_up(cr_allocator *a, int bin, cr_storage **list)
     cr_storage *storage = a->bins[bin];
     a->bins[bin] = storage->next;
     a->stats.reserved_bytes -= storage->capacity;
+    a->gone[bin]++;
     if (storage->all_next)
         storage->all_next->all_before = storage->all_before;
     if (storage->all_before)
@@ -245,6 +280,7 @@ static void empty_locked(cr_dev *dev)
     for (int bin = 0; bin < CR_BINS; bin++)
         while (a->bins[bin])
             give_up(a, bin, &all);
+    memset(a->gone, 0, sizeof a->gone); /* it did not go for want of room */
     cr_biased_lock_release(&a->lock);
     give_back(dev, all);
 }

@@ -74,6 +74,10 @@ typedef struct cr_allocator {
     cr_storage *all;           /* in use or waiting */
     cr_memory_stats_result stats;
     uint64_t most; /* in use at once before the peak of the statistics was reset */
+    /* Of large pieces: bytes asked for lately, and those among them that had gone back for room before; how many of a class did. */
+    uint64_t asked, regretted;
+    uint32_t gone[CR_BINS];
+    bool regrets; /* too much of it was asked for again */
 } cr_allocator;
 
 typedef struct cr_dev_counts {

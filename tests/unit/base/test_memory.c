@@ -129,6 +129,25 @@ START_TEST(phases_of_other_sizes_share_memory)
 }
 END_TEST
 
+/* As long as nothing that went back is asked for again, no piece stands in for one of less than half its size. */
+START_TEST(large_pieces_do_not_serve_for_much_smaller_ones)
+{
+    cr_empty_cache(NULL);
+    cr_reset_peak_memory_stats(NULL);
+    cr_memory_stats_result before, s;
+    cr_memory_stats(NULL, &before);
+    CR_SCOPE
+        for (int i = 0; i < 4; i++)
+            ck_assert_ptr_nonnull(cr_empty(8 << 20));
+    CR_SCOPE {
+        for (int i = 0; i < 10; i++)
+            ck_assert_ptr_nonnull(cr_empty(3 << 20));
+        cr_memory_stats(NULL, &s);
+        ck_assert_uint_le(s.allocated_bytes - before.allocated_bytes, (10 * 13) << 20);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("memory");
@@ -136,6 +155,7 @@ int main(void)
     tcase_add_test(all, a_snapshot_tells_what_holds_memory);
     tcase_add_test(all, a_thousand_steps_of_changing_sizes_hold_little_more_than_is_used);
     tcase_add_test(all, steps_that_repeat_ask_the_backend_for_nothing);
+    tcase_add_test(all, large_pieces_do_not_serve_for_much_smaller_ones);
     tcase_add_test(all, phases_of_other_sizes_share_memory);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);

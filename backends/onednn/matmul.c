@@ -166,12 +166,14 @@ static cr_status add_product(dn_plan *plan, const product *p, addition add)
     cr_status status = dn_status(plan, made, "describe");
     dn_where b = place(&p->b, along, false, true);
     if (status == CR_OK && pack && !dn_md_equal(&whole.b, &whole.packed)) {
-        size_t bytes = dn_md_bytes(&whole.packed);
-        dn_stage *stage = dn_stage_add(plan, 1, 1, (double)bytes * 0.1);
-        dn_where from = b;
-        status = stage && dn_take_shared(plan, bytes, &b)
-                     ? dn_step_reorder(plan, stage, 0, 0, &whole.b, from, &whole.packed, b)
+        const size_t bytes = dn_md_bytes(&whole.packed), each = cpu_dtype_size(p->b.dtype);
+        const cr_meta like = {.rank = 2, .size = {p->k, p->n}};
+        const dn_side from = {&whole.b, b, each};
+        dn_side to = {&whole.packed, {0}, each};
+        status = dn_take_shared(plan, bytes, &to.where)
+                     ? dn_stage_reorder(plan, &like, (double)bytes * 0.1, &from, &to)
                      : CR_UNSUPPORTED;
+        b = to.where;
     }
     dn_stage *stage = status == CR_OK ? dn_stage_add(plan, items, piece, cost) : NULL;
     if (status == CR_OK && !stage)

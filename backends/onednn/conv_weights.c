@@ -75,9 +75,9 @@ static cr_status place_partials(dn_conv_plan *plan, dn_partials *p, const dn_md 
     return CR_OK;
 }
 
-/* The stages after the pieces: the sum, and its way into the value. */
-static cr_status finish_partials(dn_conv_plan *plan, const dn_conv *c, const dn_partials *p,
-                                 const dn_md *sum, const dn_md *value, int value_at,
+/* The stages after the pieces: the sum, and its way into the value. like: the sizes of both if a reorder may be cut, or null. */
+static cr_status finish_partials(dn_conv_plan *plan, const dn_partials *p, const dn_md *sum,
+                                 const dn_side *value, const cr_meta *like,
                                  void (*add)(const dn_plan *, const cr_run *, int64_t, int64_t))
 {
     if (p->pieces > 1) {
@@ -88,10 +88,8 @@ static cr_status finish_partials(dn_conv_plan *plan, const dn_conv *c, const dn_
     }
     if (p->where.place == DN_VALUE)
         return CR_OK;
-    const dn_side from = {sum, p->where, sizeof(float)},
-                  to = {value, dn_value(value_at, 0), cpu_dtype_size(c->w->dtype)};
-    bool cut = value_at == c->w_at && c->shape.groups == 1;
-    return dn_stage_reorder(&plan->plan, cut ? c->w : NULL, (double)p->count * 0.3, &from, &to);
+    const dn_side from = {sum, p->where, sizeof(float)};
+    return dn_stage_reorder(&plan->plan, like, (double)p->count * 0.3, &from, value);
 }
 
 cr_status dn_conv_weights(dn_conv_plan *plan, const dn_conv *c)
@@ -133,10 +131,14 @@ cr_status dn_conv_weights(dn_conv_plan *plan, const dn_conv *c)
             dn_step_set(&plan->plan, stage, stage->nsteps, 0, pd, operands, mds, c->bias ? 4 : 3);
         pd = NULL;
     }
+    const size_t each = cpu_dtype_size(c->w->dtype);
+    const dn_side to_w = {&p.w, dn_value(c->w_at, 0), each},
+                  to_bias = {&p.bias, dn_value(c->bias_at, 0), each};
     if (status == CR_OK)
-        status = finish_partials(plan, c, &plan->weights, &p.chosen_w, &p.w, c->w_at, add_weights);
+        status = finish_partials(plan, &plan->weights, &p.chosen_w, &to_w,
+                                 c->shape.groups == 1 ? c->w : NULL, add_weights);
     if (status == CR_OK && c->bias)
-        status = finish_partials(plan, c, &plan->bias, &bias, &p.bias, c->bias_at, add_biases);
+        status = finish_partials(plan, &plan->bias, &bias, &to_bias, NULL, add_biases);
     if (pd)
         dnnl_primitive_desc_destroy(pd);
     dn_md_free(&bias);

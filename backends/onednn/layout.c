@@ -225,15 +225,14 @@ static cr_status plan_weights(const cpu_call *call, cr_plan **out)
     uint64_t number = call->out[0]->layout - WEIGHTS;
     if (number >= (uint64_t)nknown)
         return CR_UNSUPPORTED;
-    if (known[number].groups < 0)
-        return dn_plan_rnn_weights(call, &known[number].md, known[number].groups, out);
+    const struct known *k = &known[number];
+    if (k->groups < 0)
+        return dn_plan_rnn_weights(call, &k->md, k->groups, out);
     dn_plan *plan = dn_plan_new(call, sizeof *plan);
     if (!plan)
         return CR_OUT_OF_MEMORY;
     dn_md from = {0};
-    cr_status status =
-        dn_status(plan, dn_md_of_weights(&from, call->in[0], known[number].groups), "describe");
-    const struct known *k = &known[number];
+    cr_status status = dn_status(plan, dn_md_of_weights(&from, call->in[0], k->groups), "describe");
     const size_t each = cpu_dtype_size(call->in[0]->dtype);
     const dn_side is = {&from, dn_value(call->in_at[0], 0), each},
                   becomes = {&k->md, dn_value(call->out_at[0], 0), each};

@@ -238,5 +238,5 @@ bool cr_trace_build(cr_trace *t)
     if (!t->dev && !(t->dev = cr_dev_default())) /* nothing ran: views and inputs handed through */
         return false;
     drop_dead(t);
-    return cr_trace_fuse(t) && place_values(t) && bind_all(t);
+    return cr_trace_fuse(t) && cr_trace_bring_in(t) && place_values(t) && bind_all(t);
 }

@@ -130,6 +130,10 @@ void cr_trace_stop(cr_trace *trace, cr_tensor *const *outputs, size_t n);
 uint32_t cr_trace_prepared(cr_trace *trace, const cr_prepare *how, bool own,
                            const cr_tensor *source, uint32_t from, size_t offset);
 
+/* What was prepared of tensors whose gradients the graph computes would be out of date at each run, and be held between them: it
+ * becomes an inner value, and a step that copies, before the one that reads it. False, and the error set, without memory. */
+bool cr_trace_bring_in(cr_trace *trace);
+
 /* Lets go of what the call left, which only the one that becomes a graph needs: its gradients would take their memory twice. */
 void cr_trace_forget_kept(cr_trace *trace);
 

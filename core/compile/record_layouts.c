@@ -4,6 +4,8 @@
 
 #include "op_index.h"
 
+#include <stdlib.h>
+
 uint32_t cr_trace_prepared(cr_trace *t, const cr_prepare *how, bool own, const cr_tensor *source,
                            uint32_t from, size_t offset)
 {
@@ -27,20 +29,14 @@ uint32_t cr_trace_prepared(cr_trace *t, const cr_prepare *how, bool own, const c
     return p->value;
 }
 
-/* A copy from one value to another, with a plan of the pinned entry's. */
-static void add_copy(cr_trace *t, cr_plan_entry *entry, cr_plan *plan, size_t workspace,
-                     uint32_t from, size_t offset, uint32_t to)
+/* Makes an empty step a copy from one value to another, with a plan that is not its own. False without memory. */
+static bool set_copy(cr_trace *t, cr_trace_step *s, cr_plan *plan, size_t workspace, uint32_t from,
+                     size_t offset, uint32_t to)
 {
-    cr_trace_step *s = cr_record_step(t, CR_STEP_RUN);
-    if (!s)
-        return;
-    if (!cr_record_room(s, 2, 0)) {
-        t->broken = cr_record_no_memory;
-        return;
-    }
+    s->kind = CR_STEP_RUN;
+    if (!cr_record_room(s, 2, 0))
+        return false;
     s->op = cr_op_at(CR_OP_to_copy);
-    s->entry = entry;
-    entry->pins++;
     s->plan = plan;
     s->nread = 1;
     s->workspace = workspace;
@@ -48,6 +44,22 @@ static void add_copy(cr_trace *t, cr_plan_entry *entry, cr_plan *plan, size_t wo
     s->offset[0] = offset;
     s->value[1] = to;
     t->values[to].written = true;
+    return true;
+}
+
+/* A copy with a plan of the pinned entry's. */
+static void add_copy(cr_trace *t, cr_plan_entry *entry, cr_plan *plan, size_t workspace,
+                     uint32_t from, size_t offset, uint32_t to)
+{
+    cr_trace_step *s = cr_record_step(t, CR_STEP_RUN);
+    if (!s)
+        return;
+    if (!set_copy(t, s, plan, workspace, from, offset, to)) {
+        t->broken = cr_record_no_memory;
+        return;
+    }
+    s->entry = entry;
+    entry->pins++;
 }
 
 /* The value that stands for what the entry's plan had brought to a layout. What comes from outside, and was not written so
@@ -96,4 +108,53 @@ void cr_record_left_layout(cr_storage *storage, cr_storage *other, cr_plan_entry
     before->storage = other;
     add_copy(t, entry, entry->plan, entry->workspace, (uint32_t)(before - t->values), 0,
              (uint32_t)(now - t->values));
+}
+
+/* ---- what is trained ---- */
+
+/* Whether the graph computes a gradient for what lies in the storage. */
+static bool is_trained(const cr_trace *t, const cr_storage *storage)
+{
+    for (size_t i = 0; i < t->nleaves; i++)
+        if (t->leaves[i].leaf->storage == storage)
+            return true;
+    return false;
+}
+
+/* The step's copies of what is trained, into the list in front of it. False without memory. */
+static bool bring_in_before(cr_trace *t, const cr_trace_step *s, cr_trace_step *steps, size_t *n)
+{
+    for (uint32_t k = 0; !s->dead && s->kind == CR_STEP_RUN && k < s->nread; k++) {
+        cr_trace_value *v = &t->values[s->value[k]];
+        if (v->kind != CR_VALUE_PREPARED)
+            continue;
+        const cr_trace_prepare *p = &t->prepares[v->input];
+        if (!is_trained(t, p->source->storage))
+            continue;
+        cr_trace_step *copy = &steps[(*n)++];
+        if (!set_copy(t, copy, p->how->plan, p->how->workspace, p->from, p->offset, s->value[k]))
+            return false;
+        v->kind = CR_VALUE_INNER;
+        cr_prepared_drop(p->source->storage);
+    }
+    return true;
+}
+
+bool cr_trace_bring_in(cr_trace *t)
+{
+    if (!t->nprepares)
+        return true;
+    cr_trace_step *steps = calloc(t->nsteps + t->nprepares, sizeof *steps);
+    if (!steps)
+        return cr_fail_memory("a graph", t->nsteps * sizeof *steps), false;
+    bool well = true;
+    size_t n = 0;
+    for (size_t i = 0; i < t->nsteps; i++) {
+        well = well && bring_in_before(t, &t->steps[i], steps, &n);
+        steps[n++] = t->steps[i];
+    }
+    free(t->steps);
+    t->steps = steps;
+    t->nsteps = t->steps_room = n;
+    return well || (cr_fail_memory("a graph", n * sizeof *steps), false);
 }

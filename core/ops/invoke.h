@@ -90,6 +90,8 @@ cr_storage *cr_prepared_input(cr_dev *dev, const cr_prepare *prepare, const cr_t
                               bool keep);
 /* The same made now and remembered nowhere; null without memory, or when it failed. */
 cr_storage *cr_prepare_apart(cr_dev *dev, const cr_prepare *prepare, const cr_tensor *t);
+/* Lets go of the copies that are kept with a storage. Takes the device's lock. */
+void cr_prepared_drop(cr_storage *storage);
 
 /* Takes n Philox blocks from the process's generator; or, of a thread that borrows, from its own state (null: no longer). */
 void cr_generator_take(uint64_t blocks, uint64_t *seed, uint64_t *offset);

@@ -263,6 +263,14 @@ cr_storage *cr_prepare_apart(cr_dev *dev, const cr_prepare *prepare, const cr_te
     return NULL;
 }
 
+void cr_prepared_drop(cr_storage *storage)
+{
+    cr_biased_lock_acquire(&storage->dev->lock);
+    for (cr_prepared *p = storage->prepared; p; p = p->next)
+        drop_copy(p);
+    cr_biased_lock_release(&storage->dev->lock);
+}
+
 cr_storage *cr_prepared_input(cr_dev *dev, const cr_prepare *prepare, const cr_tensor *t, bool keep)
 {
     cr_storage *storage = t->storage;

@@ -22,7 +22,7 @@ enum {
     REGRETTED_PART = 6,    /* so much of what large pieces ask for, */
     REGRETTED_LEAST = 2,   /* and such a part of what was in use at the most, */
     COUNTED_SPAN = 16,     /* while so many times that was asked for */
-    SPARE_BYTES = 8 << 20, /* may always wait */
+    SPARE_BYTES = 1 << 20, /* may always wait */
     SPARE_PART = 16        /* and so much of what was in use at the most */
 };
 

@@ -1,6 +1,6 @@
 /* Which plan a call gets where two devices of one host memory have one: the faster, as measured when the call is first seen.
- * Both are run on the call's own inputs, with results that are thrown away. Switched off by CRESSET_DETERMINISTIC=1 and by
- * CRESSET_VALIDATE=1: a device's own plan comes first then. */
+ * Both are run on the call's own inputs, with results that are thrown away. Calls whose sizes are alike share the answer. Switched
+ * off by CRESSET_DETERMINISTIC=1 and by CRESSET_VALIDATE=1: a device's own plan comes first then. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -76,6 +76,66 @@ static cr_status race(trial *own, trial *lent)
     return lent_wins(own, lent) ? run_once(own) : CR_OK;
 }
 
+/* ---- what won ---- */
+
+/* A program whose sizes change from call to call would do little else than measure. Under the lender's lock. */
+enum { ANSWERS = 1024 };
+static struct answer {
+    uint64_t kind; /* of calls; 0: none */
+    bool lent;     /* the lent plan won */
+} answers[ANSWERS];
+
+static uint64_t mix(uint64_t h, uint64_t x)
+{
+    h = (h ^ x) * 0x9FB21C651E98DF25u;
+    return h ^ h >> 29;
+}
+
+/* The same for sizes that a kernel treats alike: from one to the next at most a quarter more, and multiples of a vector apart. */
+static uint64_t size_class(int64_t n)
+{
+    uint64_t u = (uint64_t)n;
+    if (u < 4)
+        return u;
+    int shift = 61 - __builtin_clzll(u);
+    return (uint64_t)(shift + 1) << 4 | (u >> shift & 3) << 1 | !(u & 15);
+}
+
+static uint64_t attribute_kind(uint64_t h, const cr_attr *a)
+{
+    if (a->kind == CR_ATTR_INT)
+        return mix(h, (uint64_t)a->as.i);
+    for (int32_t i = 0; a->kind == CR_ATTR_INTS && i < a->count; i++)
+        h = mix(h, (uint64_t)a->as.ints[i]);
+    for (const char *c = a->as.text; a->kind == CR_ATTR_TEXT && c && *c; c++)
+        h = mix(h, (unsigned char)*c);
+    return mix(h, (uint64_t)a->count);
+}
+
+/* What the call has in common with those that the same plan is faster for. Never 0. */
+static uint64_t kind_of(const cr_op_run *run, const cr_graph *graph)
+{
+    const cr_graph_node *node = graph->nodes;
+    uint64_t h = mix(mix((uintptr_t)run->op, (uintptr_t)run->dev), (uint64_t)cr_num_threads());
+    for (uint32_t i = 0; i < node->ninputs; i++)
+        h = mix(h, node->inputs[i]);
+    for (uint32_t i = 0; i < node->noutputs; i++)
+        h = mix(h, node->outputs[i]);
+    for (uint32_t i = 0; i < node->nattrs; i++)
+        h = attribute_kind(h, &node->attrs[i]);
+    for (uint32_t i = 0; i < graph->nvalues; i++) {
+        const cr_meta *m = &graph->values[i];
+        h = mix(mix(h, (uint64_t)m->dtype << 8 | (uint64_t)m->rank), m->layout);
+        for (int d = 0; d < m->rank; d++) {
+            uint64_t steps = m->stride[d] == 0 ? 0 : m->stride[d] == 1 ? 1 : 2;
+            h = mix(h, size_class(m->size[d]) << 2 | steps);
+        }
+    }
+    return h | 1;
+}
+
+/* ---- trying ---- */
+
 /* Memory for the run's outputs and workspace. */
 static bool make_room(cr_dev *dev, cr_storage **room, size_t bytes)
 {
@@ -119,25 +179,14 @@ bool cr_measures(void)
     return value == 2;
 }
 
-void cr_plan_faster(const cr_op_run *run, const cr_frame *f, cr_plan_entry *e, cr_dev *by,
-                    const cr_graph *graph, size_t *workspace)
+/* Whether the lent plan is faster, as measured now; *measured: whether it could be. */
+static bool try_both(const cr_op_run *run, const cr_plan_entry *e, cr_dev *by, cr_plan *lent_plan,
+                     const cr_graph *graph, size_t workspace, bool *measured)
 {
-    if (!cr_measures() || !repeatable(run, f, e))
-        return;
-    struct cr_trace *trace = cr_this_thread.trace; /* a trial is no part of a recording */
-    cr_this_thread.trace = NULL;
-    uint64_t layouts[CR_MAX_OUTPUTS] = {0};
-    size_t bytes[CR_MAX_OUTPUTS] = {0};
-    cr_plan_info info = {sizeof info, 0, layouts, bytes, NULL, NULL};
-    cr_plan *plan = NULL;
-    cr_biased_lock_acquire(&by->lock);
-    if (by->backend->plan(by->handle, graph, &info, &plan) != CR_OK)
-        goto unlock;
     cr_binding bind[CR_CALL_INPUTS + CR_MAX_OUTPUTS], own_bind[CR_CALL_INPUTS + CR_MAX_OUTPUTS];
     cr_storage *out[CR_MAX_OUTPUTS] = {NULL}, *work = NULL, *copies[CR_CALL_INPUTS] = {NULL};
     uint32_t nbind = 0;
-    bool made =
-        make_room(run->dev, &work, info.workspace > *workspace ? info.workspace : *workspace);
+    bool made = make_room(run->dev, &work, workspace);
     for (uint32_t i = 0; i < e->nbind_inputs; i++) {
         const cr_tensor *t = run->in[e->bind_inputs[i]];
         bind[nbind++] =
@@ -157,20 +206,46 @@ void cr_plan_faster(const cr_op_run *run, const cr_frame *f, cr_plan_entry *e, c
                       .values = bind,
                       .numbers = run->numbers,
                       .workspace = {buffer_of(work), 0}};
-    trial own = {run->dev, e->plan, r, -1}, lent = {by, plan, r, -1};
+    trial own = {run->dev, e->plan, r, -1}, lent = {by, lent_plan, r, -1};
     own.run.values = own_bind;
-    if (made && race(&own, &lent) == CR_OK && lent_wins(&own, &lent)) {
-        plan = e->plan;
-        e->plan = lent.plan;
-        e->by = by;
-        *workspace = info.workspace;
-        cr_plan_entry_drop_prepares(run->dev, e);
-    }
-    (e->by ? run->dev : by)->backend->plan_free(plan);
+    *measured = made && race(&own, &lent) == CR_OK;
     release_all(copies, CR_CALL_INPUTS);
     release_all(out, CR_MAX_OUTPUTS);
     release_all(&work, 1);
-unlock:
+    return *measured && lent_wins(&own, &lent);
+}
+
+void cr_plan_faster(const cr_op_run *run, const cr_frame *f, cr_plan_entry *e, cr_dev *by,
+                    const cr_graph *graph, size_t *workspace)
+{
+    if (!cr_measures() || !repeatable(run, f, e))
+        return;
+    struct cr_trace *trace = cr_this_thread.trace; /* a trial is no part of a recording */
+    cr_this_thread.trace = NULL;
+    uint64_t layouts[CR_MAX_OUTPUTS] = {0};
+    size_t bytes[CR_MAX_OUTPUTS] = {0};
+    cr_plan_info info = {sizeof info, 0, layouts, bytes, NULL, NULL};
+    cr_plan *plan = NULL;
+    const uint64_t kind = kind_of(run, graph);
+    cr_biased_lock_acquire(&by->lock);
+    struct answer *answer = &answers[(kind >> 1) % ANSWERS];
+    bool known = answer->kind == kind;
+    if ((!known || answer->lent) && by->backend->plan(by->handle, graph, &info, &plan) == CR_OK) {
+        bool lent =
+            known || try_both(run, e, by, plan, graph,
+                              info.workspace > *workspace ? info.workspace : *workspace, &known);
+        if (known)
+            *answer = (struct answer){kind, lent};
+        if (lent) {
+            cr_plan *own = e->plan;
+            e->plan = plan;
+            plan = own;
+            e->by = by;
+            *workspace = info.workspace;
+            cr_plan_entry_drop_prepares(run->dev, e);
+        }
+        (lent ? run->dev : by)->backend->plan_free(plan);
+    }
     cr_this_thread.trace = trace;
     cr_biased_lock_release(&by->lock);
     cr_backend_words();

@@ -11,7 +11,7 @@
 enum { BACKWARD = 41, DOUBLED = 42 };
 
 /* Copies that ran: out of a layout, and into one. */
-CR_BACKEND_EXPORT int layouts_left, layouts_entered;
+CR_BACKEND_EXPORT int layouts_left, layouts_entered, layouts_floors;
 
 static const cr_host *host;
 
@@ -183,6 +183,7 @@ static void multiply(const cr_plan *p, const cr_run *run)
 
 static cr_status run_plan(cr_plan *p, const cr_run *run)
 {
+    layouts_floors += !strcmp(p->op, "floor");
     if (!strcmp(p->op, "floor") || (!strcmp(p->op, "mm") && p->out.size[0] == 7))
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     if (!strcmp(p->op, "mm")) {

@@ -194,23 +194,38 @@ static void stream(const measure *m, char *from, char *to, long times)
 
 /* ---- measuring ---- */
 
+/* Its own times of the last repeat: whoever only waits may wake late where all cores are busy. */
 typedef struct worker {
     measure *m;
     int number;
+    double begun, ended;
 } worker;
 
 /* All wait for each other before and after each repeat. */
 static void *work(void *argument)
 {
-    const worker *w = argument;
+    worker *w = argument;
     measure *m = w->m;
     size_t at = m->bytes * (size_t)w->number;
     for (int i = 0; i < REPEATS + 1; i++) {
         pthread_barrier_wait(&m->barrier);
+        w->begun = now();
         m->body(m, m->from + at, m->to + at, m->times);
+        w->ended = now();
         pthread_barrier_wait(&m->barrier);
     }
     return NULL;
+}
+
+/* From the first one's begin to the last one's end. */
+static double span(const worker *workers, int threads)
+{
+    double begun = workers[0].begun, ended = workers[0].ended;
+    for (int i = 1; i < threads; i++) {
+        begun = workers[i].begun < begun ? workers[i].begun : begun;
+        ended = workers[i].ended > ended ? workers[i].ended : ended;
+    }
+    return ended - begun;
 }
 
 static void row(const char *name, const char *unit, int threads, measure m)
@@ -220,18 +235,17 @@ static void row(const char *name, const char *unit, int threads, measure m)
     double value[REPEATS];
     pthread_barrier_init(&m.barrier, NULL, (unsigned)threads + 1);
     for (int i = 0; i < threads; i++) {
-        workers[i] = (worker){&m, i};
+        workers[i] = (worker){.m = &m, .number = i};
         if (pthread_create(&thread[i], NULL, work, &workers[i])) {
             fprintf(stderr, "limits: no more than %d threads can be made\n", i);
             exit(1);
         }
     }
-    for (int i = -1; i < REPEATS; i++) { /* the first one warms up */
-        pthread_barrier_wait(&m.barrier);
-        double begun = now();
-        pthread_barrier_wait(&m.barrier);
+    for (int i = -1; i < REPEATS; i++) {  /* the first one warms up */
+        pthread_barrier_wait(&m.barrier); /* they begin */
+        pthread_barrier_wait(&m.barrier); /* they have ended */
         if (i >= 0)
-            value[i] = m.amount * (double)m.times * threads / (now() - begun);
+            value[i] = m.amount * (double)m.times * threads / span(workers, threads);
     }
     for (int i = 0; i < threads; i++)
         pthread_join(thread[i], NULL);

@@ -134,6 +134,7 @@ static bool bring_in_before(cr_trace *t, const cr_trace_step *s, cr_trace_step *
         cr_trace_step *copy = &steps[(*n)++];
         if (!set_copy(t, copy, p->how->plan, p->how->workspace, p->from, p->offset, s->value[k]))
             return false;
+        t->recorded++;
         v->kind = CR_VALUE_INNER;
         cr_prepared_drop(p->source->storage);
     }

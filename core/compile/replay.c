@@ -98,7 +98,8 @@ static int prepare_all(cr_trace *t)
     for (size_t i = 0; i < t->nprepares && !failed; i++) {
         const cr_trace_prepare *p = &t->prepares[i];
         cr_trace_value *v = &t->values[p->value];
-        if (v->kind != CR_VALUE_PREPARED || v->first == CR_NO_VALUE) /* no plan reads it any more */
+        /* A step copies it, or no plan reads it any more. */
+        if (v->kind != CR_VALUE_PREPARED || v->first == CR_NO_VALUE)
             continue;
         cr_storage *copy = cr_prepared_input(t->dev, p->how, p->source, true);
         failed = !copy;

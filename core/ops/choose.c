@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "core/dispatch/validate.h"
-#include "core/ops/invoke.h"
+#include "core/ops/key.h"
 
 enum { ROUNDS = 20 };              /* so many that a sleeping worker is found worth waking */
 static const double enough = 2e-3; /* seconds: no further rounds after this */
@@ -85,12 +85,6 @@ static struct answer {
     bool lent;     /* the lent plan won */
 } answers[ANSWERS];
 
-static uint64_t mix(uint64_t h, uint64_t x)
-{
-    h = (h ^ x) * 0x9FB21C651E98DF25u;
-    return h ^ h >> 29;
-}
-
 /* The same for sizes that a kernel treats alike: from one to the next at most a quarter more, and multiples of a vector apart. */
 static uint64_t size_class(int64_t n)
 {
@@ -104,31 +98,32 @@ static uint64_t size_class(int64_t n)
 static uint64_t attribute_kind(uint64_t h, const cr_attr *a)
 {
     if (a->kind == CR_ATTR_INT)
-        return mix(h, (uint64_t)a->as.i);
+        return cr_hash_word(h, (uint64_t)a->as.i);
     for (int32_t i = 0; a->kind == CR_ATTR_INTS && i < a->count; i++)
-        h = mix(h, (uint64_t)a->as.ints[i]);
+        h = cr_hash_word(h, (uint64_t)a->as.ints[i]);
     for (const char *c = a->as.text; a->kind == CR_ATTR_TEXT && c && *c; c++)
-        h = mix(h, (unsigned char)*c);
-    return mix(h, (uint64_t)a->count);
+        h = cr_hash_word(h, (unsigned char)*c);
+    return cr_hash_word(h, (uint64_t)a->count);
 }
 
 /* What the call has in common with those that the same plan is faster for. Never 0. */
 static uint64_t kind_of(const cr_op_run *run, const cr_graph *graph)
 {
     const cr_graph_node *node = graph->nodes;
-    uint64_t h = mix(mix((uintptr_t)run->op, (uintptr_t)run->dev), (uint64_t)cr_num_threads());
+    uint64_t h = cr_hash_word(cr_hash_word((uintptr_t)run->op, (uintptr_t)run->dev),
+                              (uint64_t)cr_num_threads());
     for (uint32_t i = 0; i < node->ninputs; i++)
-        h = mix(h, node->inputs[i]);
+        h = cr_hash_word(h, node->inputs[i]);
     for (uint32_t i = 0; i < node->noutputs; i++)
-        h = mix(h, node->outputs[i]);
+        h = cr_hash_word(h, node->outputs[i]);
     for (uint32_t i = 0; i < node->nattrs; i++)
         h = attribute_kind(h, &node->attrs[i]);
     for (uint32_t i = 0; i < graph->nvalues; i++) {
         const cr_meta *m = &graph->values[i];
-        h = mix(mix(h, (uint64_t)m->dtype << 8 | (uint64_t)m->rank), m->layout);
+        h = cr_hash_word(cr_hash_word(h, (uint64_t)m->dtype << 8 | (uint64_t)m->rank), m->layout);
         for (int d = 0; d < m->rank; d++) {
             uint64_t steps = m->stride[d] == 0 ? 0 : m->stride[d] == 1 ? 1 : 2;
-            h = mix(h, size_class(m->size[d]) << 2 | steps);
+            h = cr_hash_word(h, size_class(m->size[d]) << 2 | steps);
         }
     }
     return h | 1;

@@ -37,6 +37,13 @@ static inline void cr_run_end(cr_op_run *run)
         free(run->numbers);
 }
 
+/* A hash with a word more, where the words come one by one. */
+static inline uint64_t cr_hash_word(uint64_t h, uint64_t word)
+{
+    h = (h ^ word) * 0x9FB21C651E98DF25u;
+    return h ^ h >> 29;
+}
+
 /* Each word is multiplied on its own, so that the multiplications don't wait for each other; turning brings what the product has
  * in its high bits among the low ones of the words after it, and the last multiplication those of the last. */
 static inline uint64_t cr_key_hash(const uint64_t *words, uint32_t count)

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/dispatch/trace.h"
-#include "core/ops/invoke.h"
+#include "core/ops/key.h"
 
 /* ---- copies between layouts ---- */
 
@@ -54,12 +54,9 @@ static cr_plan_entry *way_out(cr_dev *dev, const cr_meta *from, cr_status *statu
 {
     uint64_t key[5 + CR_MAX_RANK] = {UINT64_MAX, from->layout, (uint64_t)from->dtype};
     uint32_t nkey = 3;
-    uint64_t hash = from->layout * 0x9FB21C651E98DF25u + (uint64_t)from->dtype;
-    for (int d = 0; d < from->rank; d++) {
+    for (int d = 0; d < from->rank; d++)
         key[nkey++] = (uint64_t)from->size[d];
-        hash = (hash ^ (uint64_t)from->size[d]) * 0x9FB21C651E98DF25u;
-        hash ^= hash >> 29;
-    }
+    const uint64_t hash = cr_key_hash(key, nkey);
     cr_plan_entry *e = cr_plan_cache_find(dev, hash, key, nkey);
     if (e)
         return e;
@@ -195,11 +192,8 @@ cr_status cr_plan_prepares(cr_dev *dev, cr_plan_entry *e, const cr_graph *graph,
 static uint64_t value_hash(const cr_tensor *t)
 {
     uint64_t h = (uint64_t)t->offset << 16 | (uint64_t)t->dtype << 8 | (uint64_t)t->dim;
-    for (int d = 0; d < t->dim; d++) {
-        h = (h ^ (uint64_t)t->size[d]) * 0x9FB21C651E98DF25u;
-        h = (h ^ h >> 29 ^ (uint64_t)t->stride[d]) * 0x9FB21C651E98DF25u;
-        h ^= h >> 31;
-    }
+    for (int d = 0; d < t->dim; d++)
+        h = cr_hash_word(cr_hash_word(h, (uint64_t)t->size[d]), (uint64_t)t->stride[d]);
     return h;
 }
 

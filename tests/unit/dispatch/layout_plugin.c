@@ -10,7 +10,7 @@
 
 enum { BACKWARD = 41, DOUBLED = 42 };
 
-/* Copies that ran: out of a layout, and into one. */
+/* Copies that ran: out of a layout, and into one; and floors. */
 CR_BACKEND_EXPORT int layouts_left, layouts_entered, layouts_floors;
 
 static const cr_host *host;

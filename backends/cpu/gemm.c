@@ -104,7 +104,7 @@ static void integer_pieces(void *context, int64_t begin, int64_t end)
         .m = p->m, .n = p->n, .k = p->k, .a = (const T *)a, .a_row = p->a.row, .a_col = p->a.col, \
         .b = (const T *)b, .b_row = p->b.row, .b_col = p->b.col, .s = (const T *)self,            \
         .s_row = p->self.row, .s_col = p->self.col, .c = (T *)out, .c_row = p->out.row,           \
-        .alpha = (T)job->alpha.f, .beta = (T)(self ? job->beta.f : 0)                             \
+        .alpha = (T)alpha, .beta = (T)(self ? beta : 0)                                           \
     }
 
 enum { LONG_DOT = 4096, LANES = 16, SHARED_OUT = 4 };
@@ -129,51 +129,61 @@ static float long_dot(const float *a, int64_t sa, const float *b, int64_t sb, in
     return (float)sum;
 }
 
+/* One product of the batch. The operands come apart, for a job that was just written is slow to read. */
+static inline void gemm_one(gemm_job *job, const gemm_plan *p, int64_t i, double alpha, double beta,
+                            char *a, char *b, char *self, char *out)
+{
+    bool done = true;
+    switch (p->dtype) {
+    case CR_F32:
+        if (p->m == 1 && p->n == 1 && p->k > LONG_DOT && !self)
+            *(float *)(void *)out =
+                (float)alpha * long_dot((const float *)(const void *)a, p->a.col,
+                                        (const float *)(const void *)b, p->b.row, p->k);
+        else
+            done = CPU_NAME(cpu_sgemm)(&FLOAT_PRODUCT(float, cpu_sgemm));
+        break;
+    case CR_F64: done = CPU_NAME(cpu_dgemm)(&FLOAT_PRODUCT(double, cpu_dgemm)); break;
+    default: {
+        integer_rows rows = {job, a, b, self, out};
+        cpu_parallel(p->m, 1, (double)p->n * (double)(p->k + 4) / 8, integer_pieces, &rows);
+    }
+    }
+    if (!done)
+        __atomic_store_n(&job->failed, true, __ATOMIC_RELAXED);
+    else if (p->base.written)
+        p->base.written(p->base.written_context, i * p->m * p->n, (i + 1) * p->m * p->n);
+}
+
 static void gemm_batches(void *context, int64_t begin, int64_t end)
 {
     gemm_job *job = context;
     const gemm_plan *p = job->plan;
     int64_t size = (int64_t)cpu_dtype_size(p->dtype);
-    for (int64_t i = begin; i < end; i++) {
-        char *a = job->a + i * p->a.batch * size, *b = job->b + i * p->b.batch * size;
-        char *out = job->out + i * p->out.batch * size;
-        char *self = job->self ? job->self + i * p->self.batch * size : NULL;
-        bool done = true;
-        bool long_one = p->dtype == CR_F32 && p->m == 1 && p->n == 1 && p->k > LONG_DOT && !self;
-        if (long_one)
-            *(float *)(void *)out =
-                (float)job->alpha.f * long_dot((const float *)(const void *)a, p->a.col,
-                                               (const float *)(const void *)b, p->b.row, p->k);
-        switch (long_one ? CR_DTYPE_NONE : p->dtype) {
-        case CR_DTYPE_NONE: break;
-        case CR_F32: done = CPU_NAME(cpu_sgemm)(&FLOAT_PRODUCT(float, cpu_sgemm)); break;
-        case CR_F64: done = CPU_NAME(cpu_dgemm)(&FLOAT_PRODUCT(double, cpu_dgemm)); break;
-        default: {
-            integer_rows rows = {job, a, b, self, out};
-            cpu_parallel(p->m, 1, (double)p->n * (double)(p->k + 4) / 8, integer_pieces, &rows);
-        }
-        }
-        if (!done)
-            __atomic_store_n(&job->failed, true, __ATOMIC_RELAXED);
-        else if (p->base.written)
-            p->base.written(p->base.written_context, i * p->m * p->n, (i + 1) * p->m * p->n);
-    }
+    for (int64_t i = begin; i < end; i++)
+        gemm_one(job, p, i, job->alpha.f, job->beta.f, job->a + i * p->a.batch * size,
+                 job->b + i * p->b.batch * size,
+                 job->self ? job->self + i * p->self.batch * size : NULL,
+                 job->out + i * p->out.batch * size);
 }
 
 static cr_status gemm_run(cr_plan *plan, const cr_run *run)
 {
     const gemm_plan *p = (const gemm_plan *)plan;
-    gemm_job job = {.plan = p, .alpha = {1, 1}, .beta = {0, 0}};
-    if (p->alpha_at >= 0)
-        job.alpha = run->numbers[p->alpha_at];
-    if (p->self.stage.at >= 0)
-        job.beta = p->beta_at >= 0 ? run->numbers[p->beta_at] : (cr_number){1, 1};
-    job.a = cpu_stage_fetch(&p->a.stage, run);
-    job.b = cpu_stage_fetch(&p->b.stage, run);
-    job.self = cpu_stage_fetch(&p->self.stage, run);
-    job.out = cpu_stage_target(&p->out.stage, run);
+    const cr_number one = {1, 1}, none = {0, 0};
+    const cr_number alpha = p->alpha_at >= 0 ? run->numbers[p->alpha_at] : one;
+    const cr_number beta = p->self.stage.at < 0 ? none
+                           : p->beta_at >= 0    ? run->numbers[p->beta_at]
+                                                : one;
+    gemm_job job = {.plan = p, .alpha = alpha, .beta = beta};
+    char *a = job.a = cpu_stage_fetch(&p->a.stage, run);
+    char *b = job.b = cpu_stage_fetch(&p->b.stage, run);
+    char *self = job.self = cpu_stage_fetch(&p->self.stage, run);
+    char *out = job.out = cpu_stage_target(&p->out.stage, run);
     /* One product may use all threads itself; many share them out. */
-    if (p->batch < SHARED_OUT) {
+    if (p->batch == 1) {
+        gemm_one(&job, p, 0, alpha.f, beta.f, a, b, self, out);
+    } else if (p->batch < SHARED_OUT) {
         gemm_batches(&job, 0, p->batch);
     } else {
         double speed = cpu_is_float(p->dtype) ? 30 : 8;

@@ -15,13 +15,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined __AVX512F__
+enum { NARROW_ROWS = 12 }; /* of a tile at most two vectors wide: what 32 registers hold */
+#else
+enum { NARROW_ROWS = 6 };
+#endif
+
 enum {
     TILE_ROWS = 6,
     TILE_VECTORS = 4,
     PANEL = TILE_VECTORS * VF_LANES, /* columns that are done together */
     DOT_ROWS = 4,
     DOT_COLUMNS = 8,
-    PACK_ROWS = 12, /* from so many rows on, packing a B that lies along k pays */
+    NARROW_DEPTH = 2048, /* above, more tiles are worth more: threads share them */
+    PACK_ROWS = 12,      /* from so many rows on, packing a B that lies along k pays */
     STACK_FLOATS = 6144,
     OWN_LIMIT = 3000000,  /* multiplications; above, packing by blocks pays */
     DOUBLE_LIMIT = 100000 /* from so many on, packing pays */
@@ -29,68 +36,82 @@ enum {
 
 /* ---- along B's rows --------------------------------------------------------------------------------------------- */
 
-CPU_INLINE vf read_self(const cpu_sgemm_args *g, int64_t i, int64_t j, int lanes)
+/* Brings a tile of self together where the elements of its rows don't lie side by side. */
+static __attribute__((noinline)) void gather_self(const cpu_sgemm_args *g, int64_t i, int64_t j,
+                                                  int rows, int columns, float *to, int64_t to_row)
 {
-    const float *s = g->s + i * g->s_row + j * g->s_col;
-    if (g->s_col == 1)
-        return lanes == VF_LANES ? vf_load(s) : vf_load_part(s, lanes);
-    if (g->s_col == 0)
-        return vf_all(*s);
-    float lane[VF_LANES] = {0};
-    for (int l = 0; l < lanes; l++)
-        lane[l] = s[l * g->s_col];
-    return vf_load(lane);
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < columns; c++)
+            to[r * to_row + c] = g->s[(i + r) * g->s_row + (j + c) * g->s_col];
 }
 
-CPU_INLINE void write_result(const cpu_sgemm_args *g, int64_t i, int64_t j, vf sum, int lanes)
+CPU_INLINE vf load_lanes(const float *p, bool part, int lanes)
 {
-    if (g->alpha != 1.0f)
-        sum = g->alpha * sum;
-    if (g->beta != 0.0f)
-        sum = sum + g->beta * read_self(g, i, j, lanes);
-    float *c = g->c + i * g->c_row + j;
-    if (lanes == VF_LANES)
-        vf_store(c, sum);
-    else
-        vf_store_part(c, sum, lanes);
+    return part ? vf_load_part(p, lanes) : vf_load(p);
 }
 
 /* rows x vectors sums at (i, j); the last vector has `lanes` columns. b: row 0 of B at column j. */
 CPU_INLINE void panel_tile(int rows, int vectors, bool part, const cpu_sgemm_args *g, int64_t i,
                            int64_t j, const float *b, int64_t b_row, int lanes)
 {
-    vf sum[TILE_ROWS][TILE_VECTORS];
-#pragma GCC unroll 8
-    for (int r = 0; r < rows; r++)
-#pragma GCC unroll 8
-        for (int v = 0; v < vectors; v++)
-            sum[r][v] = (vf){0};
-    const float *a = g->a + i * g->a_row;
+    enum { TOGETHER = 3 }; /* rows of A that share an address: one for each would be too many */
+    vf sum[NARROW_ROWS * TILE_VECTORS];
+#pragma GCC unroll 64
+    for (int s = 0; s < rows * vectors; s++)
+        sum[s] = (vf){0};
     const int64_t a_row = g->a_row, a_col = g->a_col;
-    for (int64_t p = 0; p < g->k; p++, a += a_col, b += b_row) {
-        vf x[TILE_VECTORS];
-#pragma GCC unroll 8
-        for (int v = 0; v < vectors; v++)
-            x[v] = part && v == vectors - 1 ? vf_load_part(b + v * VF_LANES, lanes)
-                                            : vf_load(b + v * VF_LANES);
-#pragma GCC unroll 8
-        for (int r = 0; r < rows; r++) {
-            vf y = vf_all(a[r * a_row]);
-#pragma GCC unroll 8
-            for (int v = 0; v < vectors; v++)
-                sum[r][v] += y * x[v];
-        }
+    const float *a[NARROW_ROWS / TOGETHER];
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r += TOGETHER)
+        a[r / TOGETHER] = g->a + (i + r) * a_row;
+    float room[NARROW_ROWS * TILE_VECTORS * VF_LANES];
+    const float *self = g->s;
+    int64_t self_row = g->s_row;
+    if (g->beta == 0.0f) {
+        self = NULL;
+    } else if (g->s_col == 1) {
+        self += i * self_row + j;
+    } else {
+        gather_self(g, i, j, rows, (vectors - 1) * VF_LANES + lanes, room, vectors * VF_LANES);
+        self = room;
+        self_row = vectors * VF_LANES;
     }
-    const bool plain = g->alpha == 1.0f && g->beta == 0.0f && !part;
-#pragma GCC unroll 8
-    for (int r = 0; r < rows; r++)
-#pragma GCC unroll 8
+    for (int64_t p = 0; p < g->k; p++, b += b_row) {
+        vf x[TILE_VECTORS];
+#pragma GCC unroll 16
         for (int v = 0; v < vectors; v++)
-            if (plain)
-                vf_store(g->c + (i + r) * g->c_row + j + v * VF_LANES, sum[r][v]);
+            x[v] = load_lanes(b + v * VF_LANES, part && v == vectors - 1, lanes);
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; r++) {
+            vf y = vf_all(a[r / TOGETHER][r % TOGETHER * a_row]);
+#pragma GCC unroll 16
+            for (int v = 0; v < vectors; v++)
+                sum[r * vectors + v] += y * x[v];
+        }
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; r += TOGETHER)
+            a[r / TOGETHER] += a_col;
+    }
+    if (g->alpha != 1.0f)
+#pragma GCC unroll 64
+        for (int s = 0; s < rows * vectors; s++)
+            sum[s] *= g->alpha;
+    if (self)
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
+            for (int v = 0; v < vectors; v++)
+                sum[r * vectors + v] += g->beta * load_lanes(self + r * self_row + v * VF_LANES,
+                                                             part && v == vectors - 1, lanes);
+    float *c = g->c + i * g->c_row + j;
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++, c += g->c_row)
+#pragma GCC unroll 16
+        for (int v = 0; v < vectors; v++)
+            if (part && v == vectors - 1)
+                vf_store_part(c + v * VF_LANES, sum[r * vectors + v], lanes);
             else
-                write_result(g, i + r, j + v * VF_LANES, sum[r][v],
-                             v == vectors - 1 ? lanes : VF_LANES);
+                vf_store(c + v * VF_LANES, sum[r * vectors + v]);
 }
 
 static void panel_tile_of(int rows, int vectors, const cpu_sgemm_args *g, int64_t i, int64_t j,
@@ -103,11 +124,19 @@ static void panel_tile_of(int rows, int vectors, const cpu_sgemm_args *g, int64_
         else                                                      \
             panel_tile(r, v, false, g, i, j, b, b_row, VF_LANES); \
         return;
-#define TILES(r) TILE(r, 1) TILE(r, 2) TILE(r, 3) TILE(r, 4)
+#define NARROW(r) TILE(r, 1) TILE(r, 2)
+#define TILES(r)  NARROW(r) TILE(r, 3) TILE(r, 4)
+#if defined __AVX512F__
+#define HIGH NARROW(7) NARROW(8) NARROW(9) NARROW(10) NARROW(11) NARROW(12)
+#else
+#define HIGH
+#endif
     switch (rows * 8 + vectors) {
-        TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
+        TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6) HIGH
     }
+#undef HIGH
 #undef TILES
+#undef NARROW
 #undef TILE
 }
 
@@ -178,6 +207,7 @@ typedef struct product {
     const float *packed; /* B by panels of [k][PANEL], or null: B's own rows are dense */
     float *pack_to;
     int64_t row_blocks, column_blocks;
+    int tile_rows;
     int dot_columns; /* of a tile along k */
 } product;
 
@@ -187,8 +217,8 @@ static void panel_pieces(void *context, int64_t begin, int64_t end)
     const product *p = context;
     const cpu_sgemm_args *g = p->g;
     for (int64_t piece = begin; piece < end; piece++) {
-        int64_t i = piece % p->row_blocks * TILE_ROWS, j = piece / p->row_blocks * PANEL;
-        int rows = g->m - i < TILE_ROWS ? (int)(g->m - i) : TILE_ROWS;
+        int64_t i = piece % p->row_blocks * p->tile_rows, j = piece / p->row_blocks * PANEL;
+        int rows = g->m - i < p->tile_rows ? (int)(g->m - i) : p->tile_rows;
         int columns = g->n - j < PANEL ? (int)(g->n - j) : PANEL;
         int vectors = (columns + VF_LANES - 1) / VF_LANES;
         const float *b = p->packed ? p->packed + j * g->k : g->b + j;
@@ -240,7 +270,11 @@ static bool own_sgemm(const cpu_sgemm_args *g)
         return true;
     }
     float stack[STACK_FLOATS], *heap = NULL;
-    p.row_blocks = (g->m + TILE_ROWS - 1) / TILE_ROWS;
+    p.row_blocks = g->n <= 2 * VF_LANES && g->k <= NARROW_DEPTH
+                       ? (g->m + NARROW_ROWS - 1) / NARROW_ROWS
+                       : (g->m + TILE_ROWS - 1) / TILE_ROWS;
+    /* Of like heights: a low tile leaves the multipliers waiting for its few sums. */
+    p.tile_rows = p.row_blocks == 1 ? (int)g->m : (int)((g->m + p.row_blocks - 1) / p.row_blocks);
     p.column_blocks = (g->n + PANEL - 1) / PANEL;
     if (g->b_col != 1 && g->n > 1) {
         int64_t floats = p.column_blocks * PANEL * g->k;
@@ -250,9 +284,9 @@ static bool own_sgemm(const cpu_sgemm_args *g)
         p.packed = p.pack_to;
         cpu_parallel(p.column_blocks, 1, (double)(g->k * PANEL) * 0.1, pack_panels, &p);
     }
-    int64_t rows = g->m < TILE_ROWS ? g->m : TILE_ROWS, columns = g->n < PANEL ? g->n : PANEL;
-    cpu_parallel(p.row_blocks * p.column_blocks, 1, (double)(rows * columns * g->k) * nanoseconds,
-                 panel_pieces, &p);
+    int64_t columns = g->n < PANEL ? g->n : PANEL;
+    cpu_parallel(p.row_blocks * p.column_blocks, 1,
+                 (double)(p.tile_rows * columns * g->k) * nanoseconds, panel_pieces, &p);
     free(heap);
     return true;
 }
@@ -373,40 +407,42 @@ static void run_blas(blas_job *j, int64_t m, int64_t n, int64_t k)
             }                                                                                    \
     } while (0)
 
-bool CPU_NAME(cpu_sgemm)(const cpu_sgemm_args *args)
+bool CPU_NAME(cpu_sgemm)(const cpu_sgemm_args *g)
 {
-    cpu_sgemm_args g = *args;
-    if (g.m <= 0 || g.n <= 0)
+    if (g->m <= 0 || g->n <= 0)
         return true;
-    if (g.n == 1 && g.m > 1 && g.c_row == 1) /* a column is a row: C' = B' A' */
-        g = (cpu_sgemm_args){.m = 1,
-                             .n = g.m,
-                             .k = g.k,
-                             .a = g.b,
-                             .a_row = g.b_col,
-                             .a_col = g.b_row,
-                             .b = g.a,
-                             .b_row = g.a_col,
-                             .b_col = g.a_row,
-                             .s = g.s,
-                             .s_row = g.s_col,
-                             .s_col = g.s_row,
-                             .c = g.c,
-                             .c_row = g.m,
-                             .alpha = g.alpha,
-                             .beta = g.beta};
-    double work = (double)g.m * (double)g.n * (double)g.k;
+    cpu_sgemm_args turned;
+    if (g->n == 1 && g->m > 1 && g->c_row == 1) { /* a column is a row: C' = B' A' */
+        turned = (cpu_sgemm_args){.m = 1,
+                                  .n = g->m,
+                                  .k = g->k,
+                                  .a = g->b,
+                                  .a_row = g->b_col,
+                                  .a_col = g->b_row,
+                                  .b = g->a,
+                                  .b_row = g->a_col,
+                                  .b_col = g->a_row,
+                                  .s = g->s,
+                                  .s_row = g->s_col,
+                                  .s_col = g->s_row,
+                                  .c = g->c,
+                                  .c_row = g->m,
+                                  .alpha = g->alpha,
+                                  .beta = g->beta};
+        g = &turned;
+    }
+    double work = (double)g->m * (double)g->n * (double)g->k;
     CBLAS_TRANSPOSE ta, tb;
     blasint lda, ldb;
-    if (work < OWN_LIMIT || g.m == 1 || g.k <= 4)
-        return own_sgemm(&g);
-    if (!blas_is_faster() || g.k > INT_MAX || g.c_row > INT_MAX ||
-        !blas_layout(g.m, g.k, g.a_row, g.a_col, &ta, &lda) ||
-        !blas_layout(g.k, g.n, g.b_row, g.b_col, &tb, &ldb))
-        return g.m < PACK_ROWS ? own_sgemm(&g) : CPU_NAME(cpu_sgemm_blocked)(&g);
-    COPY_SELF(&g, float);
-    blas_job job = {&g, ta, tb, lda, ldb, (blasint)(g.m == 1 ? g.n : g.c_row), false, false};
-    run_blas(&job, g.m, g.n, g.k);
+    if (work < OWN_LIMIT || g->m == 1 || g->k <= 4)
+        return own_sgemm(g);
+    if (!blas_is_faster() || g->k > INT_MAX || g->c_row > INT_MAX ||
+        !blas_layout(g->m, g->k, g->a_row, g->a_col, &ta, &lda) ||
+        !blas_layout(g->k, g->n, g->b_row, g->b_col, &tb, &ldb))
+        return g->m < PACK_ROWS ? own_sgemm(g) : CPU_NAME(cpu_sgemm_blocked)(g);
+    COPY_SELF(g, float);
+    blas_job job = {g, ta, tb, lda, ldb, (blasint)(g->m == 1 ? g->n : g->c_row), false, false};
+    run_blas(&job, g->m, g->n, g->k);
     return true;
 }
 

@@ -223,7 +223,11 @@ void cr_team_run(int most, int64_t n, int64_t unit, double cost, cr_team_body *b
     if (n <= 0)
         return;
     double whole = (double)n * cost;
-    int64_t threads = whole < awake_grain || inside ? 1 : most;
+    if (whole < awake_grain || most <= 1 || inside) {
+        body(context, 0, n);
+        return;
+    }
+    int64_t threads = most;
     unit = unit < 1 ? 1 : unit;
     int64_t units = n / unit + (n % unit != 0);
     double bounded = whole < 1e15 ? whole : 1e15;

@@ -1,5 +1,5 @@
-/* Matrix products of the cpu backend, large enough for the blocked kernels and for OpenBLAS, in every layout, beside plain loops
- * in double. The shapes straddle tiles, panels and passes. */
+/* Matrix products of the cpu backend in every layout, beside plain loops in double: tiles of every height and width, and
+ * products large enough for the blocked kernels and for OpenBLAS, whose shapes straddle tiles, panels and passes. */
 #include "kernel_host.h"
 
 #include <math.h>
@@ -84,6 +84,20 @@ START_TEST(large_products_agree_with_loops)
 }
 END_TEST
 
+START_TEST(tiles_of_every_size_agree_with_loops)
+{
+    static const int64_t widths[] = {1, 3, 4, 5, 8, 9, 15, 16, 17, 24, 31, 32, 33, 47, 64, 65};
+    for (size_t w = 0; w < sizeof widths / sizeof *widths; w++)
+        for (int64_t height = 1; height <= 26; height += host_few ? 5 : 1)
+            for (int64_t k = 1; k <= 21; k += 10)
+                for (int how = DENSE; how <= REPEATED_1; how++) {
+                    product p = {1, height, k, widths[w]};
+                    check_product(&p, CR_F32, (layout)how, DENSE, false);
+                    check_product(&p, CR_F32, DENSE, (layout)how, true);
+                }
+}
+END_TEST
+
 START_TEST(large_products_on_threads_are_the_same_bits)
 {
     const int64_t a_size[] = {1, 300, 500}, b_size[] = {1, 500, 400}, size[] = {1, 300, 400};
@@ -115,6 +129,7 @@ Suite *product_suite(void)
     Suite *suite = suite_create("products");
     TCase *all = tcase_create("products");
     tcase_set_timeout(all, 240);
+    tcase_add_test(all, tiles_of_every_size_agree_with_loops);
     tcase_add_test(all, large_products_agree_with_loops);
     tcase_add_test(all, large_products_on_threads_are_the_same_bits);
     suite_add_tcase(suite, all);

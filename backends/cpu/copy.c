@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { BLOCK = 512, TILE = 64 };
+enum { BLOCK = 512, TILE = 64, LINE = 64 /* bytes */ };
 
 typedef struct copy_plan {
     struct cr_plan base;
@@ -112,12 +112,12 @@ static void turn_tile(const copy_plan *p, const char *in, char *out, int64_t row
 }
 
 /* The same around the cache, which takes whole lines of the output: where a row does not begin with a line, its parts of the
- * tiles begin up to a line later than the tiles do, and end so. A line is 64 bytes; `begin` is the tile's first column. */
-static void stream_tile(const copy_plan *p, const char *in, char *out, int64_t rows, int64_t begin)
+ * tiles begin up to a line later than the tiles do, and end so. The tile's first column is `begin`, and it has up to `pitch`. */
+static void stream_tile(const copy_plan *p, const char *in, char *out, int64_t rows, int64_t begin,
+                        int64_t columns, int64_t pitch)
 {
-    enum { LINE = 64, WIDTH = TILE + LINE };
+    enum { WIDTH = TILE + LINE };
     int64_t last = p->rank - 2, cross = p->rank - 1, left = p->size[last] - begin;
-    int64_t pitch = TILE + LINE / p->out_size, columns = left < pitch ? left : pitch;
     _Alignas(LINE) char tile[TILE * WIDTH * 8], row[WIDTH * 8];
     CPU_NAME(cpu_transpose_tile)
     ((size_t)p->in_size, rows, columns, in, p->in_stride[last], tile, pitch * p->in_size);
@@ -137,31 +137,67 @@ static void stream_tile(const copy_plan *p, const char *in, char *out, int64_t r
     }
 }
 
+/* Asks for the lines of a tile whose columns lie apart, which the processor does not foresee. */
+static void fetch_tile(const copy_plan *p, const char *in, int64_t rows, int64_t columns)
+{
+    const int64_t apart = p->in_stride[p->rank - 2];
+    if (apart <= TILE * p->in_size)
+        return;
+    for (int64_t c = 0; c < columns; c++, in += apart)
+        for (int64_t b = 0; b < rows * p->in_size; b += LINE)
+            __builtin_prefetch(in + b);
+}
+
+typedef struct tile_place {
+    const char *in;
+    char *out;
+    int64_t rows, columns;
+} tile_place;
+
+static tile_place place_tile(const copy_job *job, const int64_t *at, int64_t width)
+{
+    const copy_plan *p = job->plan;
+    int64_t last = p->rank - 2, cross = p->rank - 1;
+    tile_place t = {job->in, job->out, p->size[cross] - at[cross] * TILE,
+                    p->size[last] - at[last] * TILE};
+    t.rows = t.rows < TILE ? t.rows : TILE;
+    t.columns = t.columns < width ? t.columns : width;
+    for (int d = 0; d < p->rank; d++) {
+        int64_t place = d < last ? at[d] : at[d] * TILE;
+        t.in += place * p->in_stride[d];
+        t.out += place * p->out_stride[d];
+    }
+    return t;
+}
+
 /* Tiles are numbered along the crossing dimension first, so that the input is read in long pieces, then along the last one,
  * then the others. */
 static void tiles_range(void *context, int64_t begin, int64_t end)
 {
     const copy_job *job = context;
     const copy_plan *p = job->plan;
-    int64_t last = p->rank - 2, cross = p->rank - 1, count[CR_MAX_RANK], at[CR_MAX_RANK];
-    for (int d = 0; d < p->rank; d++)
+    int64_t last = p->rank - 2, count[CR_MAX_RANK], at[CR_MAX_RANK];
+    bool lines = (uintptr_t)job->out % LINE == 0;
+    for (int d = 0; d < p->rank; d++) {
         count[d] = d < last ? p->size[d] : (p->size[d] + TILE - 1) / TILE;
+        lines = lines && (d == last || p->out_stride[d] % LINE == 0);
+    }
+    const int64_t width = TILE + (p->stream && !lines ? LINE / p->out_size : 0);
     cpu_locate(p->rank, count, begin, at);
+    tile_place next = place_tile(job, at, width);
     for (int64_t i = begin; i < end; i++) {
-        const char *in = job->in;
-        char *out = job->out;
-        for (int d = 0; d < p->rank; d++) {
-            int64_t place = d < last ? at[d] : at[d] * TILE;
-            in += place * p->in_stride[d];
-            out += place * p->out_stride[d];
-        }
-        int64_t rows = p->size[cross] - at[cross] * TILE, columns = p->size[last] - at[last] * TILE;
-        rows = rows < TILE ? rows : TILE;
-        if (p->stream)
-            stream_tile(p, in, out, rows, at[last] * TILE);
-        else
-            turn_tile(p, in, out, rows, columns < TILE ? columns : TILE);
+        const tile_place t = next;
+        const int64_t first = at[last] * TILE;
         cpu_advance(p->rank, count, at, 1);
+        if (i + 1 < end)
+            next = place_tile(job, at, width);
+        if (!p->stream) {
+            turn_tile(p, t.in, t.out, t.rows, t.columns);
+            continue;
+        }
+        if (i + 1 < end)
+            fetch_tile(p, next.in, next.rows, next.columns);
+        stream_tile(p, t.in, t.out, t.rows, first, t.columns, width);
     }
     if (p->stream)
         CPU_NAME(cpu_stream_end)();

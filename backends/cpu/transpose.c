@@ -1,33 +1,56 @@
-/* See transpose.h. Small squares of 4-byte elements are turned in registers, plain loops do the other sizes. */
+/* See transpose.h. Small squares are turned in registers; plain loops do what is left at the edges. */
 #include "transpose.h"
 #include "simd.h"
 
 #include <string.h>
 
-typedef uint8_t __attribute__((may_alias)) raw1;
-typedef uint16_t __attribute__((may_alias)) raw2;
-typedef uint64_t __attribute__((may_alias)) raw8;
+#define PICK __builtin_shufflevector
 
-/* A cache line of every column at a time: whole columns' lines would push each other out of the cache where the stride is a
- * power of two. */
-#define PLAIN(name, T)                                                                             \
-    static void plain_##name(int64_t rows, int64_t columns, const char *from, int64_t from_stride, \
-                             char *to, int64_t to_stride)                                          \
-    {                                                                                              \
-        enum { LINE = 64 / sizeof(T) };                                                            \
-        for (int64_t r = 0; r < rows; r += LINE) {                                                 \
-            int64_t n = rows - r < LINE ? rows - r : LINE;                                         \
-            for (int64_t c = 0; c < columns; c++) {                                                \
-                const T *f = (const T *)(const void *)(from + c * from_stride) + r;                \
-                char *o = to + r * to_stride + c * (int64_t)sizeof *f;                             \
-                for (int64_t i = 0; i < n; i++)                                                    \
-                    *(T *)(void *)(o + i * to_stride) = f[i];                                      \
-            }                                                                                      \
-        }                                                                                          \
-    }
-PLAIN(1, raw1)
-PLAIN(2, raw2)
-PLAIN(8, raw8)
+#define T                 uint8_t
+#define NAMED(x)          x##_1
+#define SIDE              16
+#define LOW_HALVES(a, b)  PICK(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define HIGH_HALVES(a, b) PICK(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#include "transpose_real.h"
+#undef T
+#undef NAMED
+#undef SIDE
+#undef LOW_HALVES
+#undef HIGH_HALVES
+
+#define T                 uint16_t
+#define NAMED(x)          x##_2
+#define SIDE              8
+#define LOW_HALVES(a, b)  PICK(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define HIGH_HALVES(a, b) PICK(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#include "transpose_real.h"
+#undef T
+#undef NAMED
+#undef SIDE
+#undef LOW_HALVES
+#undef HIGH_HALVES
+
+#define T        uint64_t
+#define NAMED(x) x##_8
+#if defined __AVX512F__
+#define SIDE              8
+#define LOW_HALVES(a, b)  PICK(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define HIGH_HALVES(a, b) PICK(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#elif defined __AVX2__
+#define SIDE              4
+#define LOW_HALVES(a, b)  PICK(a, b, 0, 4, 1, 5)
+#define HIGH_HALVES(a, b) PICK(a, b, 2, 6, 3, 7)
+#else
+#define SIDE              2
+#define LOW_HALVES(a, b)  PICK(a, b, 0, 2)
+#define HIGH_HALVES(a, b) PICK(a, b, 1, 3)
+#endif
+#include "transpose_real.h"
+#undef T
+#undef NAMED
+#undef SIDE
+#undef LOW_HALVES
+#undef HIGH_HALVES
 
 /* Functions of their own: in the loop, the compiler keeps 32 addresses in memory and moves each on. */
 static __attribute__((noinline)) void square(const float *from, int64_t from_stride, float *to,
@@ -65,9 +88,9 @@ void CPU_NAME(cpu_transpose_tile)(size_t size, int64_t rows, int64_t columns, co
                                   int64_t from_stride, char *to, int64_t to_stride)
 {
     switch (size) {
-    case 1: plain_1(rows, columns, from, from_stride, to, to_stride); return;
-    case 2: plain_2(rows, columns, from, from_stride, to, to_stride); return;
+    case 1: squares_1(rows, columns, from, from_stride, to, to_stride); return;
+    case 2: squares_2(rows, columns, from, from_stride, to, to_stride); return;
     case 4: squares_4(rows, columns, from, from_stride, to, to_stride); return;
-    default: plain_8(rows, columns, from, from_stride, to, to_stride); return;
+    default: squares_8(rows, columns, from, from_stride, to, to_stride); return;
     }
 }

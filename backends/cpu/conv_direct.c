@@ -1,6 +1,6 @@
 /* Convolution straight from padded planes: two dimensions, f32, stride 1, few channels, where unfolding would cost more than
  * it helps. Checked by conv_general. Either the lanes of a vector are places of a plane, and a tile is a block of output
- * channels by two vectors; or they are output channels, and a tile is some places of a row. */
+ * channels by some vectors; or they are output channels, and a tile is some places of a row. */
 #include "conv_direct.h"
 #include "transpose.h"
 
@@ -33,47 +33,46 @@ typedef struct job {
 
 /* ---- lanes are places ----------------------------------------------------------------------------------------------- */
 
-/* Two vectors of places. Output place y · pitch + x reads input places y · pitch + x + ky · pitch + kx, of which those between
+enum { MOST_VECTORS = 8 };
+
+/* Vectors of places side by side. Output place y · pitch + x reads input places y · pitch + x + ky · pitch + kx, of which those between
  * ky[0] and ky[1] aren't margins alone. to: where a vector is written, and how much of it: rows that begin anew are the output's. */
-typedef struct pair {
-    int64_t at[2], to[2], ky[2];
-    int lanes[2];
-} pair;
+typedef struct places {
+    int64_t at[MOST_VECTORS], to[MOST_VECTORS], ky[2];
+    int lanes[MOST_VECTORS];
+} places;
 
 static int64_t between(int64_t low, int64_t x, int64_t high)
 {
     return x < low ? low : x > high ? high : x;
 }
 
-/* Vectors 2 n and 2 n + 1. What they write beyond a row is overwritten by those of the next, or nobody's. */
-static pair pair_at(const job *j, int n)
+/* `vectors` of them from n · vectors on. What they write beyond a row is overwritten by those of the next, or nobody's. */
+CPU_INLINE places places_at(const job *j, int n, int vectors)
 {
-    int row[2], pitch = (int)j->in.pitch, last = (int)j->rows - 1;
-    pair p;
-    for (int i = 0; i < 2; i++) {
-        int vector = 2 * n + i < j->vectors ? 2 * n + i : j->vectors - 1;
+    int row = 0, first = 0, pitch = (int)j->in.pitch;
+    places p;
+    for (int i = 0; i < vectors; i++) {
+        int vector = n * vectors + i < j->vectors ? n * vectors + i : j->vectors - 1;
         if (j->lanes == BY_ROW) {
             int column = vector % j->chunks * LANES, left = (int)j->columns - column;
-            row[i] = vector / j->chunks;
-            p.at[i] = row[i] * pitch + column;
-            p.to[i] = row[i] * j->columns + column;
+            row = vector / j->chunks;
+            p.at[i] = row * pitch + column;
+            p.to[i] = row * j->columns + column;
             p.lanes[i] = left < LANES ? left : LANES;
         } else {
-            row[i] = vector * LANES / pitch;
+            row = vector * LANES / pitch;
             p.at[i] = p.to[i] = vector * LANES;
             p.lanes[i] = LANES;
         }
+        first = i ? first : row;
     }
     if (j->lanes == BY_PLANE)
-        row[1] = ((int)p.at[1] + LANES - 1) / pitch;
-    p.ky[0] = between(0, j->pad_y - (row[1] < last ? row[1] : last), j->ky);
-    p.ky[1] = between(0, j->pad_y + j->in_rows - row[0], j->ky);
+        row = ((int)p.at[vectors - 1] + LANES - 1) / pitch;
+    row = row < j->rows ? row : (int)j->rows - 1;
+    p.ky[0] = between(0, j->pad_y - row, j->ky);
+    p.ky[1] = between(0, j->pad_y + j->in_rows - first, j->ky);
     return p;
-}
-
-static int pairs_of(const job *j)
-{
-    return (j->vectors + 1) / 2;
 }
 
 static void count_vectors(job *j)
@@ -84,14 +83,14 @@ static void count_vectors(job *j)
                      : (int)(((j->rows - 1) * j->in.pitch + j->columns + LANES - 1) / LANES);
 }
 
-/* Rows of taps that all pairs go through. */
+/* Rows of taps that all pairs of vectors go through. */
 static int64_t rows_of_taps(job *j, lanes_are lanes)
 {
     int64_t sum = 0;
     j->lanes = lanes;
     count_vectors(j);
-    for (int n = 0; n < pairs_of(j); n++) {
-        pair p = pair_at(j, n);
+    for (int n = 0; 2 * n < j->vectors; n++) {
+        places p = places_at(j, n, 2);
         sum += p.ky[1] - p.ky[0];
     }
     return sum;
@@ -105,35 +104,55 @@ static void store_place(float *to, vf x, int lanes)
         vf_store_part(to, x, lanes);
 }
 
-/* Sums over taps for BLOCK output channels, of which `count` are written to planes `size` apart, with their biases. */
-static void by_places(const job *j, const float *x, const float *w, const float *bias, int count,
-                      float *y, int64_t size)
+/* Sums over taps for tiles of channels x vectors, of which `count` channels are written to planes `size` apart, with their
+ * biases. */
+CPU_INLINE void by_places(int channels, int vectors, const job *j, const float *x, const float *w,
+                          const float *bias, int count, float *y, int64_t size)
 {
     const int64_t stride = j->blocks * BLOCK;
-    for (int n = 0, pairs = pairs_of(j); n < pairs; n++) {
-        const pair p = pair_at(j, n);
-        vf sum[BLOCK][2] = {{{0}}};
+    for (int n = 0; n * vectors < j->vectors; n++) {
+        const places p = places_at(j, n, vectors);
+        vf sum[BLOCK * MOST_VECTORS];
+#pragma GCC unroll 16
+        for (int i = 0; i < channels * vectors; i++)
+            sum[i] = (vf){0};
         for (int64_t c = 0; c < j->inputs; c++) {
             const float *tap = w + (c * j->ky + p.ky[0]) * j->kx * stride;
             for (int64_t ky = p.ky[0]; ky < p.ky[1]; ky++) {
                 const float *row = x + c * j->in.size + ky * j->in.pitch;
                 for (int64_t kx = 0; kx < j->kx; kx++, tap += stride) {
-                    vf a = vf_load(row + p.at[0] + kx), b = vf_load(row + p.at[1] + kx);
+                    vf a[MOST_VECTORS];
+#pragma GCC unroll 8
+                    for (int v = 0; v < vectors; v++)
+                        a[v] = vf_load(row + p.at[v] + kx);
 #pragma GCC unroll 6
-                    for (int o = 0; o < BLOCK; o++) {
-                        sum[o][0] += a * tap[o];
-                        sum[o][1] += b * tap[o];
-                    }
+                    for (int o = 0; o < channels; o++)
+#pragma GCC unroll 8
+                        for (int v = 0; v < vectors; v++)
+                            sum[o * vectors + v] += a[v] * tap[o];
                 }
             }
         }
 #pragma GCC unroll 6
-        for (int o = 0; o < BLOCK; o++) {
+        for (int o = 0; o < channels; o++) {
             if (o >= count)
                 break;
-            store_place(y + o * size + p.to[0], sum[o][0] + bias[o], p.lanes[0]);
-            store_place(y + o * size + p.to[1], sum[o][1] + bias[o], p.lanes[1]);
+#pragma GCC unroll 8
+            for (int v = 0; v < vectors; v++)
+                store_place(y + o * size + p.to[v], sum[o * vectors + v] + bias[o], p.lanes[v]);
         }
+    }
+}
+
+/* Few channels go by more vectors: for one alone, a tile of BLOCK would do six times the work. */
+static void by_places_of(const job *j, const float *x, const float *w, const float *bias, int count,
+                         float *y, int64_t size)
+{
+    switch (count) {
+    case 1: by_places(1, 8, j, x, w, bias, count, y, size); return;
+    case 2: by_places(2, 6, j, x, w, bias, count, y, size); return;
+    case 3: by_places(3, 4, j, x, w, bias, count, y, size); return;
+    default: by_places(BLOCK, 2, j, x, w, bias, count, y, size); return;
     }
 }
 
@@ -165,10 +184,10 @@ static void planes_by_places(const job *j, const float *x, float *y, float *to)
         for (int o = 0; j->bias && o < count; o++)
             bias[o] = j->bias[first + o];
         if (j->lanes == BY_ROW) {
-            by_places(j, x, j->weights + first, bias, count, to, size);
+            by_places_of(j, x, j->weights + first, bias, count, to, size);
             continue;
         }
-        by_places(j, x, j->weights + first, bias, count, y, y_size);
+        by_places_of(j, x, j->weights + first, bias, count, y, y_size);
         for (int o = 0; o < count; o++)
             take_plane(j, y + o * y_size, to + o * size);
     }
@@ -282,10 +301,11 @@ static void correlate_parts(void *context, int64_t begin, int64_t end)
 static lanes_are choose_lanes(job *j)
 {
     int64_t channels = (j->outputs + LANES - 1) / LANES * j->rows * j->columns * j->ky;
-    int64_t blocks = (j->outputs + BLOCK - 1) / BLOCK * BLOCK * 2;
+    const int64_t rest = j->outputs % BLOCK;
+    int64_t blocks = (j->outputs - rest + (rest > 3 ? BLOCK : rest)) * 2;
     int64_t on = rows_of_taps(j, BY_PLANE), anew = rows_of_taps(j, BY_ROW);
-    lanes_are places = anew * 10 <= on * 11 ? BY_ROW : BY_PLANE;
-    return channels < blocks * (places == BY_ROW ? anew : on) ? BY_CHANNEL : places;
+    lanes_are best = anew * 10 <= on * 11 ? BY_ROW : BY_PLANE;
+    return channels < blocks * (best == BY_ROW ? anew : on) ? BY_CHANNEL : best;
 }
 
 static void lay_planes(job *j, const conv_shape *s)

@@ -52,6 +52,7 @@ CPU_INLINE places places_at(const job *j, int n, int vectors)
 {
     int row = 0, first = 0, pitch = (int)j->in.pitch;
     places p;
+#pragma GCC unroll 8
     for (int i = 0; i < vectors; i++) {
         int vector = n * vectors + i < j->vectors ? n * vectors + i : j->vectors - 1;
         if (j->lanes == BY_ROW) {
@@ -116,22 +117,23 @@ CPU_INLINE void by_places(int channels, int vectors, const job *j, const float *
 #pragma GCC unroll 16
         for (int i = 0; i < channels * vectors; i++)
             sum[i] = (vf){0};
-        for (int64_t c = 0; c < j->inputs; c++) {
-            const float *tap = w + (c * j->ky + p.ky[0]) * j->kx * stride;
-            for (int64_t ky = p.ky[0]; ky < p.ky[1]; ky++) {
-                const float *row = x + c * j->in.size + ky * j->in.pitch;
+        const int64_t rows = p.ky[1] - p.ky[0], skipped = (j->ky - rows) * j->kx * stride;
+        const float *from = x + p.ky[0] * j->in.pitch + p.at[0],
+                    *tap = w + p.ky[0] * j->kx * stride;
+        for (int64_t c = 0; c < j->inputs; c++, from += j->in.size, tap += skipped) {
+            const float *row = from;
+            for (int64_t ky = 0; ky < rows; ky++, row += j->in.pitch)
                 for (int64_t kx = 0; kx < j->kx; kx++, tap += stride) {
                     vf a[MOST_VECTORS];
 #pragma GCC unroll 8
                     for (int v = 0; v < vectors; v++)
-                        a[v] = vf_load(row + p.at[v] + kx);
+                        a[v] = vf_load(row + (p.at[v] - p.at[0]) + kx);
 #pragma GCC unroll 6
                     for (int o = 0; o < channels; o++)
 #pragma GCC unroll 8
                         for (int v = 0; v < vectors; v++)
                             sum[o * vectors + v] += a[v] * tap[o];
                 }
-            }
         }
 #pragma GCC unroll 6
         for (int o = 0; o < channels; o++) {
@@ -144,15 +146,29 @@ CPU_INLINE void by_places(int channels, int vectors, const job *j, const float *
     }
 }
 
-/* Few channels go by more vectors: for one alone, a tile of BLOCK would do six times the work. */
+/* Few channels go by more vectors: for one alone, a tile of BLOCK would do six times the work. In one function the tiles would
+ * share its registers. */
+#define PLACES(name, channels, vectors)                                                      \
+    static __attribute__((noinline)) void name(const job *j, const float *x, const float *w, \
+                                               const float *bias, int count, float *y,       \
+                                               int64_t size)                                 \
+    {                                                                                        \
+        by_places(channels, vectors, j, x, w, bias, count, y, size);                         \
+    }
+PLACES(one_by_places, 1, 8)
+PLACES(two_by_places, 2, 6)
+PLACES(three_by_places, 3, 4)
+PLACES(block_by_places, BLOCK, 2)
+#undef PLACES
+
 static void by_places_of(const job *j, const float *x, const float *w, const float *bias, int count,
                          float *y, int64_t size)
 {
     switch (count) {
-    case 1: by_places(1, 8, j, x, w, bias, count, y, size); return;
-    case 2: by_places(2, 6, j, x, w, bias, count, y, size); return;
-    case 3: by_places(3, 4, j, x, w, bias, count, y, size); return;
-    default: by_places(BLOCK, 2, j, x, w, bias, count, y, size); return;
+    case 1: one_by_places(j, x, w, bias, count, y, size); return;
+    case 2: two_by_places(j, x, w, bias, count, y, size); return;
+    case 3: three_by_places(j, x, w, bias, count, y, size); return;
+    default: block_by_places(j, x, w, bias, count, y, size); return;
     }
 }
 

@@ -313,7 +313,7 @@ static void correlate_parts(void *context, int64_t begin, int64_t end)
     }
 }
 
-/* By the multiplications that come of it; rows that begin anew are not copied once more, a tenth of them. */
+/* By the multiplications that come of it, with tiles as by_places_of takes them; rows that begin anew are not copied once more, a tenth of them. */
 static lanes_are choose_lanes(job *j)
 {
     int64_t channels = (j->outputs + LANES - 1) / LANES * j->rows * j->columns * j->ky;

@@ -3,6 +3,7 @@
 #include "convert.h"
 #include "cpu.h"
 #include "space.h"
+#include "simd.h"
 #include "transpose.h"
 
 #include <string.h>
@@ -95,37 +96,61 @@ static void any_range(void *context, int64_t begin, int64_t end)
 
 /* ---- transposing ---- */
 
-/* A tile is `rows` along the crossing dimension, where the input is dense, and `columns` along the last, where the output is. */
-static void turn_tile(const copy_plan *p, const char *in, char *out, int64_t rows, int64_t columns)
+/* `rows` along the crossing dimension, where the input is dense, and `columns` from `begin` on along the last, where the output
+ * is. */
+typedef struct copy_tile {
+    const char *in;
+    char *out;
+    int64_t rows, begin, columns;
+} copy_tile;
+
+/* Up to `width` columns wide. */
+static copy_tile tile_at(const copy_job *job, const int64_t *at, int64_t width)
+{
+    const copy_plan *p = job->plan;
+    int64_t last = p->rank - 2, cross = p->rank - 1, begin = at[last] * TILE;
+    copy_tile t = {job->in, job->out, p->size[cross] - at[cross] * TILE, begin,
+                   p->size[last] - begin};
+    t.rows = t.rows < TILE ? t.rows : TILE;
+    t.columns = t.columns < width ? t.columns : width;
+    for (int d = 0; d < p->rank; d++) {
+        int64_t place = d < last ? at[d] : at[d] * TILE;
+        t.in += place * p->in_stride[d];
+        t.out += place * p->out_stride[d];
+    }
+    return t;
+}
+
+static void turn_tile(const copy_plan *p, const copy_tile *t)
 {
     int64_t last = p->rank - 2, cross = p->rank - 1;
     if (!p->convert) {
         CPU_NAME(cpu_transpose_tile)
-        ((size_t)p->in_size, rows, columns, in, p->in_stride[last], out, p->out_stride[cross]);
+        ((size_t)p->in_size, t->rows, t->columns, t->in, p->in_stride[last], t->out,
+         p->out_stride[cross]);
         return;
     }
     _Alignas(64) char tile[TILE * TILE * 8];
     CPU_NAME(cpu_transpose_tile)
-    ((size_t)p->in_size, rows, columns, in, p->in_stride[last], tile, TILE * p->in_size);
-    for (int64_t r = 0; r < rows; r++)
-        p->convert(columns, tile + r * TILE * p->in_size, out + r * p->out_stride[cross]);
+    ((size_t)p->in_size, t->rows, t->columns, t->in, p->in_stride[last], tile, TILE * p->in_size);
+    for (int64_t r = 0; r < t->rows; r++)
+        p->convert(t->columns, tile + r * TILE * p->in_size, t->out + r * p->out_stride[cross]);
 }
 
 /* The same around the cache, which takes whole lines of the output: where a row does not begin with a line, its parts of the
- * tiles begin up to a line later than the tiles do, and end so. The tile's first column is `begin`, and it has up to `pitch`. */
-static void stream_tile(const copy_plan *p, const char *in, char *out, int64_t rows, int64_t begin,
-                        int64_t columns, int64_t pitch)
+ * tiles begin up to a line later than the tiles do, and end so. The tile has up to `pitch` columns. */
+static void stream_tile(const copy_plan *p, const copy_tile *t, int64_t pitch)
 {
     enum { WIDTH = TILE + LINE };
-    int64_t last = p->rank - 2, cross = p->rank - 1, left = p->size[last] - begin;
+    int64_t last = p->rank - 2, cross = p->rank - 1, left = p->size[last] - t->begin;
     _Alignas(LINE) char tile[TILE * WIDTH * 8], row[WIDTH * 8];
     CPU_NAME(cpu_transpose_tile)
-    ((size_t)p->in_size, rows, columns, in, p->in_stride[last], tile, pitch * p->in_size);
-    for (int64_t r = 0; r < rows; r++) {
-        char *to = out + r * p->out_stride[cross];
+    ((size_t)p->in_size, t->rows, t->columns, t->in, p->in_stride[last], tile, pitch * p->in_size);
+    for (int64_t r = 0; r < t->rows; r++) {
+        char *to = t->out + r * p->out_stride[cross];
         const char *from = tile + r * pitch * p->in_size;
-        int64_t late = (int64_t)(-(uintptr_t)to % LINE) / p->out_size, skip = begin ? late : 0;
-        int64_t end = left > TILE && TILE + late < columns ? TILE + late : columns;
+        int64_t late = (int64_t)(-(uintptr_t)to % LINE) / p->out_size, skip = t->begin ? late : 0;
+        int64_t end = left > TILE && TILE + late < t->columns ? TILE + late : t->columns;
         if (end <= skip)
             continue;
         if (p->convert) {
@@ -137,37 +162,17 @@ static void stream_tile(const copy_plan *p, const char *in, char *out, int64_t r
     }
 }
 
-/* Asks for the lines of a tile whose columns lie apart, which the processor does not foresee. */
-static void fetch_tile(const copy_plan *p, const char *in, int64_t rows, int64_t columns)
+/* Asks for the lines of a tile whose columns lie apart, which the processor does not foresee. (Inlined, for GCC 12 leaves out a
+ * function of nothing but prefetches, as one without effect.) */
+CPU_INLINE void fetch_tile(const copy_plan *p, const copy_tile *t)
 {
     const int64_t apart = p->in_stride[p->rank - 2];
     if (apart <= TILE * p->in_size)
         return;
-    for (int64_t c = 0; c < columns; c++, in += apart)
-        for (int64_t b = 0; b < rows * p->in_size; b += LINE)
-            __builtin_prefetch(in + b);
-}
-
-typedef struct tile_place {
-    const char *in;
-    char *out;
-    int64_t rows, columns;
-} tile_place;
-
-static tile_place place_tile(const copy_job *job, const int64_t *at, int64_t width)
-{
-    const copy_plan *p = job->plan;
-    int64_t last = p->rank - 2, cross = p->rank - 1;
-    tile_place t = {job->in, job->out, p->size[cross] - at[cross] * TILE,
-                    p->size[last] - at[last] * TILE};
-    t.rows = t.rows < TILE ? t.rows : TILE;
-    t.columns = t.columns < width ? t.columns : width;
-    for (int d = 0; d < p->rank; d++) {
-        int64_t place = d < last ? at[d] : at[d] * TILE;
-        t.in += place * p->in_stride[d];
-        t.out += place * p->out_stride[d];
-    }
-    return t;
+    const char *column = t->in;
+    for (int64_t c = 0; c < t->columns; c++, column += apart)
+        for (int64_t b = 0; b < t->rows * p->in_size; b += LINE)
+            __builtin_prefetch(column + b);
 }
 
 /* Tiles are numbered along the crossing dimension first, so that the input is read in long pieces, then along the last one,
@@ -184,20 +189,19 @@ static void tiles_range(void *context, int64_t begin, int64_t end)
     }
     const int64_t width = TILE + (p->stream && !lines ? LINE / p->out_size : 0);
     cpu_locate(p->rank, count, begin, at);
-    tile_place next = place_tile(job, at, width);
+    copy_tile next = tile_at(job, at, width);
     for (int64_t i = begin; i < end; i++) {
-        const tile_place t = next;
-        const int64_t first = at[last] * TILE;
+        const copy_tile t = next;
         cpu_advance(p->rank, count, at, 1);
-        if (i + 1 < end)
-            next = place_tile(job, at, width);
-        if (!p->stream) {
-            turn_tile(p, t.in, t.out, t.rows, t.columns);
-            continue;
+        if (i + 1 < end) {
+            next = tile_at(job, at, width);
+            if (p->stream)
+                fetch_tile(p, &next);
         }
-        if (i + 1 < end)
-            fetch_tile(p, next.in, next.rows, next.columns);
-        stream_tile(p, t.in, t.out, t.rows, first, t.columns, width);
+        if (p->stream)
+            stream_tile(p, &t, width);
+        else
+            turn_tile(p, &t);
     }
     if (p->stream)
         CPU_NAME(cpu_stream_end)();

@@ -2,8 +2,6 @@
 #include "transpose.h"
 #include "simd.h"
 
-#include <string.h>
-
 #define PICK __builtin_shufflevector
 
 #define T                 uint8_t

@@ -5,78 +5,6 @@
 
 #include "variant.h"
 
-/* ---- out of blocks ---- */
-
-#define UNBLOCK(bits)                                                                             \
-    static void unblock##bits(const dn_unblock_job *job, int64_t item)                            \
-    {                                                                                             \
-        enum { TILE = 16 };                                                                       \
-        const dn_grid *g = &job->grid;                                                            \
-        int64_t first = item % (g->blocks * g->block / 8) * 8, block = first / g->block;          \
-        int64_t image = item / (g->blocks * g->block / 8), step = g->block;                       \
-        const uint##bits##_t *restrict from = (const uint##bits##_t *)job->from +                 \
-                                              (image * g->blocks + block) * g->positions * step + \
-                                              first % step;                                       \
-        uint##bits##_t *restrict to =                                                             \
-            (uint##bits##_t *)job->to + (image * g->blocks * g->block + first) * g->positions;    \
-        for (int64_t at = 0; at < g->positions; at += TILE) {                                     \
-            int64_t end = at + TILE < g->positions ? at + TILE : g->positions;                    \
-            for (int c = 0; c < 8; c++)                                                           \
-                for (int64_t i = at; i < end; i++)                                                \
-                    to[c * g->positions + i] = from[i * step + c];                                \
-        }                                                                                         \
-    }
-UNBLOCK(8)
-UNBLOCK(16)
-UNBLOCK(32)
-UNBLOCK(64)
-
-#define BLOCK(bits)                                                                               \
-    static void block##bits(const dn_unblock_job *job, int64_t item)                              \
-    {                                                                                             \
-        const dn_grid *g = &job->grid;                                                            \
-        const int64_t *stride = job->stride, step = g->block;                                     \
-        int64_t first = item % (g->blocks * step / 8) * 8, image = item / (g->blocks * step / 8); \
-        uint##bits##_t *restrict to = (uint##bits##_t *)job->to +                                 \
-                                      (image * g->blocks + first / step) * g->positions * step +  \
-                                      first % step;                                               \
-        const uint##bits##_t *restrict from =                                                     \
-            (const uint##bits##_t *)job->from + image * stride[0] + first * stride[1];            \
-        for (int64_t z = 0; z < g->size[0]; z++)                                                  \
-            for (int64_t y = 0; y < g->size[1]; y++) {                                            \
-                const uint##bits##_t *row = from + z * stride[2] + y * stride[3];                 \
-                for (int64_t x = 0; x < g->size[2]; x++, to += step)                              \
-                    for (int c = 0; c < 8; c++)                                                   \
-                        to[c] = row[c * stride[1] + x * stride[4]];                               \
-            }                                                                                     \
-    }
-BLOCK(8)
-BLOCK(16)
-BLOCK(32)
-BLOCK(64)
-
-static void block(const dn_unblock_job *job, int64_t begin, int64_t end)
-{
-    for (int64_t i = begin; i < end; i++)
-        switch (job->size) {
-        case 1: block8(job, i); break;
-        case 2: block16(job, i); break;
-        case 4: block32(job, i); break;
-        default: block64(job, i);
-        }
-}
-
-static void unblock(const dn_unblock_job *job, int64_t begin, int64_t end)
-{
-    for (int64_t i = begin; i < end; i++)
-        switch (job->size) {
-        case 1: unblock8(job, i); break;
-        case 2: unblock16(job, i); break;
-        case 4: unblock32(job, i); break;
-        default: unblock64(job, i);
-        }
-}
-
 /* ---- numbers of channels ---- */
 
 static float read_one(const dn_vector *v, int64_t c)
@@ -251,7 +179,21 @@ static void relu(bool half, void *x, int64_t n)
 
 #include "small_real.h"
 
+void CPU_NAME(dn_turn_images)(const dn_turn_job *job, int64_t begin, int64_t end);
+void CPU_NAME(dn_turn_weights)(const dn_weights_job *job, int64_t begin, int64_t end);
 extern const dn_kernel_table CPU_NAME(dn_kernels_of);
 const dn_kernel_table CPU_NAME(dn_kernels_of) = {
-    unblock,      block, norm_forward, norm_backward, pool_forward, pool_backward, nan_rows,
-    nan_elements, relu,  tail,         small_forward, small_data,   small_weights};
+    .turn_images = CPU_NAME(dn_turn_images),
+    .turn_weights = CPU_NAME(dn_turn_weights),
+    .norm_forward = norm_forward,
+    .norm_backward = norm_backward,
+    .pool_forward = pool_forward,
+    .pool_backward = pool_backward,
+    .nan_rows = nan_rows,
+    .nan_elements = nan_elements,
+    .relu = relu,
+    .tail = tail,
+    .small_forward = small_forward,
+    .small_data = small_data,
+    .small_weights = small_weights,
+};

@@ -5,14 +5,44 @@
 
 #include "layout.h"
 
-/* Values out of blocks, row-major, and into them, with any strides; 8 channels an item: image · (channels / 8) + eighth. */
-typedef struct dn_unblock_job {
+/* Images out of blocks, row-major, or into them, with any strides; dn_turn_items items. */
+typedef struct dn_turn_job {
     dn_grid grid;
     size_t size;       /* of an element */
     int64_t stride[5]; /* of the row-major or strided side: image, channel, three of space */
-    const void *from;
-    void *to;
-} dn_unblock_job;
+    bool in;           /* plain is read and blocked is written */
+    char *plain, *blocked;
+} dn_turn_job;
+
+/* Channels of an item: a cache line's. */
+static inline int64_t dn_turn_lanes(const dn_turn_job *job)
+{
+    int64_t lanes = 64 / (int64_t)job->size;
+    return lanes < job->grid.block ? lanes : job->grid.block;
+}
+
+static inline int64_t dn_turn_items(const dn_turn_job *job)
+{
+    int64_t lanes = dn_turn_lanes(job);
+    return job->grid.n * job->grid.blocks * ((job->grid.block + lanes - 1) / lanes);
+}
+
+/* f32 weights [outputs, inputs, taps] out of blocks of channels or into them, 16 of both an item: dn_weights_items. */
+typedef struct dn_weights_job {
+    int64_t outputs, inputs, taps;
+    int64_t
+        block; /* neighbouring outputs, a multiple of 16; with inputs beside each other 16, a row of 16 inputs each */
+    int64_t output, input,
+        tap;            /* elements from one block of outputs, 16 inputs, a tap to the next */
+    int64_t input_step; /* from one of the 16 to the next */
+    bool inputs_beside, in;
+    float *plain, *blocked;
+} dn_weights_job;
+
+static inline int64_t dn_weights_items(const dn_weights_job *job)
+{
+    return job->outputs / 16 * ((job->inputs + 15) / 16);
+}
 
 /* One number for each channel; at is null where there are none. */
 typedef struct dn_vector {
@@ -76,10 +106,9 @@ typedef struct dn_small_job {
     float *rows, *cols, *dw;
 } dn_small_job;
 
-typedef void (*dn_unblock)(const dn_unblock_job *job, int64_t begin, int64_t end);
-
 typedef struct dn_kernel_table {
-    dn_unblock unblock, block;
+    void (*turn_images)(const dn_turn_job *job, int64_t begin, int64_t end);
+    void (*turn_weights)(const dn_weights_job *job, int64_t begin, int64_t end);
     void (*norm_forward)(const dn_norm_job *job, int64_t begin, int64_t end);
     void (*norm_backward)(const dn_norm_job *job, int64_t begin, int64_t end);
     void (*pool_forward)(const dn_pool_job *job, int64_t begin, int64_t end);

@@ -136,6 +136,50 @@ static inline size_t dn_md_bytes(const dn_md *md)
     return dnnl_memory_desc_get_size(dn_raw(md));
 }
 
+/* How a descriptor's values lie: strides, of whole blocks where a dimension is blocked, and the blocks from the outermost to the
+ * innermost, with the dimension of each. */
+typedef struct dn_blocks {
+    dnnl_dims_t size, stride, block, dimension;
+    int count;
+} dn_blocks;
+
+/* False for what has padding, or is not laid out by blocks at all. */
+static inline bool dn_md_blocks(const dn_md *md, int rank, dn_blocks *b)
+{
+    const size_t bytes = (size_t)rank * sizeof(dnnl_dim_t);
+#if DN_3
+    dnnl_format_kind_t kind;
+    dnnl_dims_t *size, *padded, *stride, *block, *dimension;
+    dnnl_dim_t offset;
+    if (dnnl_memory_desc_query(md->d, dnnl_query_format_kind, &kind) || kind != dnnl_blocked ||
+        dnnl_memory_desc_query(md->d, dnnl_query_inner_nblks_s32, &b->count) ||
+        dnnl_memory_desc_query(md->d, dnnl_query_inner_blks, &block) ||
+        dnnl_memory_desc_query(md->d, dnnl_query_inner_idxs, &dimension) ||
+        dnnl_memory_desc_query(md->d, dnnl_query_dims, &size) ||
+        dnnl_memory_desc_query(md->d, dnnl_query_padded_dims, &padded) ||
+        dnnl_memory_desc_query(md->d, dnnl_query_strides, &stride) ||
+        dnnl_memory_desc_query(md->d, dnnl_query_submemory_offset_s64, &offset) || offset ||
+        memcmp(*size, *padded, bytes))
+        return false;
+    memcpy(b->size, *size, sizeof b->size);
+    memcpy(b->stride, *stride, sizeof b->stride);
+    memcpy(b->block, *block, sizeof b->block);
+    memcpy(b->dimension, *dimension, sizeof b->dimension);
+#else
+    const dnnl_memory_desc_t *d = &md->d;
+    const dnnl_blocking_desc_t *of = &d->format_desc.blocking;
+    if (d->format_kind != dnnl_blocked || d->ndims != rank || d->offset0 || d->extra.flags ||
+        memcmp(d->dims, d->padded_dims, bytes))
+        return false;
+    memcpy(b->size, d->dims, sizeof b->size);
+    memcpy(b->stride, of->strides, sizeof b->stride);
+    memcpy(b->block, of->inner_blks, sizeof b->block);
+    memcpy(b->dimension, of->inner_idxs, sizeof b->dimension);
+    b->count = of->inner_nblks;
+#endif
+    return true;
+}
+
 /* The descriptor of one operand as the primitive wants it. */
 static inline dnnl_status_t dn_md_of(dn_md *md, const_dnnl_primitive_desc_t pd, dnnl_query_t what)
 {

@@ -54,9 +54,10 @@ void dn_conv_parts_free(dn_conv_parts *parts);
 dnnl_status_t dn_conv_parts_read(dn_conv_parts *parts, const_dnnl_primitive_desc_t pd,
                                  dnnl_query_t x, dnnl_query_t w, dnnl_query_t y);
 
-/* A step that brings one value to the chosen layout before the primitive; *at is where it is then. */
-cr_status dn_reorder_in(dn_plan *plan, dn_stage *stage, const dn_md *from, const dn_md *to,
-                        dn_where *at);
+/* A step that brings images of the meta's sizes, a piece of them, to the chosen layout before the primitive; *at is where they
+ * are then. */
+cr_status dn_reorder_in(dn_plan *plan, dn_stage *stage, const cr_meta *meta, const dn_md *from,
+                        const dn_md *to, dn_where *at);
 /* Where the images of a value lie. */
 dn_where dn_images(const cr_meta *meta, int at);
 

@@ -35,7 +35,8 @@ static int64_t pieces_of(const dn_conv *c, const dn_md *weights)
     double work = (double)c->shape.n * c->shape.flops / 100,
            one = (double)dn_md_bytes(weights) * 0.1;
     double fit = work / (one > 1 ? one : 1) / 50;
-    int wanted = 2 * dn_most_threads(), threads = cpu_host->num_threads(cpu_host);
+    const bool kept = c->x->layout && c->y->layout;
+    int wanted = (kept ? 2 : 4) * dn_most_threads(), threads = cpu_host->num_threads(cpu_host);
     if (fit < wanted)
         wanted = fit > threads ? (int)fit : 5 * fit < threads ? (int)(5 * fit) : threads;
     return c->shape.n / dn_piece_of(c->shape.n, c->shape.flops / 100, wanted > 1 ? wanted : 1);
@@ -118,9 +119,10 @@ cr_status dn_conv_weights(dn_conv_plan *plan, const dn_conv *c)
     dn_stage *stage =
         status == CR_OK ? dn_stage_add(&plan->plan, c->shape.n, piece, c->shape.flops / 100) : NULL;
     if (status == CR_OK)
-        status = stage ? dn_reorder_in(&plan->plan, stage, &p.x, &p.chosen_x, &x) : CR_UNSUPPORTED;
+        status =
+            stage ? dn_reorder_in(&plan->plan, stage, c->x, &p.x, &p.chosen_x, &x) : CR_UNSUPPORTED;
     if (status == CR_OK)
-        status = dn_reorder_in(&plan->plan, stage, &p.y, &p.chosen_y, &y);
+        status = dn_reorder_in(&plan->plan, stage, c->y, &p.y, &p.chosen_y, &y);
     if (status == CR_OK) {
         const dn_operand operands[4] = {{DNNL_ARG_SRC, x},
                                         {DNNL_ARG_DIFF_DST, y},

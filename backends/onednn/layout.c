@@ -126,18 +126,17 @@ cr_meta dn_brought_in(const cpu_call *call, uint32_t input, const cr_meta *as)
 
 typedef struct way_out {
     dn_plan plan;
-    dn_unblock_job job;
+    dn_turn_job job;
     int from_at, to_at;
-    dn_unblock unblock;
 } way_out;
 
 static void run_way_out(const dn_plan *plan, const cr_run *run, int64_t begin, int64_t end)
 {
     const way_out *p = (const way_out *)plan;
-    dn_unblock_job job = p->job;
-    job.from = cpu_at(run, p->from_at);
-    job.to = cpu_at(run, p->to_at);
-    p->unblock(&job, begin, end);
+    dn_turn_job job = p->job;
+    job.plain = cpu_at(run, job.in ? p->from_at : p->to_at);
+    job.blocked = cpu_at(run, job.in ? p->to_at : p->from_at);
+    dn_kernels()->turn_images(&job, begin, end);
 }
 
 /* Out of blocks, or into them. */
@@ -153,16 +152,16 @@ static cr_status plan_way(const cpu_call *call, bool in, cr_plan **out)
     way_out *p = dn_plan_new(call, sizeof *p);
     if (!p)
         return CR_OUT_OF_MEMORY;
-    p->job = (dn_unblock_job){.grid = grid, .size = cpu_dtype_size(plain->dtype)};
+    p->job = (dn_turn_job){.grid = grid, .size = cpu_dtype_size(plain->dtype), .in = in};
     p->job.stride[0] = plain->stride[0];
     p->job.stride[1] = plain->stride[1];
     for (int d = 2; d < plain->rank; d++)
         p->job.stride[d + 5 - plain->rank] = plain->stride[d];
     p->from_at = call->in_at[0];
     p->to_at = call->out_at[0];
-    p->unblock = in ? dn_kernels()->block : dn_kernels()->unblock;
+    const int64_t items = dn_turn_items(&p->job);
     dn_stage *stage =
-        dn_stage_add(&p->plan, grid.n * grid.blocks * (block / 8), 0, 8 * (double)grid.positions);
+        dn_stage_add(&p->plan, items, 0, (double)cpu_numel(plain) / (double)(items ? items : 1));
     stage->plain = run_way_out;
     return dn_plan_done(&p->plan, call, CR_OK, out);
 }

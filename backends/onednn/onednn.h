@@ -39,7 +39,10 @@ typedef struct dn_operand {
 
 typedef struct dn_plan dn_plan;
 
-/* One primitive. [0] is for whole pieces, [1] for a shorter last one. */
+struct dn_turn_job; /* both: blocked.h */
+struct dn_weights_job;
+
+/* One primitive, or a turn. [0] is for whole pieces, [1] for a shorter last one. */
 typedef struct dn_step {
     dnnl_primitive_t primitive[2];
     dnnl_memory_t *memory[2]; /* [slots · count] */
@@ -49,6 +52,8 @@ typedef struct dn_step {
     /* Optional: follows the primitive; at[i] is where operand i is, of `rows` rows, `unit` of them an item. */
     void (*after)(const dn_plan *plan, void *const *at, int64_t rows);
     int64_t unit;
+    struct dn_turn_job *
+        turn; /* images out of blocks or into them, operand 0 to 1, instead of a primitive; owned */
 } dn_step;
 
 typedef struct dn_stage {
@@ -59,6 +64,9 @@ typedef struct dn_stage {
     dn_step step[DN_STEPS];
     /* Instead of steps: plain work on the items. */
     void (*plain)(const dn_plan *plan, const cr_run *run, int64_t begin, int64_t end);
+    /* Or: weights turned by a kernel, one to the other, items as it counts them; owned. */
+    struct dn_weights_job *weights;
+    dn_where from, to;
 } dn_stage;
 
 struct dn_plan {
@@ -99,6 +107,9 @@ cr_status dn_step_set(dn_plan *plan, dn_stage *stage, int step, int variant,
 /* The same for a reorder. */
 cr_status dn_step_reorder(dn_plan *plan, dn_stage *stage, int step, int variant, const dn_md *from,
                           dn_where where_from, const dn_md *to, dn_where where_to);
+/* The same for images that a kernel of our own turns (blocked.h), a piece's; the job has no addresses yet. */
+cr_status dn_step_turn(dn_plan *plan, dn_stage *stage, int step, const struct dn_turn_job *job,
+                       dn_where where_from, dn_where where_to);
 
 /* A value on one side of a reorder: what it is, where it lies (its advance is not read), and the bytes of an element. */
 typedef struct dn_side {

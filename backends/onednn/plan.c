@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "blocked.h"
 #include "posts.h"
 
 enum { MOST_SLOTS = 64, ALIGN = 64 };
@@ -70,18 +71,34 @@ static int take_slot(dn_plan *plan, int slots)
     }
 }
 
+/* Where a piece's part of an operand is. */
+static char *operand_at(const stage_run *r, const dn_operand *operand, int64_t piece, int slot)
+{
+    const dn_where *where = &operand->where;
+    int64_t steps = where->place == DN_VALUE ? piece * r->stage->piece : piece;
+    return (char *)dn_address(r->plan, r->run, where, slot) + (size_t)steps * where->advance;
+}
+
+static dnnl_status_t run_turn(const stage_run *r, const dn_step *step, int64_t piece, int slot)
+{
+    dn_turn_job job = *step->turn;
+    job.plain = operand_at(r, &step->operand[!job.in], piece, slot);
+    job.blocked = operand_at(r, &step->operand[job.in], piece, slot);
+    dn_kernels()->turn_images(&job, 0, dn_turn_items(&job));
+    return dnnl_success;
+}
+
 static dnnl_status_t run_step(const stage_run *r, const dn_step *step, int64_t piece, int slot)
 {
+    if (step->turn)
+        return run_turn(r, step, piece, slot);
     const dn_stage *stage = r->stage;
     int variant = piece * stage->piece + stage->piece > stage->items;
     dnnl_memory_t *memory = step->memory[variant] + (size_t)slot * (size_t)step->count;
     dnnl_exec_arg_t args[DN_OPERANDS];
     void *address[DN_OPERANDS];
     for (int i = 0; i < step->count; i++) {
-        const dn_where *where = &step->operand[i].where;
-        int64_t steps = where->place == DN_VALUE ? piece * stage->piece : piece;
-        char *at =
-            (char *)dn_address(r->plan, r->run, where, slot) + (size_t)steps * where->advance;
+        char *at = operand_at(r, &step->operand[i], piece, slot);
         dnnl_status_t status = dnnl_memory_set_data_handle(memory[i], at);
         if (status != dnnl_success)
             return status;
@@ -119,14 +136,24 @@ static void run_plain(void *context, int64_t begin, int64_t end)
     r->stage->plain(r->plan, r->run, begin, end);
 }
 
+static void run_weights(void *context, int64_t begin, int64_t end)
+{
+    const stage_run *r = context;
+    const dn_stage *stage = r->stage;
+    dn_weights_job job = *stage->weights;
+    job.plain = dn_address(r->plan, r->run, job.in ? &stage->from : &stage->to, 0);
+    job.blocked = dn_address(r->plan, r->run, job.in ? &stage->to : &stage->from, 0);
+    dn_kernels()->turn_weights(&job, begin, end);
+}
+
 cr_status dn_plan_run(cr_plan *base, const cr_run *run)
 {
     dn_plan *plan = (dn_plan *)base;
     for (int i = 0; i < plan->nstages; i++) {
         const dn_stage *stage = &plan->stage[i];
         stage_run r = {.plan = plan, .stage = stage, .run = run};
-        if (stage->plain) {
-            cpu_parallel(stage->items, 1, stage->cost, run_plain, &r);
+        if (stage->plain || stage->weights) {
+            cpu_parallel(stage->items, 1, stage->cost, stage->plain ? run_plain : run_weights, &r);
             continue;
         }
         int64_t pieces = (stage->items + stage->piece - 1) / stage->piece;
@@ -153,14 +180,17 @@ static void free_step(dn_step *step, int slots)
             dnnl_primitive_destroy(step->primitive[v]);
     }
     free(step->operand);
+    free(step->turn);
 }
 
 void dn_plan_destroy(cr_plan *base)
 {
     dn_plan *plan = (dn_plan *)base;
-    for (int i = 0; i < plan->nstages; i++)
+    for (int i = 0; i < plan->nstages; i++) {
         for (int j = 0; j < DN_STEPS; j++)
             free_step(&plan->stage[i].step[j], plan->stage[i].slots);
+        free(plan->stage[i].weights);
+    }
     free(plan->posts);
 }
 
@@ -359,52 +389,4 @@ cr_status dn_step_reorder(dn_plan *plan, dn_stage *stage, int step, int variant,
     const dn_operand operands[2] = {{DNNL_ARG_FROM, where_from}, {DNNL_ARG_TO, where_to}};
     const dn_md *mds[2] = {from, to};
     return dn_step_set(plan, stage, step, variant, pd, operands, mds, 2);
-}
-
-/* ---- reorders for all threads ---- */
-
-enum {
-    ROWS = 32
-}; /* of the first dimension in a piece: oneDNN's blocks of it have 32 at the most */
-
-/* The first ROWS of a side, whose `where` advances to the next. */
-static bool cut(const dn_side *side, const cr_meta *like, dn_md *part, dn_where *where)
-{
-    int64_t size[CR_MAX_RANK], offset, none;
-    dn_md next;
-    memcpy(size, like->size, sizeof size);
-    size[0] = ROWS;
-    dnnl_status_t made = dn_md_part(&next, side->md, like->rank, size, ROWS, &offset);
-    dn_md_free(&next);
-    if (made || dn_md_part(part, side->md, like->rank, size, 0, &none))
-        return false;
-    *where = side->where;
-    where->advance = (size_t)offset * side->each / (where->place == DN_VALUE ? ROWS : 1);
-    return true;
-}
-
-cr_status dn_stage_reorder(dn_plan *plan, const cr_meta *like, double cost, const dn_side *from,
-                           const dn_side *to)
-{
-    dn_md from_part = {0}, to_part = {0};
-    dn_where from_where, to_where;
-    const int64_t rows = like && like->rank ? like->size[0] : 1;
-    if (rows > ROWS && rows % ROWS == 0 && cut(from, like, &from_part, &from_where) &&
-        cut(to, like, &to_part, &to_where)) {
-        dn_stage *stage = dn_stage_add(plan, rows, ROWS, cost / (double)rows);
-        cr_status status =
-            stage ? dn_step_reorder(plan, stage, 0, 0, &from_part, from_where, &to_part, to_where)
-                  : CR_UNSUPPORTED;
-        dn_md_free(&from_part);
-        dn_md_free(&to_part);
-        return status;
-    }
-    dn_md_free(&from_part);
-    dn_md_free(&to_part);
-    from_where = from->where;
-    to_where = to->where;
-    from_where.advance = to_where.advance = 0;
-    dn_stage *stage = dn_stage_add(plan, 1, 1, cost);
-    return stage ? dn_step_reorder(plan, stage, 0, 0, from->md, from_where, to->md, to_where)
-                 : CR_UNSUPPORTED;
 }

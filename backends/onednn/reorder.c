@@ -1,0 +1,145 @@
+/* Reorders: images turned in a step, and weights, or any value, in a stage of their own. */
+#include <stdlib.h>
+
+#include "blocked.h"
+
+cr_status dn_step_turn(dn_plan *plan, dn_stage *stage, int number, const dn_turn_job *job,
+                       dn_where where_from, dn_where where_to)
+{
+    if (number >= DN_STEPS || stage->items % stage->piece)
+        return cpu_host->fail(cpu_host, CR_FAILED, "%s: too many steps, or pieces that differ",
+                              plan->text);
+    dn_step *step = &stage->step[number];
+    step->operand = calloc(2, sizeof *step->operand);
+    step->turn = malloc(sizeof *step->turn);
+    if (!step->operand || !step->turn)
+        return cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY, "%s: no memory for a plan", plan->text);
+    step->count = 2;
+    step->operand[0].where = where_from;
+    step->operand[1].where = where_to;
+    *step->turn = *job;
+    stage->nsteps = number >= stage->nsteps ? number + 1 : stage->nsteps;
+    return CR_OK;
+}
+
+/* ---- stages, for all threads ---- */
+
+enum {
+    ROWS = 32
+}; /* of the first dimension in a piece: oneDNN's blocks of it have 32 at the most */
+
+/* The first ROWS of a side, whose `where` advances to the next. */
+static bool cut(const dn_side *side, const cr_meta *like, dn_md *part, dn_where *where)
+{
+    int64_t size[CR_MAX_RANK], offset, none;
+    dn_md next;
+    memcpy(size, like->size, sizeof size);
+    size[0] = ROWS;
+    dnnl_status_t made = dn_md_part(&next, side->md, like->rank, size, ROWS, &offset);
+    dn_md_free(&next);
+    if (made || dn_md_part(part, side->md, like->rank, size, 0, &none))
+        return false;
+    *where = side->where;
+    where->advance = (size_t)offset * side->each / (where->place == DN_VALUE ? ROWS : 1);
+    return true;
+}
+
+/* Whether the places of a kernel lie as in one row, `tap` apart. */
+static bool is_row(const dn_blocks *b, int rank, int64_t *taps, int64_t *tap)
+{
+    *taps = 1;
+    *tap = b->stride[rank - 1];
+    for (int d = rank - 1; d >= 2; d--) {
+        if (b->size[d] > 1 && b->stride[d] != *taps * *tap)
+            return false;
+        *taps *= b->size[d];
+    }
+    return true;
+}
+
+/* What our own kernel makes of a convolution's weights of the sizes `like`: false where one side isn't row-major, or the other has
+ * blocks that it doesn't know. */
+static bool weights_job(const cr_meta *like, const dn_md *plain, const dn_md *blocked,
+                        dn_weights_job *job)
+{
+    dn_md rows;
+    dn_blocks b;
+    if (like->dtype != CR_F32 || like->layout || like->rank < 3 || !cpu_is_contiguous(like) ||
+        like->size[0] % 16 || dn_md_of_meta(&rows, like, NULL))
+        return false;
+    const bool is_plain = dn_md_equal(&rows, plain);
+    dn_md_free(&rows);
+    if (!is_plain || !dn_md_blocks(blocked, like->rank, &b) ||
+        !is_row(&b, like->rank, &job->taps, &job->tap))
+        return false;
+    job->outputs = like->size[0];
+    job->inputs = like->size[1];
+    job->output = b.stride[0];
+    if (b.count == 1 && b.dimension[0] == 0 && b.block[0] % 16 == 0) {
+        job->block = b.block[0];
+        job->input = 16 * b.stride[1];
+        job->input_step = b.stride[1];
+        return true;
+    }
+    job->inputs_beside = b.dimension[1] == 1;
+    job->block = job->input_step = 16;
+    job->input = b.stride[1];
+    return b.count == 2 && b.block[0] == 16 && b.block[1] == 16 &&
+           b.dimension[0] + b.dimension[1] == 1 && b.dimension[0] != b.dimension[1];
+}
+
+/* False: not taken. */
+static bool turn_weights(dn_plan *plan, const cr_meta *like, double cost, const dn_side *from,
+                         const dn_side *to, cr_status *status)
+{
+    dn_weights_job job = {.in = true};
+    if (!weights_job(like, from->md, to->md, &job)) {
+        job = (dn_weights_job){0};
+        if (!weights_job(like, to->md, from->md, &job))
+            return false;
+    }
+    const int64_t items = dn_weights_items(&job);
+    dn_stage *stage = dn_stage_add(plan, items, 0, cost / (double)(items ? items : 1));
+    *status = stage ? CR_OK : CR_UNSUPPORTED;
+    if (!stage)
+        return true;
+    stage->weights = malloc(sizeof job);
+    if (!stage->weights) {
+        *status =
+            cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY, "%s: no memory for a plan", plan->text);
+        return true;
+    }
+    *stage->weights = job;
+    stage->from = from->where;
+    stage->to = to->where;
+    return true;
+}
+
+cr_status dn_stage_reorder(dn_plan *plan, const cr_meta *like, double cost, const dn_side *from,
+                           const dn_side *to)
+{
+    cr_status status = CR_OK;
+    if (like && turn_weights(plan, like, cost, from, to, &status))
+        return status;
+    dn_md from_part = {0}, to_part = {0};
+    dn_where from_where, to_where;
+    const int64_t rows = like && like->rank ? like->size[0] : 1;
+    if (rows > ROWS && rows % ROWS == 0 && cut(from, like, &from_part, &from_where) &&
+        cut(to, like, &to_part, &to_where)) {
+        dn_stage *stage = dn_stage_add(plan, rows, ROWS, cost / (double)rows);
+        status =
+            stage ? dn_step_reorder(plan, stage, 0, 0, &from_part, from_where, &to_part, to_where)
+                  : CR_UNSUPPORTED;
+        dn_md_free(&from_part);
+        dn_md_free(&to_part);
+        return status;
+    }
+    dn_md_free(&from_part);
+    dn_md_free(&to_part);
+    from_where = from->where;
+    to_where = to->where;
+    from_where.advance = to_where.advance = 0;
+    dn_stage *stage = dn_stage_add(plan, 1, 1, cost);
+    return stage ? dn_step_reorder(plan, stage, 0, 0, from->md, from_where, to->md, to_where)
+                 : CR_UNSUPPORTED;
+}

@@ -6,10 +6,11 @@
 
 /* A tile's sums and what is multiplied fill the registers. */
 #if defined __AVX512F__
-enum { BLOCK = 6, WIDTH = 14 };
+enum { BLOCK = 6, WIDTH = 12 };
 #else
 enum { BLOCK = 6, WIDTH = 6 };
 #endif
+enum { MOST_TAPS = 5 }; /* of a row, that a tile holds */
 
 /* What the lanes of a vector are: output channels, or places of a plane, which run on over the ends of rows or begin anew with
  * each. It is chosen when a plan is made. */
@@ -211,9 +212,10 @@ static void planes_by_places(const job *j, const float *x, float *y, float *to)
 
 /* ---- lanes are output channels -------------------------------------------------------------------------------------- */
 
-/* `width` places of `rows` rows, from x on, to y, where a place has all lanes. With constants the sums stay in registers. */
-CPU_INLINE void by_channels(int rows, int width, const job *j, const float *x, const float *w,
-                            vf bias, float *y)
+/* `width` places of `rows` rows, from x on, to y, where a place has all lanes. With constants the sums stay in registers, and with
+ * the taps of a row, too (kx; else 0), what is read of x serves all of them. */
+CPU_INLINE void by_channels(int rows, int width, int kx, const job *j, const float *x,
+                            const float *w, vf bias, float *y)
 {
     vf sum[2][WIDTH];
 #pragma GCC unroll 2
@@ -223,19 +225,35 @@ CPU_INLINE void by_channels(int rows, int width, const job *j, const float *x, c
             sum[r][p] = bias;
     for (int64_t c = 0; c < j->inputs; c++)
         for (int64_t ky = 0; ky < j->ky; ky++) {
-            const float *row = x + c * j->in.size + ky * j->in.pitch;
-            for (int64_t kx = 0; kx < j->kx; kx++, w += LANES) {
+            const float *at[2] = {x + c * j->in.size + ky * j->in.pitch};
+            at[1] = at[0] + j->in.pitch;
+            if (kx) {
+                vf tap[MOST_TAPS];
+#pragma GCC unroll 5
+                for (int t = 0; t < kx; t++, w += LANES)
+                    tap[t] = vf_load(w);
+#pragma GCC unroll 18
+                for (int q = 0; q < width + kx - 1; q++)
+#pragma GCC unroll 2
+                    for (int r = 0; r < rows; r++) {
+                        const vf here = vf_all(at[r][q]);
+#pragma GCC unroll 5
+                        for (int t = 0; t < kx; t++)
+                            if (q - t >= 0 && q - t < width)
+                                sum[r][q - t] += tap[t] * here;
+                    }
+                continue;
+            }
+            for (int64_t t = 0; t < j->kx; t++, w += LANES) {
                 vf tap = vf_load(w);
-                const float *at = row + kx, *next = at + j->in.pitch;
-                KEEP_LOADS(at);
-                KEEP_LOADS(next);
-#pragma GCC unroll 14
-                for (int p = 0; p < width; p++)
-                    sum[0][p] += tap * at[p];
-                if (rows > 1)
+#pragma GCC unroll 2
+                for (int r = 0; r < rows; r++) {
+                    const float *row = at[r] + t;
+                    KEEP_LOADS(row);
 #pragma GCC unroll 14
                     for (int p = 0; p < width; p++)
-                        sum[1][p] += tap * next[p];
+                        sum[r][p] += tap * row[p];
+                }
             }
         }
 #pragma GCC unroll 2
@@ -245,24 +263,57 @@ CPU_INLINE void by_channels(int rows, int width, const job *j, const float *x, c
             vf_store(y + (r * j->columns + p) * LANES, sum[r][p]);
 }
 
+#if defined __AVX512F__
+#define TILES \
+    TILE(1)   \
+    TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
+#else
+#define TILES TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
+#endif
+#define TILE(n)                                                    \
+    case n: by_channels(1, n, ROW_TAPS, j, x, w, bias, y); return; \
+    case 16 + n: by_channels(2, n, ROW_TAPS, j, x, w, bias, y); return;
+
+static void by_channels_of_3(int rows, int width, const job *j, const float *x, const float *w,
+                             vf bias, float *y)
+{
+#define ROW_TAPS 3
+    switch (rows * 16 - 16 + width) {
+        TILES
+    }
+#undef ROW_TAPS
+}
+
+static void by_channels_of_5(int rows, int width, const job *j, const float *x, const float *w,
+                             vf bias, float *y)
+{
+#define ROW_TAPS 5
+    switch (rows * 16 - 16 + width) {
+        TILES
+    }
+#undef ROW_TAPS
+}
+
+static void by_channels_of_any(int rows, int width, const job *j, const float *x, const float *w,
+                               vf bias, float *y)
+{
+#define ROW_TAPS 0
+    switch (rows * 16 - 16 + width) {
+        TILES
+    }
+#undef ROW_TAPS
+}
+#undef TILE
+#undef TILES
+
 static void by_channels_of(int rows, int width, const job *j, const float *x, const float *w,
                            vf bias, float *y)
 {
-#define TILE(n)                                          \
-    case n: by_channels(1, n, j, x, w, bias, y); return; \
-    case 16 + n:                                         \
-        by_channels(2, n, j, x, w, bias, y);             \
-        return;
-#if defined __AVX512F__
-#define MORE_TILES TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
-#else
-#define MORE_TILES
-#endif
-    switch (rows * 16 - 16 + width) {
-        TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) MORE_TILES
+    switch (j->kx) {
+    case 3: by_channels_of_3(rows, width, j, x, w, bias, y); return;
+    case 5: by_channels_of_5(rows, width, j, x, w, bias, y); return;
+    default: by_channels_of_any(rows, width, j, x, w, bias, y);
     }
-#undef MORE_TILES
-#undef TILE
 }
 
 /* Rows are cut into tiles as equal as they can be; y has a plane's places, of all lanes. */

@@ -175,39 +175,66 @@ typedef struct channel_job {
     size_t part_bytes;
 } channel_job;
 
-/* One input channel: g has all lanes at each place, and so have the sums at each tap. */
+enum { MOST_TAPS = 5 }; /* of a row */
+
+/* What one column of x adds to the taps from `first` on to `last` of every row: near[u] is g's place u before it. */
+CPU_INLINE void column(int ky, int kx, int first, int last, const vf *near, const float *x,
+                       int64_t pitch, vf *sum)
+{
+#pragma GCC unroll 5
+    for (int t = 0; t < ky; t++) {
+        const vf here = vf_all(x[t * pitch]);
+#pragma GCC unroll 5
+        for (int u = first; u < last; u++)
+            sum[t * kx + u] += near[u] * here;
+    }
+}
+
+CPU_INLINE void move_on(int kx, vf *near, const float *g)
+{
+#pragma GCC unroll 5
+    for (int u = kx - 1; u > 0; u--)
+        near[u] = near[u - 1];
+    if (g)
+        near[0] = vf_load(g);
+}
+
+/* One input channel: g has all lanes at each place, and so have the sums at each tap. What is read of x serves all taps of a
+ * row; where a row begins and ends, these are fewer. */
 CPU_INLINE void taps(int ky, int kx, const conv_shape *s, const float *g, const float *x,
                      int64_t pitch, float *sums)
 {
-    vf sum[7][7];
-#pragma GCC unroll 7
-    for (int t = 0; t < ky; t++)
-#pragma GCC unroll 7
-        for (int u = 0; u < kx; u++)
-            sum[t][u] = vf_load(sums + (t * kx + u) * LANES);
-    for (int64_t y = 0; y < s->out[1]; y++, x += pitch)
-        for (int64_t at = 0; at < s->out[2]; at++, g += LANES) {
-            vf slope = vf_load(g);
-#pragma GCC unroll 7
-            for (int t = 0; t < ky; t++) {
-                const float *row = x + t * pitch + at;
-                KEEP_LOADS(row);
-#pragma GCC unroll 7
-                for (int u = 0; u < kx; u++)
-                    sum[t][u] += slope * row[u];
-            }
+    vf sum[MOST_TAPS * MOST_TAPS], near[MOST_TAPS] = {{0}};
+    const int64_t width = s->out[2];
+#pragma GCC unroll 25
+    for (int t = 0; t < ky * kx; t++)
+        sum[t] = vf_load(sums + t * LANES);
+    for (int64_t y = 0; y < s->out[1]; y++, x += pitch, g += width * LANES) {
+#pragma GCC unroll 5
+        for (int i = 0; i < kx - 1; i++) {
+            move_on(kx, near, g + i * LANES);
+            column(ky, kx, 0, i + 1, near, x + i, pitch, sum);
         }
-#pragma GCC unroll 7
-    for (int t = 0; t < ky; t++)
-#pragma GCC unroll 7
-        for (int u = 0; u < kx; u++)
-            vf_store(sums + (t * kx + u) * LANES, sum[t][u]);
+        for (int64_t i = kx - 1; i < width; i++) {
+            move_on(kx, near, g + i * LANES);
+            column(ky, kx, 0, kx, near, x + i, pitch, sum);
+        }
+#pragma GCC unroll 5
+        for (int i = 0; i < kx - 1; i++) {
+            move_on(kx, near, NULL);
+            column(ky, kx, i + 1, kx, near, x + width + i, pitch, sum);
+        }
+    }
+#pragma GCC unroll 25
+    for (int t = 0; t < ky * kx; t++)
+        vf_store(sums + t * LANES, sum[t]);
 }
 
 /* Whether the taps' sums fit the registers, and output channels the lanes. */
 static bool by_channel(const conv_shape *s, const weight_job *j)
 {
-    const bool fits = LANES == 16 && s->k[1] == s->k[2] && (s->k[1] == 3 || s->k[1] == 5);
+    const bool fits =
+        LANES == 16 && s->k[1] == s->k[2] && (s->k[1] == 3 || s->k[1] == 5) && s->out[2] >= s->k[2];
     return fits && round_up(s->oc, LANES) * s->out_size < s->oc * round_up(j->images.places, LANES);
 }
 

@@ -13,7 +13,9 @@ static const shape shapes[] = {
     {9, 3, 16, 17, 3, 1},  {5, 16, 20, 15, 5, 2}, {4, 32, 32, 9, 3, 1},  {2, 16, 3, 30, 5, 0},
     {17, 1, 16, 6, 2, 0},  {3, 4, 16, 5, 5, 0},   {2, 3, 31, 29, 7, 3},  {20, 7, 32, 16, 4, 2},
     {5, 4, 1, 40, 3, 1},   {3, 2, 2, 33, 5, 4},   {2, 1, 1, 64, 7, 6},   {3, 5, 8, 20, 3, 0},
-    {3, 3, 7, 19, 5, 2},   {4, 2, 1, 3, 3, 2},
+    {3, 3, 7, 19, 5, 2},   {4, 2, 1, 3, 3, 2},    {3, 4, 16, 16, 5, 0},  {2, 5, 16, 13, 3, 0},
+    {2, 3, 16, 12, 2, 0},  {2, 2, 16, 17, 7, 1},  {3, 2, 13, 11, 5, 3},  {2, 3, 16, 4, 5, 2},
+    {2, 3, 16, 1, 3, 1},   {2, 3, 16, 2, 5, 2},   {2, 16, 6, 10, 5, 4},
 };
 
 static void same(cr_tensor *x, cr_tensor *expected, const shape *s, const char *what)
@@ -23,6 +25,65 @@ static void same(cr_tensor *x, cr_tensor *expected, const shape *s, const char *
         "%s of %d images of %d x %d x %d: %s", what, (int)s->images, (int)s->in, (int)s->size,
         (int)s->size, cr_error() ? cr_error() : "other values");
 }
+
+/* Two in a row, whose values a backend may lay out as it likes between them, from inputs that lie in several ways. */
+typedef struct chain {
+    int64_t images, in, between, out, size, kernel, stride;
+} chain;
+
+static const chain chains[] = {
+    {3, 16, 32, 48, 9, 3, 1},   {2, 128, 144, 128, 9, 3, 1}, {1, 160, 160, 160, 7, 3, 1},
+    {2, 64, 96, 64, 6, 1, 1},   {2, 48, 64, 128, 11, 3, 2},  {4, 3, 64, 32, 17, 7, 2},
+    {2, 24, 40, 24, 8, 3, 1},   {3, 20, 36, 50, 7, 3, 1},    {2, 128, 32, 128, 12, 1, 2},
+    {1, 256, 128, 64, 8, 5, 1}, {9, 64, 64, 64, 4, 3, 1},    {5, 8, 16, 8, 5, 2, 1},
+};
+enum { WAYS = 4 };
+
+static cr_tensor *lying(const chain *c, int way)
+{
+    const int64_t n = c->images, in = c->in, size = c->size;
+    switch (way) {
+    case 1: return cr_transpose(cr_randn(CR_INTS(n, in, size, size + 1)), 2, 3);
+    case 2: return cr_permute(cr_randn(CR_INTS(n, size, size + 1, in)), CR_INTS(0, 3, 1, 2));
+    case 3: return cr_narrow(cr_randn(CR_INTS(n, in + 2, size + 3, size + 2)), 1, 1, in);
+    default: return cr_randn(CR_INTS(n, in, size, size + 1));
+    }
+}
+
+START_TEST(chains_are_as_in_f64)
+{
+    const chain *c = &chains[_i / WAYS];
+    const int64_t half = c->kernel / 2;
+    const shape named = {c->images, c->in, c->out, c->size, c->kernel, half};
+    cr_manual_seed(12);
+    CR_SCOPE {
+        cr_tensor *x = lying(c, _i % WAYS), *wide[3], *y[2];
+        cr_tensor *w = cr_div_scalar(cr_randn(CR_INTS(c->between, c->in, c->kernel, c->kernel)),
+                                     (double)c->kernel);
+        cr_tensor *v = cr_div_scalar(cr_randn(CR_INTS(c->out, c->between, c->kernel, c->kernel)),
+                                     (double)(c->kernel * c->between));
+        cr_tensor *leaf[3] = {x, w, v};
+        for (int i = 0; i < 3; i++) {
+            wide[i] = cr_requires_grad_(cr_to_dtype(cr_detach(leaf[i]), CR_F64), 1);
+            cr_requires_grad_(leaf[i], 1);
+        }
+        for (int i = 0; i < 2; i++) {
+            cr_tensor **of = i ? wide : leaf;
+            cr_tensor *h =
+                cr_f_conv2d(of[0], of[1], .padding = CR_INTS(half), .stride = CR_INTS(c->stride));
+            y[i] = cr_f_conv2d(cr_relu(h), of[2], .padding = CR_INTS(half));
+        }
+        cr_tensor *g = cr_div_scalar(cr_randn_like(y[0]), 64);
+        same(y[0], y[1], &named, "the result");
+        cr_backward(cr_sum(cr_mul(y[0], g)));
+        cr_backward(cr_sum(cr_mul(y[1], cr_to_dtype(g, CR_F64))));
+        same(cr_grad(x), cr_grad(wide[0]), &named, "the input's gradient");
+        same(cr_grad(w), cr_grad(wide[1]), &named, "the first weights' gradient");
+        same(cr_grad(v), cr_grad(wide[2]), &named, "the second weights' gradient");
+        ck_assert_msg(!cr_error(), "%s", cr_error());
+    }
+}
+END_TEST
 
 START_TEST(batches_are_as_in_f64)
 {
@@ -53,6 +114,8 @@ int main(void)
     Suite *suite = suite_create("convolution");
     TCase *cases = tcase_create("convolution");
     tcase_add_loop_test(cases, batches_are_as_in_f64, 0, sizeof shapes / sizeof *shapes);
+    tcase_add_loop_test(cases, chains_are_as_in_f64, 0, WAYS * sizeof chains / sizeof *chains);
+    tcase_set_timeout(cases, 60);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

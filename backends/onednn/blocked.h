@@ -11,6 +11,8 @@ typedef struct dn_turn_job {
     size_t size;       /* of an element */
     int64_t stride[5]; /* of the row-major or strided side: image, channel, three of space */
     bool in;           /* plain is read and blocked is written */
+    int64_t
+        image; /* not 0: plain lies in the same blocks, and so many neighbouring elements of each image are all */
     char *plain, *blocked;
 } dn_turn_job;
 
@@ -23,6 +25,8 @@ static inline int64_t dn_turn_lanes(const dn_turn_job *job)
 
 static inline int64_t dn_turn_items(const dn_turn_job *job)
 {
+    if (job->image)
+        return job->grid.n;
     int64_t lanes = dn_turn_lanes(job);
     return job->grid.n * job->grid.blocks * ((job->grid.block + lanes - 1) / lanes);
 }

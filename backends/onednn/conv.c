@@ -169,24 +169,30 @@ static cr_status reorder_weights(dn_plan *plan, const dn_conv *c, const dn_conv_
                             &to);
 }
 
+bool dn_turns(const cr_meta *meta, const dn_md *chosen, int64_t n, bool in, dn_turn_job *job)
+{
+    *job = (dn_turn_job){.size = cpu_dtype_size(meta->dtype), .in = in};
+    if (meta->layout || !dn_grid_chosen(chosen, meta, n, &job->grid) || job->grid.block < 8 ||
+        meta->size[1] % job->grid.block)
+        return false;
+    for (int d = 0; d < 3; d++)
+        job->grid.size[d] = d + meta->rank < 5 ? 1 : meta->size[d + meta->rank - 3];
+    memcpy(job->stride, meta->stride, 2 * sizeof *job->stride);
+    for (int d = 2; d < meta->rank; d++)
+        job->stride[d + 5 - meta->rank] = meta->stride[d];
+    return true;
+}
+
 /* A step between images that lie row-major and the layout that a primitive chose for them. Our own kernel is two to four times as
  * fast as oneDNN's reorder where it can do it. */
 static cr_status reorder_images(dn_plan *plan, dn_stage *stage, const cr_meta *meta,
                                 const dn_md *plain, dn_where plain_at, const dn_md *chosen,
                                 dn_where chosen_at, bool in)
 {
-    dn_turn_job job = {.size = cpu_dtype_size(meta->dtype), .in = in};
-    const int64_t n = stage->piece;
+    dn_turn_job job;
     const dn_where from = in ? plain_at : chosen_at, to = in ? chosen_at : plain_at;
-    if (!meta->layout && dn_grid_chosen(chosen, meta, n, &job.grid) && job.grid.block >= 8 &&
-        meta->size[1] % job.grid.block == 0 && stage->items % n == 0) {
-        for (int d = 0; d < 3; d++)
-            job.grid.size[d] = d + meta->rank < 5 ? 1 : meta->size[d + meta->rank - 3];
-        memcpy(job.stride, meta->stride, 2 * sizeof *job.stride);
-        for (int d = 2; d < meta->rank; d++)
-            job.stride[d + 5 - meta->rank] = meta->stride[d];
+    if (stage->items % stage->piece == 0 && dn_turns(meta, chosen, stage->piece, in, &job))
         return dn_step_turn(plan, stage, stage->nsteps, &job, from, to);
-    }
     return dn_step_reorder(plan, stage, stage->nsteps, 0, in ? plain : chosen, from,
                            in ? chosen : plain, to);
 }

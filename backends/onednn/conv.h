@@ -54,6 +54,10 @@ void dn_conv_parts_free(dn_conv_parts *parts);
 dnnl_status_t dn_conv_parts_read(dn_conv_parts *parts, const_dnnl_primitive_desc_t pd,
                                  dnnl_query_t x, dnnl_query_t w, dnnl_query_t y);
 
+/* Whether our own kernel turns images of the meta's sizes, n of them, row-major or with any strides, into what a primitive chose
+ * for them (in) or back, and the job. */
+bool dn_turns(const cr_meta *meta, const dn_md *chosen, int64_t n, bool in,
+              struct dn_turn_job *job);
 /* A step that brings images of the meta's sizes, a piece of them, to the chosen layout before the primitive; *at is where they
  * are then. */
 cr_status dn_reorder_in(dn_plan *plan, dn_stage *stage, const cr_meta *meta, const dn_md *from,
@@ -68,6 +72,12 @@ cr_status dn_conv_small(const cpu_call *call, const dn_conv *c, bool backward, c
 /* Whether that is so. */
 bool dn_conv_is_small(const cpu_call *call, const dn_conv *c);
 
+/* What the weights' gradient is described by: the hint of a forward, and what the primitive chose, into the parts. */
+dnnl_status_t dn_conv_weights_describe(const dn_conv *c, dn_conv_parts *parts, const dn_md *bias,
+                                       dnnl_primitive_desc_t *pd);
+/* The same stages by output channels (conv_outputs.c), where the weights are many; CR_UNSUPPORTED, with nothing done, where images
+ * should be cut. */
+cr_status dn_conv_weights_by_outputs(dn_conv_plan *plan, const dn_conv *c);
 /* Stages of the weights' gradient, and of the bias's where c->bias is not null. */
 cr_status dn_conv_weights(dn_conv_plan *plan, const dn_conv *c);
 /* A stage that sums images over all but the channels. */

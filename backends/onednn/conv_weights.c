@@ -42,8 +42,8 @@ static int64_t pieces_of(const dn_conv *c, const dn_md *weights)
     return c->shape.n / dn_piece_of(c->shape.n, c->shape.flops / 100, wanted > 1 ? wanted : 1);
 }
 
-static dnnl_status_t describe(const dn_conv *c, dn_conv_parts *p, const dn_md *bias,
-                              dnnl_primitive_desc_t *pd)
+dnnl_status_t dn_conv_weights_describe(const dn_conv *c, dn_conv_parts *p, const dn_md *bias,
+                                       dnnl_primitive_desc_t *pd)
 {
     dnnl_primitive_desc_t hint = NULL;
     dnnl_status_t status = dn_pd_conv_forward(&hint, dn_engine, dn_attr, &p->any_x, &p->any_w, NULL,
@@ -98,6 +98,9 @@ cr_status dn_conv_weights(dn_conv_plan *plan, const dn_conv *c)
     dn_conv_parts p, whole;
     dn_md bias = {0};
     dnnl_primitive_desc_t pd = NULL;
+    cr_status by_outputs = dn_conv_weights_by_outputs(plan, c);
+    if (by_outputs != CR_UNSUPPORTED)
+        return by_outputs;
     dnnl_status_t made = dn_conv_parts_make(c, DN_WEIGHTS, c->shape.n, &whole);
     int64_t pieces = made ? 1 : pieces_of(c, &whole.w), piece = c->shape.n / pieces;
     dn_conv_parts_free(&whole);
@@ -107,7 +110,7 @@ cr_status dn_conv_weights(dn_conv_plan *plan, const dn_conv *c)
     if (!made && c->bias)
         made = dn_md_tag(&bias, 1, c->bias->size, dnnl_f32, dnnl_a);
     if (!made)
-        made = describe(c, &p, c->bias ? &bias : NULL, &pd);
+        made = dn_conv_weights_describe(c, &p, c->bias ? &bias : NULL, &pd);
     cr_status status = dn_status(&plan->plan, made, "describe");
     if (status == CR_OK)
         status = place_partials(plan, &plan->weights, &p.chosen_w, pieces,

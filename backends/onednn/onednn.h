@@ -52,8 +52,9 @@ typedef struct dn_step {
     /* Optional: follows the primitive; at[i] is where operand i is, of `rows` rows, `unit` of them an item. */
     void (*after)(const dn_plan *plan, void *const *at, int64_t rows);
     int64_t unit;
-    struct dn_turn_job *
-        turn; /* images out of blocks or into them, operand 0 to 1, instead of a primitive; owned */
+    /* Instead of a primitive: images or weights out of blocks or into them, operand 0 to 1; owned. */
+    struct dn_turn_job *turn;
+    struct dn_weights_job *weights;
 } dn_step;
 
 typedef struct dn_stage {
@@ -110,6 +111,12 @@ cr_status dn_step_reorder(dn_plan *plan, dn_stage *stage, int step, int variant,
 /* The same for images that a kernel of our own turns (blocked.h), a piece's; the job has no addresses yet. */
 cr_status dn_step_turn(dn_plan *plan, dn_stage *stage, int step, const struct dn_turn_job *job,
                        dn_where where_from, dn_where where_to);
+/* The same for a convolution's weights. */
+cr_status dn_step_weights(dn_plan *plan, dn_stage *stage, int step,
+                          const struct dn_weights_job *job, dn_where where_from, dn_where where_to);
+/* Whether our own kernel brings weights of the sizes `like`, f32 and row-major, to the layout `blocked` or back, and the job. */
+bool dn_turns_weights(const cr_meta *like, const dn_md *blocked, bool in,
+                      struct dn_weights_job *job);
 
 /* A value on one side of a reorder: what it is, where it lies (its advance is not read), and the bytes of an element. */
 typedef struct dn_side {

@@ -79,19 +79,29 @@ static char *operand_at(const stage_run *r, const dn_operand *operand, int64_t p
     return (char *)dn_address(r->plan, r->run, where, slot) + (size_t)steps * where->advance;
 }
 
-static dnnl_status_t run_turn(const stage_run *r, const dn_step *step, int64_t piece, int slot)
+static void run_turn(const stage_run *r, const dn_step *step, int64_t piece, int slot)
 {
-    dn_turn_job job = *step->turn;
-    job.plain = operand_at(r, &step->operand[!job.in], piece, slot);
-    job.blocked = operand_at(r, &step->operand[job.in], piece, slot);
-    dn_kernels()->turn_images(&job, 0, dn_turn_items(&job));
-    return dnnl_success;
+    void *from = operand_at(r, &step->operand[0], piece, slot);
+    void *to = operand_at(r, &step->operand[1], piece, slot);
+    if (step->turn) {
+        dn_turn_job job = *step->turn;
+        job.plain = job.in ? from : to;
+        job.blocked = job.in ? to : from;
+        dn_kernels()->turn_images(&job, 0, dn_turn_items(&job));
+    } else {
+        dn_weights_job job = *step->weights;
+        job.plain = job.in ? from : to;
+        job.blocked = job.in ? to : from;
+        dn_kernels()->turn_weights(&job, 0, dn_weights_items(&job));
+    }
 }
 
 static dnnl_status_t run_step(const stage_run *r, const dn_step *step, int64_t piece, int slot)
 {
-    if (step->turn)
-        return run_turn(r, step, piece, slot);
+    if (step->turn || step->weights) {
+        run_turn(r, step, piece, slot);
+        return dnnl_success;
+    }
     const dn_stage *stage = r->stage;
     int variant = piece * stage->piece + stage->piece > stage->items;
     dnnl_memory_t *memory = step->memory[variant] + (size_t)slot * (size_t)step->count;
@@ -181,6 +191,7 @@ static void free_step(dn_step *step, int slots)
     }
     free(step->operand);
     free(step->turn);
+    free(step->weights);
 }
 
 void dn_plan_destroy(cr_plan *base)

@@ -3,23 +3,86 @@
 
 #include "blocked.h"
 
-cr_status dn_step_turn(dn_plan *plan, dn_stage *stage, int number, const dn_turn_job *job,
-                       dn_where where_from, dn_where where_to)
+static cr_status out_of_memory(const dn_plan *plan)
+{
+    return cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY, "%s: no memory for a plan", plan->text);
+}
+
+/* ---- steps ---- */
+
+/* A step of two operands, which a kernel of ours does with the job, a copy of `bytes`. */
+static cr_status add_step(dn_plan *plan, dn_stage *stage, int number, const void *job, size_t bytes,
+                          dn_where where_from, dn_where where_to, void **copy)
 {
     if (number >= DN_STEPS || stage->items % stage->piece)
         return cpu_host->fail(cpu_host, CR_FAILED, "%s: too many steps, or pieces that differ",
                               plan->text);
     dn_step *step = &stage->step[number];
     step->operand = calloc(2, sizeof *step->operand);
-    step->turn = malloc(sizeof *step->turn);
-    if (!step->operand || !step->turn)
-        return cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY, "%s: no memory for a plan", plan->text);
+    *copy = malloc(bytes);
+    if (!step->operand || !*copy)
+        return out_of_memory(plan);
+    memcpy(*copy, job, bytes);
     step->count = 2;
     step->operand[0].where = where_from;
     step->operand[1].where = where_to;
-    *step->turn = *job;
     stage->nsteps = number >= stage->nsteps ? number + 1 : stage->nsteps;
     return CR_OK;
+}
+
+cr_status dn_step_turn(dn_plan *plan, dn_stage *stage, int number, const dn_turn_job *job,
+                       dn_where where_from, dn_where where_to)
+{
+    void *copy = NULL;
+    cr_status status = add_step(plan, stage, number, job, sizeof *job, where_from, where_to, &copy);
+    stage->step[number].turn = copy;
+    return status;
+}
+
+/* Whether the places of a kernel lie as in one row, `tap` apart. */
+static bool is_row(const dn_blocks *b, int rank, int64_t *taps, int64_t *tap)
+{
+    *taps = 1;
+    *tap = b->stride[rank - 1];
+    for (int d = rank - 1; d >= 2; d--) {
+        if (b->size[d] > 1 && b->stride[d] != *taps * *tap)
+            return false;
+        *taps *= b->size[d];
+    }
+    return true;
+}
+
+bool dn_turns_weights(const cr_meta *like, const dn_md *blocked, bool in, dn_weights_job *job)
+{
+    dn_blocks b;
+    *job = (dn_weights_job){.in = in};
+    if (like->dtype != CR_F32 || like->layout || like->rank < 3 || !cpu_is_contiguous(like) ||
+        like->size[0] % 16 || !dn_md_blocks(blocked, like->rank, &b) ||
+        !is_row(&b, like->rank, &job->taps, &job->tap))
+        return false;
+    job->outputs = like->size[0];
+    job->inputs = like->size[1];
+    job->output = b.stride[0];
+    if (b.count == 1 && b.dimension[0] == 0 && b.block[0] % 16 == 0) {
+        job->block = b.block[0];
+        job->input = 16 * b.stride[1];
+        job->input_step = b.stride[1];
+        return true;
+    }
+    job->inputs_beside = b.dimension[1] == 1;
+    job->block = job->input_step = 16;
+    job->input = b.stride[1];
+    return b.count == 2 && b.block[0] == 16 && b.block[1] == 16 &&
+           b.dimension[0] + b.dimension[1] == 1 && b.dimension[0] != b.dimension[1];
+}
+
+cr_status dn_step_weights(dn_plan *plan, dn_stage *stage, int number, const dn_weights_job *job,
+                          dn_where where_from, dn_where where_to)
+{
+    void *copy = NULL;
+    cr_status status = add_step(plan, stage, number, job, sizeof *job, where_from, where_to, &copy);
+    stage->step[number].weights = copy;
+    return status;
 }
 
 /* ---- stages, for all threads ---- */
@@ -44,60 +107,18 @@ static bool cut(const dn_side *side, const cr_meta *like, dn_md *part, dn_where 
     return true;
 }
 
-/* Whether the places of a kernel lie as in one row, `tap` apart. */
-static bool is_row(const dn_blocks *b, int rank, int64_t *taps, int64_t *tap)
-{
-    *taps = 1;
-    *tap = b->stride[rank - 1];
-    for (int d = rank - 1; d >= 2; d--) {
-        if (b->size[d] > 1 && b->stride[d] != *taps * *tap)
-            return false;
-        *taps *= b->size[d];
-    }
-    return true;
-}
-
-/* What our own kernel makes of a convolution's weights of the sizes `like`: false where one side isn't row-major, or the other has
- * blocks that it doesn't know. */
-static bool weights_job(const cr_meta *like, const dn_md *plain, const dn_md *blocked,
-                        dn_weights_job *job)
-{
-    dn_md rows;
-    dn_blocks b;
-    if (like->dtype != CR_F32 || like->layout || like->rank < 3 || !cpu_is_contiguous(like) ||
-        like->size[0] % 16 || dn_md_of_meta(&rows, like, NULL))
-        return false;
-    const bool is_plain = dn_md_equal(&rows, plain);
-    dn_md_free(&rows);
-    if (!is_plain || !dn_md_blocks(blocked, like->rank, &b) ||
-        !is_row(&b, like->rank, &job->taps, &job->tap))
-        return false;
-    job->outputs = like->size[0];
-    job->inputs = like->size[1];
-    job->output = b.stride[0];
-    if (b.count == 1 && b.dimension[0] == 0 && b.block[0] % 16 == 0) {
-        job->block = b.block[0];
-        job->input = 16 * b.stride[1];
-        job->input_step = b.stride[1];
-        return true;
-    }
-    job->inputs_beside = b.dimension[1] == 1;
-    job->block = job->input_step = 16;
-    job->input = b.stride[1];
-    return b.count == 2 && b.block[0] == 16 && b.block[1] == 16 &&
-           b.dimension[0] + b.dimension[1] == 1 && b.dimension[0] != b.dimension[1];
-}
-
 /* False: not taken. */
 static bool turn_weights(dn_plan *plan, const cr_meta *like, double cost, const dn_side *from,
                          const dn_side *to, cr_status *status)
 {
-    dn_weights_job job = {.in = true};
-    if (!weights_job(like, from->md, to->md, &job)) {
-        job = (dn_weights_job){0};
-        if (!weights_job(like, to->md, from->md, &job))
-            return false;
-    }
+    dn_weights_job job;
+    dn_md rows;
+    if (dn_md_of_meta(&rows, like, NULL))
+        return false;
+    const bool in = dn_md_equal(&rows, from->md), out = dn_md_equal(&rows, to->md);
+    dn_md_free(&rows);
+    if (in == out || !dn_turns_weights(like, in ? to->md : from->md, in, &job))
+        return false;
     const int64_t items = dn_weights_items(&job);
     dn_stage *stage = dn_stage_add(plan, items, 0, cost / (double)(items ? items : 1));
     *status = stage ? CR_OK : CR_UNSUPPORTED;
@@ -105,8 +126,7 @@ static bool turn_weights(dn_plan *plan, const cr_meta *like, double cost, const 
         return true;
     stage->weights = malloc(sizeof job);
     if (!stage->weights) {
-        *status =
-            cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY, "%s: no memory for a plan", plan->text);
+        *status = out_of_memory(plan);
         return true;
     }
     *stage->weights = job;

@@ -22,7 +22,12 @@ static void copy_one(size_t size, char *to, const char *from)
 static void turn_row(const dn_turn_job *job, int64_t n, int64_t count, char *plain, int64_t step,
                      int64_t apart, char *blocked, int64_t pitch)
 {
-    if (step != (int64_t)job->size) {
+    if (apart == (int64_t)job->size) {
+        for (int64_t x = 0; x < count; x++) {
+            char *here = plain + x * step, *there = blocked + x * pitch;
+            memcpy(job->in ? there : here, job->in ? here : there, (size_t)n * job->size);
+        }
+    } else if (step != (int64_t)job->size) {
         for (int64_t x = 0; x < count; x++)
             for (int64_t c = 0; c < n; c++) {
                 char *here = plain + x * step + c * apart;
@@ -48,8 +53,22 @@ static bool is_dense(const dn_turn_job *job)
     return true;
 }
 
+static void cut_images(const dn_turn_job *job, int64_t begin, int64_t end)
+{
+    const size_t bytes = (size_t)job->image * job->size;
+    for (int64_t i = begin; i < end; i++) {
+        char *here = job->plain + (size_t)(i * job->stride[0]) * job->size;
+        char *there = job->blocked + (size_t)i * bytes;
+        memcpy(job->in ? there : here, job->in ? here : there, bytes);
+    }
+}
+
 void CPU_NAME(dn_turn_images)(const dn_turn_job *job, int64_t begin, int64_t end)
 {
+    if (job->image) {
+        cut_images(job, begin, end);
+        return;
+    }
     const dn_grid *g = &job->grid;
     const int64_t *stride = job->stride, size = (int64_t)job->size, pitch = g->block * size;
     const int64_t lanes = dn_turn_lanes(job), parts = (g->block + lanes - 1) / lanes;

@@ -11,8 +11,7 @@ typedef struct dn_turn_job {
     size_t size;       /* of an element */
     int64_t stride[5]; /* of the row-major or strided side: image, channel, three of space */
     bool in;           /* plain is read and blocked is written */
-    int64_t
-        image; /* not 0: plain lies in the same blocks, and so many neighbouring elements of each image are all */
+    int64_t image; /* not 0: so many elements of each image lie in the same blocks on both sides */
     char *plain, *blocked;
 } dn_turn_job;
 
@@ -31,14 +30,12 @@ static inline int64_t dn_turn_items(const dn_turn_job *job)
     return job->grid.n * job->grid.blocks * ((job->grid.block + lanes - 1) / lanes);
 }
 
-/* f32 weights [outputs, inputs, taps] out of blocks of channels or into them, 16 of both an item: dn_weights_items. */
+/* f32 weights [outputs, inputs, taps] out of blocks of channels or into them, 16 of both an item: dn_weights_items. A block has a
+ * multiple of 16 outputs; with inputs beside each other 16 of both, an output's after the other's. */
 typedef struct dn_weights_job {
-    int64_t outputs, inputs, taps;
-    int64_t
-        block; /* neighbouring outputs, a multiple of 16; with inputs beside each other 16, a row of 16 inputs each */
-    int64_t output, input,
-        tap;            /* elements from one block of outputs, 16 inputs, a tap to the next */
-    int64_t input_step; /* from one of the 16 to the next */
+    int64_t outputs, inputs, taps, block;
+    int64_t output, input, tap; /* elements from a block of outputs, 16 inputs, a tap to the next */
+    int64_t input_step;         /* from one of the 16 inputs to the next */
     bool inputs_beside, in;
     float *plain, *blocked;
 } dn_weights_job;

@@ -3,21 +3,19 @@
 #include "blocked.h"
 #include "conv.h"
 
-enum {
-    MANY = 1 << 20,
-    FIT = 5 << 18
-}; /* bytes of a gradient: all weights'; those' that are summed together */
+/* Bytes of a gradient: of all weights, and of those that are summed together. */
+enum { MANY = 1 << 20, FIT = 5 << 18 };
 
 static bool is_plain(const cr_meta *m)
 {
     return !m->layout && cpu_is_contiguous(m);
 }
 
-/* How many output channels at a time, or 0. */
+/* How many output channels at a time, so few that there are some for each thread; or 0. */
 static int64_t outputs_of(const dn_conv *c)
 {
     const int64_t out = c->w->size[0], each = cpu_numel(c->w) / (out ? out : 1) * 4;
-    if (c->shape.groups > 1 || !is_plain(c->w) ||
+    if (c->shape.n < 1 || c->shape.groups > 1 || !is_plain(c->w) ||
         (c->bias && (c->bias->dtype != CR_F32 || !is_plain(c->bias))) || each * out < MANY)
         return 0;
     int64_t best = 0;

@@ -28,8 +28,8 @@ static void add_biases(const dn_plan *plan, const cr_run *run, int64_t begin, in
     add_partials(plan, run, &((const dn_conv_plan *)plan)->bias, begin, end);
 }
 
-/* How many pieces: some for each thread, which keeps what is reordered in the cache, where adding them up is a fiftieth of
- * computing them; else one for each thread, as long as that is a tenth. */
+/* How many pieces: some for each thread, and more where images are reordered, which stay in the cache, if adding them up is a
+ * fiftieth of computing them; else one for each thread, as long as that is a tenth. */
 static int64_t pieces_of(const dn_conv *c, const dn_md *weights)
 {
     double work = (double)c->shape.n * c->shape.flops / 100,

@@ -10,19 +10,17 @@ static cr_status out_of_memory(const dn_plan *plan)
 
 /* ---- steps ---- */
 
-/* A step of two operands, which a kernel of ours does with the job, a copy of `bytes`. */
-static cr_status add_step(dn_plan *plan, dn_stage *stage, int number, const void *job, size_t bytes,
-                          dn_where where_from, dn_where where_to, void **copy)
+/* A step of two operands, which a kernel of ours does. */
+static cr_status add_step(dn_plan *plan, dn_stage *stage, int number, dn_where where_from,
+                          dn_where where_to)
 {
     if (number >= DN_STEPS || stage->items % stage->piece)
         return cpu_host->fail(cpu_host, CR_FAILED, "%s: too many steps, or pieces that differ",
                               plan->text);
     dn_step *step = &stage->step[number];
     step->operand = calloc(2, sizeof *step->operand);
-    *copy = malloc(bytes);
-    if (!step->operand || !*copy)
+    if (!step->operand)
         return out_of_memory(plan);
-    memcpy(*copy, job, bytes);
     step->count = 2;
     step->operand[0].where = where_from;
     step->operand[1].where = where_to;
@@ -33,10 +31,14 @@ static cr_status add_step(dn_plan *plan, dn_stage *stage, int number, const void
 cr_status dn_step_turn(dn_plan *plan, dn_stage *stage, int number, const dn_turn_job *job,
                        dn_where where_from, dn_where where_to)
 {
-    void *copy = NULL;
-    cr_status status = add_step(plan, stage, number, job, sizeof *job, where_from, where_to, &copy);
-    stage->step[number].turn = copy;
-    return status;
+    cr_status status = add_step(plan, stage, number, where_from, where_to);
+    if (status != CR_OK)
+        return status;
+    dn_turn_job *copy = stage->step[number].turn = malloc(sizeof *copy);
+    if (!copy)
+        return out_of_memory(plan);
+    *copy = *job;
+    return CR_OK;
 }
 
 /* Whether the places of a kernel lie as in one row, `tap` apart. */
@@ -79,17 +81,20 @@ bool dn_turns_weights(const cr_meta *like, const dn_md *blocked, bool in, dn_wei
 cr_status dn_step_weights(dn_plan *plan, dn_stage *stage, int number, const dn_weights_job *job,
                           dn_where where_from, dn_where where_to)
 {
-    void *copy = NULL;
-    cr_status status = add_step(plan, stage, number, job, sizeof *job, where_from, where_to, &copy);
-    stage->step[number].weights = copy;
-    return status;
+    cr_status status = add_step(plan, stage, number, where_from, where_to);
+    if (status != CR_OK)
+        return status;
+    dn_weights_job *copy = stage->step[number].weights = malloc(sizeof *copy);
+    if (!copy)
+        return out_of_memory(plan);
+    *copy = *job;
+    return CR_OK;
 }
 
 /* ---- stages, for all threads ---- */
 
-enum {
-    ROWS = 32
-}; /* of the first dimension in a piece: oneDNN's blocks of it have 32 at the most */
+/* Of the first dimension in a piece: oneDNN's blocks of it have 32 at the most. */
+enum { ROWS = 32 };
 
 /* The first ROWS of a side, whose `where` advances to the next. */
 static bool cut(const dn_side *side, const cr_meta *like, dn_md *part, dn_where *where)

@@ -90,7 +90,7 @@ static form form_of(const dn_conv *c, dn_part part)
         (c->x->layout && dn_block_of(c->x) != in) || (c->y->layout && dn_block_of(c->y) != out);
     bool wide =
         (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
-    if (c->x->dtype != CR_F32 || c->shape.groups > 1 || blocked || !wide)
+    if (c->x->dtype != CR_F32 || c->shape.groups > 1 || blocked || !wide || c->no_last)
         return ANY;
     const bool x_last = c->x->layout != 0, y_last = c->y->layout != 0; /* no blocks here */
     const bool slides =
@@ -143,10 +143,7 @@ dnnl_status_t dn_conv_parts_read(dn_conv_parts *p, const_dnnl_primitive_desc_t p
  * the gradient takes its place: kept by the core, both would be there when a training step holds most. */
 enum { PASSING = 4 << 20 }; /* bytes */
 
-/* Brings the weights to the chosen layout, where they are not in it: by the core or, where it doesn't, in a stage; *w is
- * where they then are. */
-static cr_status reorder_weights(dn_plan *plan, const dn_conv *c, const dn_conv_parts *p,
-                                 dn_where *w)
+cr_status dn_reorder_weights(dn_plan *plan, const dn_conv *c, const dn_conv_parts *p, dn_where *w)
 {
     *w = dn_value(c->w_at, 0);
     if (dn_md_equal(&p->w, &p->chosen_w))
@@ -183,15 +180,14 @@ bool dn_turns(const cr_meta *meta, const dn_md *chosen, int64_t n, bool in, dn_t
     return true;
 }
 
-/* A step between images that lie row-major and the layout that a primitive chose for them. Our own kernel is two to four times as
- * fast as oneDNN's reorder where it can do it. */
-static cr_status reorder_images(dn_plan *plan, dn_stage *stage, const cr_meta *meta,
-                                const dn_md *plain, dn_where plain_at, const dn_md *chosen,
-                                dn_where chosen_at, bool in)
+/* Our own kernel is two to four times as fast as oneDNN's reorder where it can do it. */
+cr_status dn_reorder_images(dn_plan *plan, dn_stage *stage, const cr_meta *meta, int64_t n,
+                            const dn_md *plain, dn_where plain_at, const dn_md *chosen,
+                            dn_where chosen_at, bool in)
 {
     dn_turn_job job;
     const dn_where from = in ? plain_at : chosen_at, to = in ? chosen_at : plain_at;
-    if (stage->items % stage->piece == 0 && dn_turns(meta, chosen, stage->piece, in, &job))
+    if (stage->items % stage->piece == 0 && dn_turns(meta, chosen, n, in, &job))
         return dn_step_turn(plan, stage, stage->nsteps, &job, from, to);
     return dn_step_reorder(plan, stage, stage->nsteps, 0, in ? plain : chosen, from,
                            in ? chosen : plain, to);
@@ -205,7 +201,8 @@ cr_status dn_reorder_in(dn_plan *plan, dn_stage *stage, const cr_meta *meta, con
         return CR_OK;
     if (!dn_take_slot(plan, dn_md_bytes(to), &there))
         return CR_UNSUPPORTED;
-    cr_status status = reorder_images(plan, stage, meta, from, *at, to, there, true);
+    cr_status status =
+        dn_reorder_images(plan, stage, meta, stage->piece, from, *at, to, there, true);
     *at = there;
     return status;
 }
@@ -226,9 +223,8 @@ static int64_t piece_of(const dn_conv *c)
     return dn_piece_of(c->shape.n, c->shape.flops / 100, wanted);
 }
 
-/* Leaves the result as the primitive writes it, if there is a tag for that; *as is then its descriptor. */
-static void keep_output(const dn_conv *c, const cr_meta *m, int64_t piece, const dn_md *chosen,
-                        const dn_md **as)
+void dn_keep_output(const dn_conv *c, const cr_meta *m, int64_t piece, const dn_md *chosen,
+                    const dn_md **as)
 {
     int64_t tag = c->keeps && cpu_is_contiguous(m) ? dn_tag_of(chosen, m, piece) : -1;
     if (tag < 0)
@@ -246,8 +242,7 @@ static dn_where other_images(const void *posts, int i)
     return dn_images(&op->other, op->other_at);
 }
 
-/* The descriptors of post-ops on pieces of n images. */
-static dnnl_status_t describe_posts(const dn_posts *posts, int64_t n, dn_post_set *set)
+dnnl_status_t dn_describe_posts(const dn_posts *posts, int64_t n, dn_post_set *set)
 {
     dnnl_status_t status = dnnl_success;
     memset(set, 0, sizeof *set);
@@ -257,8 +252,7 @@ static dnnl_status_t describe_posts(const dn_posts *posts, int64_t n, dn_post_se
     return posts && !status ? dn_post_set_make(set, posts) : status;
 }
 
-/* Whether the values that are added lie as the primitive writes. */
-static bool lie_alike(const dn_posts *posts, const dn_post_set *set, const dn_md *chosen, bool back)
+bool dn_lie_alike(const dn_posts *posts, const dn_post_set *set, const dn_md *chosen, bool back)
 {
     for (int i = 0; posts && i < posts->count; i++)
         if (posts->op[i].binary && posts->op[i].other_at >= 0 &&
@@ -270,6 +264,9 @@ static bool lie_alike(const dn_posts *posts, const dn_post_set *set, const dn_md
 /* The images' stage of forward (y from x) or of the input's gradient (x from y). */
 static cr_status add_images(dn_plan *plan, const dn_conv *c, bool forward)
 {
+    cr_status status;
+    if (forward && dn_conv_one_image(plan, c, &status))
+        return status;
     int64_t piece = piece_of(c);
     dn_conv_parts p;
     dn_post_set set;
@@ -281,7 +278,7 @@ static cr_status add_images(dn_plan *plan, const dn_conv *c, bool forward)
         dn_md_free(&p.bias);
         made = dn_md_tag(&p.bias, 1, &c->posts->channels, dnnl_f32, dnnl_a);
     }
-    dnnl_status_t posts = describe_posts(c->posts, piece, &set);
+    dnnl_status_t posts = dn_describe_posts(c->posts, piece, &set);
     made = made ? made : posts;
     if (!made)
         made = dn_pd_conv_forward(&hint, dn_engine, c->posts ? set.attr : dn_attr, &p.any_x,
@@ -298,14 +295,14 @@ static cr_status add_images(dn_plan *plan, const dn_conv *c, bool forward)
                     : dn_conv_parts_read(&p, pd, dnnl_query_diff_src_md, dnnl_query_weights_md,
                                          dnnl_query_diff_dst_md);
     }
-    cr_status status = dn_status(plan, made, "describe");
+    status = dn_status(plan, made, "describe");
     dn_where w, from = forward ? dn_images(c->x, c->x_at) : dn_images(c->y, c->y_at),
                 to = forward ? dn_images(c->y, c->y_at) : dn_images(c->x, c->x_at), into = to;
     const dn_md *md_from = forward ? &p.x : &p.y, *md_to = forward ? &p.y : &p.x;
     const dn_md *chosen_from = forward ? &p.chosen_x : &p.chosen_y;
     const dn_md *chosen_to = forward ? &p.chosen_y : &p.chosen_x;
     if (status == CR_OK)
-        status = reorder_weights(plan, c, &p, &w);
+        status = dn_reorder_weights(plan, c, &p, &w);
     dn_stage *stage =
         status == CR_OK ? dn_stage_add(plan, c->shape.n, piece, c->shape.flops / 100) : NULL;
     if (status == CR_OK)
@@ -313,11 +310,11 @@ static cr_status add_images(dn_plan *plan, const dn_conv *c, bool forward)
             stage ? dn_reorder_in(plan, stage, forward ? c->x : c->y, md_from, chosen_from, &from)
                   : CR_UNSUPPORTED;
     if (status == CR_OK)
-        keep_output(c, forward ? c->y : c->x, piece, chosen_to, &md_to);
+        dn_keep_output(c, forward ? c->y : c->x, piece, chosen_to, &md_to);
     bool back = status == CR_OK && !dn_md_equal(md_to, chosen_to);
     if (status == CR_OK && back && !dn_take_slot(plan, dn_md_bytes(chosen_to), &into))
         status = CR_UNSUPPORTED;
-    if (status == CR_OK && !lie_alike(c->posts, &set, chosen_to, back))
+    if (status == CR_OK && !dn_lie_alike(c->posts, &set, chosen_to, back))
         status = CR_UNSUPPORTED;
     if (status == CR_OK && c->posts && c->posts->own &&
         !dn_grid_chosen(chosen_to, c->y, piece, &c->posts->grid))
@@ -343,8 +340,8 @@ static cr_status add_images(dn_plan *plan, const dn_conv *c, bool forward)
                            1, 0);
     }
     if (status == CR_OK && back)
-        status =
-            reorder_images(plan, stage, forward ? c->y : c->x, md_to, to, chosen_to, into, false);
+        status = dn_reorder_images(plan, stage, forward ? c->y : c->x, piece, md_to, to, chosen_to,
+                                   into, false);
     if (pd)
         dnnl_primitive_desc_destroy(pd);
     if (hint)

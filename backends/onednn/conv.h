@@ -19,6 +19,7 @@ typedef struct dn_conv {
     int x_at, w_at, y_at, bias_at;   /* their places in cr_run.values */
     cr_plan_info *info;
     bool keeps;        /* what the images' stage writes may stay in the primitive's layout */
+    bool no_last;      /* images in a primitive's blocks, not channels last */
     bool has_gradient; /* the weights' is computed by the same plan, after the images' stage */
     int output;        /* which of the graph's outputs that is */
     dn_posts *posts;   /* of a forward, or null */
@@ -58,10 +59,23 @@ dnnl_status_t dn_conv_parts_read(dn_conv_parts *parts, const_dnnl_primitive_desc
  * for them (in) or back, and the job. */
 bool dn_turns(const cr_meta *meta, const dn_md *chosen, int64_t n, bool in,
               struct dn_turn_job *job);
-/* A step that brings images of the meta's sizes, a piece of them, to the chosen layout before the primitive; *at is where they
- * are then. */
+/* A step between images of the meta's sizes, n of them, and the layout that a primitive chose: in, or back. */
+cr_status dn_reorder_images(dn_plan *plan, dn_stage *stage, const cr_meta *meta, int64_t n,
+                            const dn_md *plain, dn_where plain_at, const dn_md *chosen,
+                            dn_where chosen_at, bool in);
+/* The same in for a piece, into a slot, where the layouts differ; *at is where the images are then. */
 cr_status dn_reorder_in(dn_plan *plan, dn_stage *stage, const cr_meta *meta, const dn_md *from,
                         const dn_md *to, dn_where *at);
+/* Brings the weights to the chosen layout, where they are not in it: by the core or, where it doesn't, in a stage; *w is where
+ * they then are. */
+cr_status dn_reorder_weights(dn_plan *plan, const dn_conv *c, const dn_conv_parts *p, dn_where *w);
+/* Leaves the result, images like m, as the primitive writes it, if there is a tag for that; *as is then its descriptor. */
+void dn_keep_output(const dn_conv *c, const cr_meta *m, int64_t piece, const dn_md *chosen,
+                    const dn_md **as);
+/* The descriptors of what follows a convolution, on pieces of n images. */
+dnnl_status_t dn_describe_posts(const dn_posts *posts, int64_t n, dn_post_set *set);
+/* Whether the values that are added lie as the primitive writes; back: the result is reordered behind it. */
+bool dn_lie_alike(const dn_posts *posts, const dn_post_set *set, const dn_md *chosen, bool back);
 /* Where the images of a value lie. */
 dn_where dn_images(const cr_meta *meta, int at);
 
@@ -72,12 +86,14 @@ cr_status dn_conv_small(const cpu_call *call, const dn_conv *c, bool backward, c
 /* Whether that is so. */
 bool dn_conv_is_small(const cpu_call *call, const dn_conv *c);
 
+/* Stages of the forward of one image, by output channels (conv_image.c). False, with nothing done, where images are cut. */
+bool dn_conv_one_image(dn_plan *plan, const dn_conv *c, cr_status *status);
+
 /* What the weights' gradient is described by: the hint of a forward, and what the primitive chose, into the parts. */
 dnnl_status_t dn_conv_weights_describe(const dn_conv *c, dn_conv_parts *parts, const dn_md *bias,
                                        dnnl_primitive_desc_t *pd);
-/* The same stages by output channels (conv_outputs.c), where the weights are many; CR_UNSUPPORTED, with nothing done, where images
- * should be cut. */
-cr_status dn_conv_weights_by_outputs(dn_conv_plan *plan, const dn_conv *c);
+/* The stages below by output channels (conv_outputs.c), where weights are many. False, with nothing done, where images are cut. */
+bool dn_conv_weights_by_outputs(dn_conv_plan *plan, const dn_conv *c, cr_status *status);
 /* Stages of the weights' gradient, and of the bias's where c->bias is not null. */
 cr_status dn_conv_weights(dn_conv_plan *plan, const dn_conv *c);
 /* A stage that sums images over all but the channels. */

@@ -150,13 +150,15 @@ static cr_status add_stages(dn_conv_plan *plan, const dn_conv *c, int64_t output
                       : dn_step_reorder(&plan->plan, stage, 2, 0, &o->p.chosen_w, w, &o->p.w, to);
 }
 
-cr_status dn_conv_weights_by_outputs(dn_conv_plan *plan, const dn_conv *c)
+bool dn_conv_weights_by_outputs(dn_conv_plan *plan, const dn_conv *c, cr_status *status)
 {
     const int64_t outputs = outputs_of(c);
     parts_of o = {0};
     if (!outputs)
-        return CR_UNSUPPORTED;
-    cr_status status = describe(c, outputs, &o) ? add_stages(plan, c, outputs, &o) : CR_UNSUPPORTED;
+        return false;
+    const bool taken = describe(c, outputs, &o);
+    if (taken)
+        *status = add_stages(plan, c, outputs, &o);
     let_go(&o);
-    return status;
+    return taken;
 }

@@ -98,9 +98,9 @@ cr_status dn_conv_weights(dn_conv_plan *plan, const dn_conv *c)
     dn_conv_parts p, whole;
     dn_md bias = {0};
     dnnl_primitive_desc_t pd = NULL;
-    cr_status by_outputs = dn_conv_weights_by_outputs(plan, c);
-    if (by_outputs != CR_UNSUPPORTED)
-        return by_outputs;
+    cr_status status;
+    if (dn_conv_weights_by_outputs(plan, c, &status))
+        return status;
     dnnl_status_t made = dn_conv_parts_make(c, DN_WEIGHTS, c->shape.n, &whole);
     int64_t pieces = made ? 1 : pieces_of(c, &whole.w), piece = c->shape.n / pieces;
     dn_conv_parts_free(&whole);
@@ -111,7 +111,7 @@ cr_status dn_conv_weights(dn_conv_plan *plan, const dn_conv *c)
         made = dn_md_tag(&bias, 1, c->bias->size, dnnl_f32, dnnl_a);
     if (!made)
         made = dn_conv_weights_describe(c, &p, c->bias ? &bias : NULL, &pd);
-    cr_status status = dn_status(&plan->plan, made, "describe");
+    status = dn_status(&plan->plan, made, "describe");
     if (status == CR_OK)
         status = place_partials(plan, &plan->weights, &p.chosen_w, pieces,
                                 pieces == 1 && dn_md_equal(&p.w, &p.chosen_w), c->w_at);

@@ -430,7 +430,7 @@ static void after_images(const dn_plan *plan, void *const *at, int64_t images)
     dn_tail_job job = {
         .grid = p->grid, .half = p->result.dtype == CR_BF16, .relu = p->relu, .y = at[2]};
     int next = p->first;
-    job.grid.n = images;
+    job.grid.n = p->one_image ? 1 : images;
     if (p->norm) {
         job.scale = at[next++];
         job.shift = at[next++];

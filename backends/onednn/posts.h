@@ -34,6 +34,7 @@ typedef struct dn_posts {
     bool relu, own;       /* own: all of it is our own loop's, in the order norm, sum, relu */
     int64_t rows, stride; /* of relu's part of the result */
     dn_grid grid;         /* of an own loop's, an image */
+    bool one_image;       /* it has some channels of one image at a time */
     int first;            /* operand of the step, of those that were added */
     int nvalues;          /* of a run */
     cr_meta result;

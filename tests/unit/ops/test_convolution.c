@@ -37,7 +37,8 @@ static const chain chains[] = {
     {2, 24, 40, 24, 8, 3, 1},    {3, 20, 36, 50, 7, 3, 1},    {2, 128, 32, 128, 12, 1, 2},
     {1, 256, 128, 64, 8, 5, 1},  {9, 64, 64, 64, 4, 3, 1},    {5, 8, 16, 8, 5, 2, 1},
     {3, 256, 256, 128, 6, 3, 1}, {5, 512, 512, 64, 4, 1, 1},  {3, 128, 320, 128, 9, 3, 2},
-    {2, 192, 256, 192, 9, 3, 1},
+    {2, 192, 256, 192, 9, 3, 1}, {1, 64, 128, 64, 20, 3, 1},  {1, 3, 64, 96, 40, 7, 2},
+    {1, 48, 80, 48, 24, 1, 1},
 };
 enum { WAYS = 5, IN_BF16 = 4 };
 
@@ -107,6 +108,52 @@ START_TEST(chains_are_as_in_f64)
 }
 END_TEST
 
+/* Captured, where what follows a convolution may go along with it. */
+CR_MODULE(Block, a, na, b, nb);
+CR_FORWARD(Block, x)
+{
+    cr_tensor *y = cr_relu(cr_forward(self->na, cr_forward(self->a, x)));
+    return cr_relu(cr_add(cr_forward(self->nb, cr_forward(self->b, y)), y));
+}
+
+static void shake(cr_module *norm)
+{
+    cr_init_uniform_(cr_get_buffer(norm, "running_mean"), -0.5, 0.5);
+    cr_init_uniform_(cr_get_buffer(norm, "running_var"), 0.5, 2);
+    cr_init_uniform_(cr_get_parameter(norm, "weight"), 0.5, 2);
+    cr_init_uniform_(cr_get_parameter(norm, "bias"), -1, 1);
+}
+
+START_TEST(captured_blocks_are_as_eager)
+{
+    static const int sizes[][4] = {
+        {1, 64, 96, 28}, {1, 3, 64, 40}, {2, 64, 96, 16}, {1, 128, 48, 20}};
+    const int *size = sizes[_i / 2], out = size[2];
+    const bool no_bias = _i % 2;
+    cr_manual_seed(13);
+    CR_NO_GRAD
+        CR_SCOPE {
+            cr_module *na = cr_batch_norm2d(out), *nb = cr_batch_norm2d(out);
+            cr_module *net = CR_NEW(
+                Block, .a = cr_conv2d(size[1], out, 3, .padding = 1, .no_bias = no_bias), .na = na,
+                .b = cr_conv2d(out, out, 3, .padding = 1, .no_bias = no_bias), .nb = nb);
+            cr_eval(net);
+            shake(na);
+            shake(nb);
+            cr_tensor *x = cr_randn(CR_INTS(size[0], size[1], size[3], size[3]));
+            cr_compiled *fast = cr_compile(net, x);
+            for (int k = 0; k < 3; k++) {
+                cr_tensor *y = cr_randn_like(x);
+                const chain c = {size[0], size[1], out, out, size[3], 3, 1};
+                near(cr_compiled_call(fast, y), cr_to_dtype(cr_forward(net, y), CR_F64), &c,
+                     "captured");
+                ck_assert_ptr_null(cr_compile_reason(fast));
+            }
+        }
+    ck_assert_msg(!cr_error(), "%s", cr_error());
+}
+END_TEST
+
 START_TEST(batches_are_as_in_f64)
 {
     const shape *s = &shapes[_i];
@@ -137,6 +184,7 @@ int main(void)
     TCase *cases = tcase_create("convolution");
     tcase_add_loop_test(cases, batches_are_as_in_f64, 0, sizeof shapes / sizeof *shapes);
     tcase_add_loop_test(cases, chains_are_as_in_f64, 0, WAYS * sizeof chains / sizeof *chains);
+    tcase_add_loop_test(cases, captured_blocks_are_as_eager, 0, 8);
     tcase_set_timeout(cases, 60);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

@@ -7,7 +7,7 @@ enum { ENOUGH = 20000 }; /* nanoseconds of a part */
 /* How many output channels at a time, or 0. */
 static int64_t outputs_of(const dn_conv *c)
 {
-    const int64_t out = c->y->size[1], threads = dn_most_threads();
+    const int64_t out = c->y->size[1], threads = cpu_host->num_threads(cpu_host);
     int64_t best = 0;
     if (c->shape.n != 1 || c->shape.groups > 1 || threads < 2 || (c->posts && !c->posts->own) ||
         (c->bias && c->bias->stride[0] != 1))

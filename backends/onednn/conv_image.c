@@ -9,8 +9,8 @@ static int64_t outputs_of(const dn_conv *c)
 {
     const int64_t out = c->y->size[1], threads = cpu_host->num_threads(cpu_host);
     int64_t best = 0;
-    if (c->shape.n != 1 || c->shape.groups > 1 || threads < 2 || (c->posts && !c->posts->own) ||
-        (c->bias && c->bias->stride[0] != 1))
+    if (c->shape.n != 1 || c->shape.groups > 1 || threads < 2 || !cpu_is_contiguous(c->y) ||
+        (c->posts && !c->posts->own) || (c->bias && c->bias->stride[0] != 1))
         return 0;
     for (int64_t outputs = 16; outputs * threads <= out; outputs += 16)
         if (out % outputs == 0 && c->shape.flops / 100 / (double)(out / outputs) >= ENOUGH)

@@ -1,5 +1,6 @@
-/* The gradient of many weights, by output channels: some of them are summed over all images while they stay in the second cache, and
- * nothing is left to be added up. Cut by images (conv_weights.c), each image would read and write all of them. */
+/* The gradient of many weights, or of few images, by output channels: some of them are summed over all images while they stay in the
+ * second cache, nothing is left to be added up, and threads share them. Cut by images (conv_weights.c), each image would read and
+ * write all of them. */
 #include "blocked.h"
 #include "conv.h"
 
@@ -15,8 +16,10 @@ static bool is_plain(const cr_meta *m)
 static int64_t outputs_of(const dn_conv *c)
 {
     const int64_t out = c->w->size[0], each = cpu_numel(c->w) / (out ? out : 1) * 4;
+    const bool few = c->shape.n < cpu_host->num_threads(cpu_host);
     if (c->shape.n < 1 || c->shape.groups > 1 || !is_plain(c->w) ||
-        (c->bias && (c->bias->dtype != CR_F32 || !is_plain(c->bias))) || each * out < MANY)
+        (c->bias && (c->bias->dtype != CR_F32 || !is_plain(c->bias))) ||
+        (each * out < MANY && !few))
         return 0;
     int64_t best = 0;
     for (int64_t outputs = 64; outputs >= 16; outputs /= 2)

@@ -10,7 +10,6 @@ enum { BLOCK = 6, WIDTH = 12 };
 #else
 enum { BLOCK = 6, WIDTH = 6 };
 #endif
-enum { MOST_TAPS = 5 }; /* of a row, that a tile holds */
 
 /* What the lanes of a vector are: output channels, or places of a plane, which run on over the ends of rows or begin anew with
  * each. It is chosen when a plan is made. */
@@ -263,48 +262,30 @@ CPU_INLINE void by_channels(int rows, int width, int kx, const job *j, const flo
             vf_store(y + (r * j->columns + p) * LANES, sum[r][p]);
 }
 
+#define TILE(n, kx)                                          \
+    case n: by_channels(1, n, kx, j, x, w, bias, y); return; \
+    case 16 + n:                                             \
+        by_channels(2, n, kx, j, x, w, bias, y);             \
+        return;
 #if defined __AVX512F__
-#define TILES \
-    TILE(1)   \
-    TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
+#define MORE_TILES(kx) TILE(7, kx) TILE(8, kx) TILE(9, kx) TILE(10, kx) TILE(11, kx) TILE(12, kx)
 #else
-#define TILES TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
+#define MORE_TILES(kx)
 #endif
-#define TILE(n)                                                    \
-    case n: by_channels(1, n, ROW_TAPS, j, x, w, bias, y); return; \
-    case 16 + n: by_channels(2, n, ROW_TAPS, j, x, w, bias, y); return;
-
-static void by_channels_of_3(int rows, int width, const job *j, const float *x, const float *w,
-                             vf bias, float *y)
-{
-#define ROW_TAPS 3
-    switch (rows * 16 - 16 + width) {
-        TILES
+#define CHANNELS(name, kx)                                                                         \
+    static void name(int rows, int width, const job *j, const float *x, const float *w, vf bias,   \
+                     float *y)                                                                     \
+    {                                                                                              \
+        switch (rows * 16 - 16 + width) {                                                          \
+            TILE(1, kx) TILE(2, kx) TILE(3, kx) TILE(4, kx) TILE(5, kx) TILE(6, kx) MORE_TILES(kx) \
+        }                                                                                          \
     }
-#undef ROW_TAPS
-}
-
-static void by_channels_of_5(int rows, int width, const job *j, const float *x, const float *w,
-                             vf bias, float *y)
-{
-#define ROW_TAPS 5
-    switch (rows * 16 - 16 + width) {
-        TILES
-    }
-#undef ROW_TAPS
-}
-
-static void by_channels_of_any(int rows, int width, const job *j, const float *x, const float *w,
-                               vf bias, float *y)
-{
-#define ROW_TAPS 0
-    switch (rows * 16 - 16 + width) {
-        TILES
-    }
-#undef ROW_TAPS
-}
+CHANNELS(by_channels_of_3, 3)
+CHANNELS(by_channels_of_5, 5)
+CHANNELS(by_channels_of_any, 0)
+#undef CHANNELS
+#undef MORE_TILES
 #undef TILE
-#undef TILES
 
 static void by_channels_of(int rows, int width, const job *j, const float *x, const float *w,
                            vf bias, float *y)
@@ -364,7 +345,8 @@ static void correlate_parts(void *context, int64_t begin, int64_t end)
     }
 }
 
-/* By the multiplications that come of it, with tiles as by_places_of takes them; rows that begin anew are not copied once more, a tenth of them. */
+/* By the multiplications that come of it, with tiles as by_places_of takes them; rows that begin anew are not copied once more,
+ * a tenth of them. */
 static lanes_are choose_lanes(job *j)
 {
     int64_t channels = (j->outputs + LANES - 1) / LANES * j->rows * j->columns * j->ky;

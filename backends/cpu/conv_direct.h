@@ -9,6 +9,8 @@
 
 /* Images go to a fixed number of parts, whatever the number of threads. */
 enum { PARTS = 16, LANES = VF_LANES, SLACK = 64 };
+/* Of a row, that registers hold. */
+enum { MOST_TAPS = 5 };
 
 /* The compiler forgets what it knows of the pointer. Else GCC keeps a number that the next turn of the loop reads again, and
  * spends a shuffle on spreading it over the lanes, which a load does by itself. */

@@ -175,8 +175,6 @@ typedef struct channel_job {
     size_t part_bytes;
 } channel_job;
 
-enum { MOST_TAPS = 5 }; /* of a row */
-
 /* What one column of x adds to the taps from `first` on to `last` of every row: near[u] is g's place u before it. */
 CPU_INLINE void column(int ky, int kx, int first, int last, const vf *near, const float *x,
                        int64_t pitch, vf *sum)

@@ -3,8 +3,6 @@
 
 #include <math.h>
 
-#include "variant.h"
-
 /* ---- numbers of channels ---- */
 
 static float read_one(const dn_vector *v, int64_t c)
@@ -179,8 +177,6 @@ static void relu(bool half, void *x, int64_t n)
 
 #include "small_real.h"
 
-void CPU_NAME(dn_turn_images)(const dn_turn_job *job, int64_t begin, int64_t end);
-void CPU_NAME(dn_turn_weights)(const dn_weights_job *job, int64_t begin, int64_t end);
 extern const dn_kernel_table CPU_NAME(dn_kernels_of);
 const dn_kernel_table CPU_NAME(dn_kernels_of) = {
     .turn_images = CPU_NAME(dn_turn_images),

@@ -4,6 +4,7 @@
 #define CRESSET_BACKENDS_ONEDNN_BLOCKED_H
 
 #include "layout.h"
+#include "variant.h"
 
 /* Images out of blocks, row-major, or into them, with any strides; dn_turn_items items. */
 typedef struct dn_turn_job {
@@ -14,6 +15,9 @@ typedef struct dn_turn_job {
     int64_t image; /* not 0: so many elements of each image lie in the same blocks on both sides */
     char *plain, *blocked;
 } dn_turn_job;
+
+/* The job between images of the grid and a value of those sizes, without addresses (layout.c). */
+dn_turn_job dn_turn_of(const dn_grid *grid, const cr_meta *meta, bool in);
 
 /* Channels of an item: a cache line's. */
 static inline int64_t dn_turn_lanes(const dn_turn_job *job)
@@ -44,6 +48,10 @@ static inline int64_t dn_weights_items(const dn_weights_job *job)
 {
     return job->outputs / 16 * ((job->inputs + 15) / 16);
 }
+
+/* turn.c, for each instruction set. */
+void CPU_NAME(dn_turn_images)(const dn_turn_job *job, int64_t begin, int64_t end);
+void CPU_NAME(dn_turn_weights)(const dn_weights_job *job, int64_t begin, int64_t end);
 
 /* One number for each channel; at is null where there are none. */
 typedef struct dn_vector {

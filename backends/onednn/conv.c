@@ -168,15 +168,11 @@ cr_status dn_reorder_weights(dn_plan *plan, const dn_conv *c, const dn_conv_part
 
 bool dn_turns(const cr_meta *meta, const dn_md *chosen, int64_t n, bool in, dn_turn_job *job)
 {
-    *job = (dn_turn_job){.size = cpu_dtype_size(meta->dtype), .in = in};
-    if (meta->layout || !dn_grid_chosen(chosen, meta, n, &job->grid) || job->grid.block < 8 ||
-        meta->size[1] % job->grid.block)
+    dn_grid grid;
+    if (meta->layout || !dn_grid_chosen(chosen, meta, n, &grid) || grid.block < 8 ||
+        meta->size[1] % grid.block)
         return false;
-    for (int d = 0; d < 3; d++)
-        job->grid.size[d] = d + meta->rank < 5 ? 1 : meta->size[d + meta->rank - 3];
-    memcpy(job->stride, meta->stride, 2 * sizeof *job->stride);
-    for (int d = 2; d < meta->rank; d++)
-        job->stride[d + 5 - meta->rank] = meta->stride[d];
+    *job = dn_turn_of(&grid, meta, in);
     return true;
 }
 
@@ -223,10 +219,15 @@ static int64_t piece_of(const dn_conv *c)
     return dn_piece_of(c->shape.n, c->shape.flops / 100, wanted);
 }
 
+int64_t dn_kept_tag(const dn_conv *c, const cr_meta *m, int64_t piece, const dn_md *chosen)
+{
+    return c->keeps && cpu_is_contiguous(m) ? dn_tag_of(chosen, m, piece) : -1;
+}
+
 void dn_keep_output(const dn_conv *c, const cr_meta *m, int64_t piece, const dn_md *chosen,
                     const dn_md **as)
 {
-    int64_t tag = c->keeps && cpu_is_contiguous(m) ? dn_tag_of(chosen, m, piece) : -1;
+    int64_t tag = dn_kept_tag(c, m, piece, chosen);
     if (tag < 0)
         return;
     *as = chosen;

@@ -69,6 +69,8 @@ cr_status dn_reorder_in(dn_plan *plan, dn_stage *stage, const cr_meta *meta, con
 /* Brings the weights to the chosen layout, where they are not in it: by the core or, where it doesn't, in a stage; *w is where
  * they then are. */
 cr_status dn_reorder_weights(dn_plan *plan, const dn_conv *c, const dn_conv_parts *p, dn_where *w);
+/* The tag that the result, images like m, keeps, as dn_tag_of says; -1: it does not stay as the primitive writes it. */
+int64_t dn_kept_tag(const dn_conv *c, const cr_meta *m, int64_t piece, const dn_md *chosen);
 /* Leaves the result, images like m, as the primitive writes it, if there is a tag for that; *as is then its descriptor. */
 void dn_keep_output(const dn_conv *c, const cr_meta *m, int64_t piece, const dn_md *chosen,
                     const dn_md **as);

@@ -104,12 +104,6 @@ static void move_vectors(dn_posts *posts, int64_t outputs)
         posts->op[i].vector.advance = bytes;
 }
 
-/* Whether the result stays as the primitive writes it. */
-static bool keeps(const dn_conv *c, const dn_conv_parts *all)
-{
-    return c->keeps && cpu_is_contiguous(c->y) && dn_tag_of(&all->chosen_y, c->y, 1) >= 0;
-}
-
 static cr_status bring_x(dn_plan *plan, const dn_conv *c, const dn_conv_parts *p, dn_where *x)
 {
     *x = dn_value(c->x_at, 0);
@@ -178,7 +172,8 @@ bool dn_conv_one_image(dn_plan *plan, const dn_conv *c, cr_status *status)
         return false;
     bool taken = !dn_describe_posts(c->posts, 1, &set) && !describe(c, c->y->size[1], &set, &all) &&
                  !describe(c, outputs, &set, &part) && fit_together(&all, &part, &grid);
-    const bool back = taken && !dn_md_equal(&all.p.y, &all.p.chosen_y) && !keeps(c, &all.p);
+    const bool back = taken && !dn_md_equal(&all.p.y, &all.p.chosen_y) &&
+                      dn_kept_tag(c, c->y, 1, &all.p.chosen_y) < 0;
     taken = taken && dn_lie_alike(c->posts, &set, &all.p.chosen_y, back);
     if (taken && c->posts) {
         c->posts->grid = grid;

@@ -19,16 +19,23 @@ int64_t dn_block_of(const cr_meta *meta)
                                                               : 0;
 }
 
-bool dn_grid_of(const cr_meta *meta, int64_t block, dn_grid *grid)
+/* The places of an image. */
+static void measure(const cr_meta *meta, dn_grid *grid)
 {
-    *grid = (dn_grid){.block = block, .positions = 1};
-    if (meta->rank < 3 || meta->rank > 5 || block < 1 || meta->size[1] % block)
-        return false;
+    grid->positions = 1;
     for (int d = 0; d < 3; d++) {
         int from = d + meta->rank - 3;
         grid->size[d] = from < 2 ? 1 : meta->size[from];
         grid->positions *= grid->size[d];
     }
+}
+
+bool dn_grid_of(const cr_meta *meta, int64_t block, dn_grid *grid)
+{
+    if (meta->rank < 3 || meta->rank > 5 || block < 1 || meta->size[1] % block)
+        return false;
+    *grid = (dn_grid){.block = block};
+    measure(meta, grid);
     grid->n = meta->size[0];
     grid->blocks = meta->size[1] / block;
     return meta->layout ? dn_block_of(meta) == block
@@ -88,9 +95,8 @@ bool dn_grid_chosen(const dn_md *chosen, const cr_meta *meta, int64_t n, dn_grid
     if (meta->rank < 3 || meta->rank > 5)
         return false;
     const int64_t blocks[4] = {16, 8, meta->size[1], 1};
-    *grid = (dn_grid){.n = n, .positions = 1};
-    for (int d = 2; d < meta->rank; d++)
-        grid->positions *= meta->size[d];
+    *grid = (dn_grid){.n = n};
+    measure(meta, grid);
     for (int i = 0; i < 4 && !grid->block; i++) {
         dn_md md;
         int64_t size[CR_MAX_RANK];
@@ -124,6 +130,15 @@ cr_meta dn_brought_in(const cpu_call *call, uint32_t input, const cr_meta *as)
     return m;
 }
 
+dn_turn_job dn_turn_of(const dn_grid *grid, const cr_meta *meta, bool in)
+{
+    dn_turn_job job = {.grid = *grid, .size = cpu_dtype_size(meta->dtype), .in = in};
+    memcpy(job.stride, meta->stride, 2 * sizeof *job.stride);
+    for (int d = 2; d < meta->rank; d++)
+        job.stride[d + 5 - meta->rank] = meta->stride[d];
+    return job;
+}
+
 typedef struct way_out {
     dn_plan plan;
     dn_turn_job job;
@@ -152,11 +167,7 @@ static cr_status plan_way(const cpu_call *call, bool in, cr_plan **out)
     way_out *p = dn_plan_new(call, sizeof *p);
     if (!p)
         return CR_OUT_OF_MEMORY;
-    p->job = (dn_turn_job){.grid = grid, .size = cpu_dtype_size(plain->dtype), .in = in};
-    p->job.stride[0] = plain->stride[0];
-    p->job.stride[1] = plain->stride[1];
-    for (int d = 2; d < plain->rank; d++)
-        p->job.stride[d + 5 - plain->rank] = plain->stride[d];
+    p->job = dn_turn_of(&grid, plain, in);
     p->from_at = call->in_at[0];
     p->to_at = call->out_at[0];
     const int64_t items = dn_turn_items(&p->job);

@@ -8,6 +8,17 @@ static cr_status out_of_memory(const dn_plan *plan)
     return cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY, "%s: no memory for a plan", plan->text);
 }
 
+/* A job as a plan holds it; null after the host was told why. */
+static void *copy_of(const dn_plan *plan, const void *job, size_t bytes)
+{
+    void *copy = malloc(bytes);
+    if (copy)
+        memcpy(copy, job, bytes);
+    else
+        out_of_memory(plan);
+    return copy;
+}
+
 /* ---- steps ---- */
 
 /* A step of two operands, which a kernel of ours does. */
@@ -32,13 +43,9 @@ cr_status dn_step_turn(dn_plan *plan, dn_stage *stage, int number, const dn_turn
                        dn_where where_from, dn_where where_to)
 {
     cr_status status = add_step(plan, stage, number, where_from, where_to);
-    if (status != CR_OK)
-        return status;
-    dn_turn_job *copy = stage->step[number].turn = malloc(sizeof *copy);
-    if (!copy)
-        return out_of_memory(plan);
-    *copy = *job;
-    return CR_OK;
+    if (status == CR_OK && !(stage->step[number].turn = copy_of(plan, job, sizeof *job)))
+        status = CR_OUT_OF_MEMORY;
+    return status;
 }
 
 /* Whether the places of a kernel lie as in one row, `tap` apart. */
@@ -82,13 +89,9 @@ cr_status dn_step_weights(dn_plan *plan, dn_stage *stage, int number, const dn_w
                           dn_where where_from, dn_where where_to)
 {
     cr_status status = add_step(plan, stage, number, where_from, where_to);
-    if (status != CR_OK)
-        return status;
-    dn_weights_job *copy = stage->step[number].weights = malloc(sizeof *copy);
-    if (!copy)
-        return out_of_memory(plan);
-    *copy = *job;
-    return CR_OK;
+    if (status == CR_OK && !(stage->step[number].weights = copy_of(plan, job, sizeof *job)))
+        status = CR_OUT_OF_MEMORY;
+    return status;
 }
 
 /* ---- stages, for all threads ---- */
@@ -129,12 +132,9 @@ static bool turn_weights(dn_plan *plan, const cr_meta *like, double cost, const 
     *status = stage ? CR_OK : CR_UNSUPPORTED;
     if (!stage)
         return true;
-    stage->weights = malloc(sizeof job);
-    if (!stage->weights) {
-        *status = out_of_memory(plan);
-        return true;
-    }
-    *stage->weights = job;
+    stage->weights = copy_of(plan, &job, sizeof job);
+    if (!stage->weights)
+        *status = CR_OUT_OF_MEMORY;
     stage->from = from->where;
     stage->to = to->where;
     return true;

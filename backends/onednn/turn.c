@@ -3,9 +3,6 @@
 #include "simd.h"
 #include "transpose.h"
 
-void CPU_NAME(dn_turn_images)(const dn_turn_job *job, int64_t begin, int64_t end);
-void CPU_NAME(dn_turn_weights)(const dn_weights_job *job, int64_t begin, int64_t end);
-
 /* ---- images ---- */
 
 static void copy_one(size_t size, char *to, const char *from)

@@ -61,17 +61,28 @@ static bool has_v4(void)
            __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vl");
 }
+
+static bool has_amx(void)
+{
+    unsigned a, b, c, d;
+    enum { BF16 = 1u << 22, TILES = 1u << 24 };
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && d & BF16 && d & TILES;
+}
 #endif
 
-/* The best that the machine has, or the one that CRESSET_CPU_ISA asks for ("base", "v3"), for
+bool cpu_may_use_amx;
+
+/* The best that the machine has, or the one that CRESSET_CPU_ISA asks for ("base", "v3", "v4": AVX-512 without AMX), for
  * tests. */
 static const cpu_op *const *choose_families(void)
 {
 #if CPU_VARIANTS > 1
     const char *asked = getuid() == geteuid() ? getenv("CRESSET_CPU_ISA") : NULL;
     bool base = asked && !strcmp(asked, "base"), v3 = asked && !strcmp(asked, "v3");
-    if (!base && !v3 && has_v4())
+    if (!base && !v3 && has_v4()) {
+        cpu_may_use_amx = has_amx() && !(asked && !strcmp(asked, "v4"));
         return families_v4;
+    }
     if (!base && has_v3())
         return families_v3;
 #endif

@@ -44,6 +44,9 @@ typedef const cpu_op *cpu_family;
 
 extern const cr_host *cpu_host;
 
+/* Whether the processor has AMX tiles of bf16 and the user did not ask for a lesser instruction set. */
+extern bool cpu_may_use_amx;
+
 /* A zeroed plan of `bytes` with run and destroy set, or null after saying so to the host. */
 void *cpu_plan_new(size_t bytes, cr_status (*run)(cr_plan *, const cr_run *),
                    void (*destroy)(cr_plan *));

@@ -5,11 +5,10 @@
 #include "gemm_blocked.h"
 
 #include "cpu.h"
+#include "gemm_memory.h"
 #include "simd.h"
 #include "transpose.h"
 
-#include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Rows of a tile, and vectors in each: their product, with a row of B and a number of A beside it, fills the registers. */
@@ -27,50 +26,6 @@ enum {
     UNIT = 4,              /* panels that are packed together */
     TOGETHER = 8           /* rows of them */
 };
-
-/* Packed operands of the calling thread's last product: fresh memory would cost a tenth of the product again. */
-typedef struct gemm_memory {
-    size_t bytes;
-    void *at;
-} gemm_memory;
-
-static pthread_key_t memory_key;
-static pthread_once_t memory_once = PTHREAD_ONCE_INIT;
-static bool memory_works;
-
-static void drop_memory(void *memory)
-{
-    gemm_memory *m = memory;
-    free(m->at);
-    free(m);
-}
-
-static void make_memory_key(void)
-{
-    memory_works = !pthread_key_create(&memory_key, drop_memory);
-}
-
-/* At least that many bytes, aligned for vectors, the calling thread's until its next product; null when there are none. */
-static void *packing_memory(size_t bytes)
-{
-    pthread_once(&memory_once, make_memory_key);
-    gemm_memory *m = memory_works ? pthread_getspecific(memory_key) : NULL;
-    if (!m) {
-        m = memory_works ? calloc(1, sizeof *m) : NULL;
-        if (!m || pthread_setspecific(memory_key, m)) {
-            free(m);
-            return NULL;
-        }
-    }
-    if (m->bytes < bytes) {
-        free(m->at);
-        m->at = NULL;
-        m->bytes = posix_memalign(&m->at, 64, bytes) ? 0 : bytes;
-        if (!m->bytes)
-            m->at = NULL;
-    }
-    return m->at;
-}
 
 #define REAL      float
 #define LANES     VF_LANES

@@ -276,7 +276,7 @@ bool ENTRY(const ARGS *g)
     size_t a_reals = ((size_t)g->m * apart + 63) / 64 * 64;
     size_t b_reals = (size_t)p.column_panels * NAMED(WIDTH) * (size_t)p.deepest *
                      (size_t)(p.by_rows ? together : 1);
-    REAL *memory = packing_memory((a_reals + b_reals + 64) * sizeof(REAL));
+    REAL *memory = cpu_gemm_memory(CPU_GEMM_BLOCKED, (a_reals + b_reals + 64) * sizeof(REAL));
     if (!memory)
         return false;
     p.a = memory;

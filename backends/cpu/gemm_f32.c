@@ -1,9 +1,10 @@
-/* Products of f32 and f64 matrices: own kernels where OpenBLAS's start costs more than its speed brings, OpenBLAS or
+/* Products of f32 and f64 matrices: own kernels where OpenBLAS's start costs more than its speed brings, gemm_amx.c, OpenBLAS or
  * gemm_blocked.c above. Two kernels of f32 share the work: `panel_tile` runs along B's rows (dense or packed), `dot_tile` along k when both
  * operands lie so and there are too few rows to pay for packing. cpu_dgemm's plain loops and the tests' double loops check
  * both. */
 #include "gemm_f32.h"
 #include "cpu.h"
+#include "gemm_amx.h"
 #include "gemm_blocked.h"
 #include "simd.h"
 #include "transpose.h"
@@ -436,6 +437,8 @@ bool CPU_NAME(cpu_sgemm)(const cpu_sgemm_args *g)
     blasint lda, ldb;
     if (work < OWN_LIMIT || g->m == 1 || g->k <= 4)
         return own_sgemm(g);
+    if (CPU_NAME(cpu_amx_takes)(g))
+        return CPU_NAME(cpu_sgemm_amx)(g);
     if (!blas_is_faster() || g->k > INT_MAX || g->c_row > INT_MAX ||
         !blas_layout(g->m, g->k, g->a_row, g->a_col, &ta, &lda) ||
         !blas_layout(g->k, g->n, g->b_row, g->b_col, &tb, &ldb))

@@ -2,6 +2,7 @@
  * products large enough for the blocked kernels and for OpenBLAS, whose shapes straddle tiles, panels and passes. */
 #include "kernel_host.h"
 
+#include <float.h>
 #include <math.h>
 
 typedef struct product {
@@ -124,6 +125,112 @@ START_TEST(large_products_on_threads_are_the_same_bits)
 }
 END_TEST
 
+/* ---- products by parts of numbers (gemm_amx.c, where the processor has AMX) ---- */
+
+/* Numbers of 24 bits: in those that value_fill gives the lower ones are zeros. */
+static void fill_with_long_numbers(value *v, uint32_t seed)
+{
+    for (int64_t i = 0; i < value_numel(v); i++) {
+        seed = seed * 1664525u + 1013904223u;
+        value_set(v, i, (cell){.f = ((double)(seed >> 7) - 0x1p24) * 0x1p-24});
+    }
+}
+
+/* What a double comes to in f32, where a sum on the way may have been taken for zero below f32's normal numbers, or for
+ * infinite above them. */
+static bool is_near(double got, double expected, double weight, double most)
+{
+    if (isnan(expected) || isinf(expected))
+        return isnan(expected) ? isnan(got) : got == expected;
+    return weight > FLT_MAX || fabs(got - expected) <= most * weight + 0x1p-125;
+}
+
+/* out = alpha a b + beta self, self being out itself. `most` is of the terms' weight. */
+static void check_in_place(const product *p, value *a, value *b, double most, int64_t row_step)
+{
+    const int64_t size[] = {p->batch, p->n, p->m};
+    value self = value_new(CR_F32, 3, size, DENSE), out = value_new(CR_F32, 3, size, DENSE);
+    fill_with_long_numbers(&self, 3);
+    fill_with_long_numbers(&out, 3);
+    operation op = {.name = "baddbmm",
+                    .in = {&out, a, b},
+                    .nin = 3,
+                    .out = {&out},
+                    .nout = 1,
+                    .numbers = {"beta", "alpha"},
+                    .number = {{0.25, 0}, {-0.5, 0}},
+                    .nnumbers = 2};
+    ck_assert_int_eq(operation_run(&op), CR_OK);
+    for (int64_t i = 0; i < p->n; i += row_step)
+        for (int64_t j = 0; j < p->m; j += 1 + j % 7) {
+            double weight, expected = element(&self, a, b, p, i * p->m + j, -0.5, 0.25, &weight);
+            double got = value_get(&out, i * p->m + j).f;
+            ck_assert_msg(is_near(got, expected, weight, most),
+                          "[%lld,%lld,%lld] at %lld,%lld: %.9g instead of %.9g (of %.9g)",
+                          (long long)p->n, (long long)p->k, (long long)p->m, (long long)i,
+                          (long long)j, got, expected, weight);
+        }
+    value_free(&self);
+    value_free(&out);
+}
+
+/* Blocks, passes and panels that are not full, on either side, and as exact as f32: with two parts of three, a term would be
+ * off by some 2^-18. */
+START_TEST(long_numbers_are_multiplied_exactly)
+{
+    static const product of[] = {
+        {1, 300, 40, 300},   {1, 2100, 33, 115}, {1, 115, 40, 2100},
+        {1, 1030, 70, 97},   {1, 97, 70, 1030},  {1, 260, 1300, 200},
+        {1, 530, 300, 1100}, {1, 190, 257, 170}, {2, 177, 290, 145},
+    };
+    static const layout how[][2] = {
+        {DENSE, DENSE}, {TURNED, DENSE}, {DENSE, TURNED}, {TURNED, TURNED}, {SPACED, REPEATED_1}};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i += host_few ? 3 : 1)
+        for (size_t h = 0; h < sizeof how / sizeof *how; h += host_few ? 3 : 1) {
+            const product *p = &of[i];
+            const int64_t size_a[] = {p->batch, p->n, p->k}, size_b[] = {p->batch, p->k, p->m};
+            value a = value_new(CR_F32, 3, size_a, how[h][0]);
+            value b = value_new(CR_F32, 3, size_b, how[h][1]);
+            fill_with_long_numbers(&a, 1);
+            fill_with_long_numbers(&b, 2);
+            check_in_place(p, &a, &b, 2.4e-7, 1 + p->n / 60);
+            value_free(&a);
+            value_free(&b);
+        }
+}
+END_TEST
+
+/* The bounds of what parts can hold, each in one element and in whole matrices; the element also among later terms, when
+ * earlier ones are written already. */
+START_TEST(numbers_of_every_size_are_multiplied)
+{
+    static const double sizes[][2] = {
+        {INFINITY, 1},  {-INFINITY, 1}, {NAN, 1},      {3.4e38, 1}, {3.4e38, 1e-38},
+        {1e30, 1e30},   {1e-40, 1},     {1e-40, 1e30}, {1e-31, 1},  {1e-29, 1e-2},
+        {1e-20, 1e-20}, {1e-15, 1e-15}, {1e-38, 1e38}, {0, 1},      {0, INFINITY},
+    };
+    const product p = {1, 200, 600, 160};
+    const int64_t size_a[] = {1, p.n, p.k}, size_b[] = {1, p.k, p.m};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (int way = 0; way < 4; way++) {
+            value a = value_new(CR_F32, 3, size_a, DENSE), b = value_new(CR_F32, 3, size_b, DENSE);
+            fill_with_long_numbers(&a, 1);
+            fill_with_long_numbers(&b, 2);
+            const int64_t row = 70, term = way == 1 ? 3 : 450;
+            for (int64_t at = 0; at < value_numel(&a); at++)
+                if (way == 0 || (way < 3 && at == row * p.k + term))
+                    value_set(&a, at, (cell){.f = value_get(&a, at).f * sizes[i][0]});
+            for (int64_t at = 0; at < value_numel(&b); at++)
+                if (way == 0 || (way == 3 && at == term * p.m + 7))
+                    value_set(&b, at, (cell){.f = value_get(&b, at).f * sizes[i][way == 0]});
+            /* Of 600 terms a third or so of f32's rounding adds up. */
+            check_in_place(&p, &a, &b, 1e-6, 10);
+            value_free(&a);
+            value_free(&b);
+        }
+}
+END_TEST
+
 Suite *product_suite(void)
 {
     Suite *suite = suite_create("products");
@@ -132,6 +239,8 @@ Suite *product_suite(void)
     tcase_add_test(all, tiles_of_every_size_agree_with_loops);
     tcase_add_test(all, large_products_agree_with_loops);
     tcase_add_test(all, large_products_on_threads_are_the_same_bits);
+    tcase_add_test(all, long_numbers_are_multiplied_exactly);
+    tcase_add_test(all, numbers_of_every_size_are_multiplied);
     suite_add_tcase(suite, all);
     return suite;
 }

@@ -1,0 +1,15 @@
+/* Where packed operands of a matrix product lie. */
+#ifndef CRESSET_BACKENDS_CPU_GEMM_MEMORY_H
+#define CRESSET_BACKENDS_CPU_GEMM_MEMORY_H
+
+#include <stddef.h>
+
+/* A thread has one piece of memory for each kind of product, for one may fall back on the other. */
+typedef enum cpu_gemm_kind { CPU_GEMM_BLOCKED, CPU_GEMM_AMX, CPU_GEMM_KINDS } cpu_gemm_kind;
+
+/* At least that many bytes, aligned for vectors, the calling thread's until its next product of the kind; null when there
+ * are none. They are kept from product to product, for fresh memory would cost a tenth of one again, and freed when the
+ * thread ends. */
+void *cpu_gemm_memory(cpu_gemm_kind kind, size_t bytes);
+
+#endif

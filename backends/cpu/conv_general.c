@@ -4,7 +4,13 @@
 
 #include <string.h>
 
-enum { COL_ELEMENTS = 1 << 17, MOST_SCRATCH = 16 << 20 };
+enum {
+    COL_ELEMENTS = 1 << 17,
+    LEAST_PLACES =
+        192, /* of a block, where the image has them: the weights are packed for each block */
+    MOST_SCRATCH = 16 << 20,
+    MOST_SLOTS = 8
+};
 
 #define REAL      float
 #define GEMM      CPU_NAME(cpu_sgemm)

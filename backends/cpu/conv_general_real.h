@@ -56,8 +56,15 @@ static void NAME(unfold)(const conv_shape *s, REAL *x, int64_t first, int64_t la
 static int64_t NAME(col_lines)(const conv_shape *s)
 {
     int64_t lines = COL_ELEMENTS / (s->ic * s->taps * s->out[2] + 1);
+    int64_t least = s->out[2] > 0 ? (LEAST_PLACES + s->out[2] - 1) / s->out[2] : 1;
+    /* But so that there is scratch for all slots. */
+    int64_t most =
+        MOST_SCRATCH / MOST_SLOTS / (int64_t)sizeof(REAL) / (s->ic * s->taps * s->out[2] + 1);
+    least = least < most ? least : most;
     int64_t all = s->out[0] * s->out[1];
-    return lines < 1 ? 1 : lines > all ? all : lines;
+    lines = lines < least ? least : lines;
+    lines = lines < 1 ? 1 : lines;
+    return lines > all ? all : lines;
 }
 
 /* Scratch: one block of col for each slot, and for each slot but the first a gradient of w. */
@@ -74,7 +81,7 @@ static int64_t NAME(slots)(const conv_shape *s, bool weights)
 {
     size_t bytes = NAME(slot_bytes)(s, weights);
     int64_t most = (int64_t)(MOST_SCRATCH / (bytes + 1));
-    most = most > 8 ? 8 : most < 1 ? 1 : most;
+    most = most > MOST_SLOTS ? MOST_SLOTS : most < 1 ? 1 : most;
     return s->n < most ? (s->n < 1 ? 1 : s->n) : most;
 }
 

@@ -153,10 +153,11 @@ static cr_status backward_body(const cpu_staged *staged, const cr_run *run, void
 static cr_status choose(conv_plan *p, const cpu_call *call, int32_t dtype, bool forward, bool data,
                         bool weight)
 {
-    const conv_way *ways[] = {&CPU_NAME(conv_direct_f32), &CPU_NAME(conv_general_f32)};
+    const conv_way *ways[] = {&CPU_NAME(conv_direct_f32), &CPU_NAME(conv_amx_f32),
+                              &CPU_NAME(conv_general_f32)};
     const conv_way *wide[] = {&CPU_NAME(conv_general_f64)};
     const conv_way **way = cpu_compute_dtype(dtype) == CR_F64 ? wide : ways;
-    int count = cpu_compute_dtype(dtype) == CR_F64 ? 1 : 2;
+    int count = cpu_compute_dtype(dtype) == CR_F64 ? 1 : 3;
     size_t scratch = 0;
 #define CHOOSE(wanted, part)                                                           \
     for (int i = 0; wanted && i < count; i++) {                                        \

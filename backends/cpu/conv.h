@@ -44,5 +44,7 @@ typedef struct conv_way {
 extern const conv_way CPU_NAME(conv_general_f32), CPU_NAME(conv_general_f64);
 /* Straight from padded planes: two dimensions, f32. */
 extern const conv_way CPU_NAME(conv_direct_f32);
+/* Likewise with AMX's tiles, where there are many channels; takes nothing where there are no tiles. */
+extern const conv_way CPU_NAME(conv_amx_f32);
 
 #endif

@@ -88,5 +88,6 @@ Suite *copy_suite(void);
 Suite *reduce_suite(void);
 Suite *index_suite(void);
 Suite *product_suite(void);
+Suite *convolution_suite(void);
 
 #endif

@@ -20,6 +20,7 @@ int main(int argc, char **argv)
     srunner_add_suite(runner, reduce_suite());
     srunner_add_suite(runner, index_suite());
     srunner_add_suite(runner, product_suite());
+    srunner_add_suite(runner, convolution_suite());
     /* OpenMP's threads don't survive a fork, and a kernel that dies should be seen in a debugger. */
     srunner_set_fork_status(runner, CK_NOFORK);
     srunner_run_all(runner, CK_NORMAL);

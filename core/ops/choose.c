@@ -8,9 +8,10 @@
 #include "core/dispatch/validate.h"
 #include "core/ops/key.h"
 
-enum { ROUNDS = 20 };              /* so many that a sleeping worker is found worth waking */
-static const double enough = 2e-3; /* seconds: no further rounds after this */
-static const double margin = 0.95; /* so much faster is worth the other device's lock */
+enum { ROUNDS = 20 };                  /* so many that a sleeping worker is found worth waking */
+static const double enough = 2e-3;     /* seconds: no further rounds after this */
+static const double margin = 0.95;     /* so much faster is worth the other device's lock */
+static const double kept_margin = 0.8; /* and the layout that its own result would stay in */
 /* Seconds that a device's own plan takes longer among other operations than run after run, when all of a vendor library's code
  * that a call needs is at hand: LeNet with one image was slower by this with oneDNN's convolution, though it won by 0.1 us. */
 static const double unseen = 3e-7;
@@ -39,6 +40,7 @@ typedef struct trial {
     cr_plan *plan;
     cr_run run;
     double best; /* seconds; below 0: not run yet */
+    bool keeps;  /* results in a layout of the device's own */
 } trial;
 
 static cr_status run_once(trial *t)
@@ -55,7 +57,7 @@ static cr_status run_once(trial *t)
 
 static bool lent_wins(const trial *own, const trial *lent)
 {
-    return lent->best < margin * own->best + unseen;
+    return lent->best < (own->keeps ? kept_margin : margin) * own->best + unseen;
 }
 
 /* Runs both by turns, the first time without counting unless it takes long. Where the other device wins, the own plan runs once
@@ -176,12 +178,13 @@ bool cr_measures(void)
 
 /* Whether the lent plan is faster, as measured now; *measured: whether it could be. */
 static bool try_both(const cr_op_run *run, const cr_plan_entry *e, cr_dev *by, cr_plan *lent_plan,
-                     const cr_graph *graph, size_t workspace, bool *measured)
+                     const cr_graph *graph, const cr_plan_info *own_info, size_t workspace,
+                     bool *measured)
 {
     cr_binding bind[CR_CALL_INPUTS + CR_MAX_OUTPUTS], own_bind[CR_CALL_INPUTS + CR_MAX_OUTPUTS];
     cr_storage *out[CR_MAX_OUTPUTS] = {NULL}, *work = NULL, *copies[CR_CALL_INPUTS] = {NULL};
     uint32_t nbind = 0;
-    bool made = make_room(run->dev, &work, workspace);
+    bool keeps = false, made = make_room(run->dev, &work, workspace);
     for (uint32_t i = 0; i < e->nbind_inputs; i++) {
         const cr_tensor *t = run->in[e->bind_inputs[i]];
         bind[nbind++] =
@@ -191,8 +194,12 @@ static bool try_both(const cr_op_run *run, const cr_plan_entry *e, cr_dev *by, c
         const cr_meta *m = &graph->values[graph->outputs[i]];
         int64_t first, last = -1;
         bool any = cr_extent(m->rank, m->size, m->stride, 0, &first, &last);
-        made = made && make_room(run->dev, &out[i],
-                                 any ? (size_t)(last + 1) * cr_dtype_size((cr_dtype)m->dtype) : 0);
+        size_t bytes = any ? (size_t)(last + 1) * cr_dtype_size((cr_dtype)m->dtype) : 0;
+        if (own_info->output_layouts[i]) {
+            keeps = true;
+            bytes = bytes > own_info->output_bytes[i] ? bytes : own_info->output_bytes[i];
+        }
+        made = made && make_room(run->dev, &out[i], bytes);
         bind[nbind++] = (cr_binding){buffer_of(out[i]), 0};
     }
     memcpy(own_bind, bind, nbind * sizeof *bind);
@@ -201,7 +208,7 @@ static bool try_both(const cr_op_run *run, const cr_plan_entry *e, cr_dev *by, c
                       .values = bind,
                       .numbers = run->numbers,
                       .workspace = {buffer_of(work), 0}};
-    trial own = {run->dev, e->plan, r, -1}, lent = {by, lent_plan, r, -1};
+    trial own = {run->dev, e->plan, r, -1, keeps}, lent = {by, lent_plan, r, -1, false};
     own.run.values = own_bind;
     *measured = made && race(&own, &lent) == CR_OK;
     release_all(copies, CR_CALL_INPUTS);
@@ -211,7 +218,7 @@ static bool try_both(const cr_op_run *run, const cr_plan_entry *e, cr_dev *by, c
 }
 
 void cr_plan_faster(const cr_op_run *run, const cr_frame *f, cr_plan_entry *e, cr_dev *by,
-                    const cr_graph *graph, size_t *workspace)
+                    const cr_graph *graph, cr_plan_info *own_info)
 {
     if (!cr_measures() || !repeatable(run, f, e))
         return;
@@ -226,9 +233,10 @@ void cr_plan_faster(const cr_op_run *run, const cr_frame *f, cr_plan_entry *e, c
     struct answer *answer = &answers[(kind >> 1) % ANSWERS];
     bool known = answer->kind == kind;
     if ((!known || answer->lent) && by->backend->plan(by->handle, graph, &info, &plan) == CR_OK) {
-        bool lent =
-            known || try_both(run, e, by, plan, graph,
-                              info.workspace > *workspace ? info.workspace : *workspace, &known);
+        bool lent = known || try_both(run, e, by, plan, graph, own_info,
+                                      info.workspace > own_info->workspace ? info.workspace
+                                                                           : own_info->workspace,
+                                      &known);
         if (known)
             *answer = (struct answer){kind, lent};
         if (lent) {
@@ -236,7 +244,9 @@ void cr_plan_faster(const cr_op_run *run, const cr_frame *f, cr_plan_entry *e, c
             e->plan = plan;
             plan = own;
             e->by = by;
-            *workspace = info.workspace;
+            own_info->workspace = info.workspace;
+            for (uint32_t i = 0; i < graph->noutputs; i++)
+                own_info->output_layouts[i] = 0;
             cr_plan_entry_drop_prepares(run->dev, e);
         }
         (lent ? run->dev : by)->backend->plan_free(plan);

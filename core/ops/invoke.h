@@ -40,10 +40,10 @@ cr_plan_entry *cr_plan_call(cr_op_run *run);
  * had (out forms, operations over lists, no memory). elementwise: each element of the result depends on its own place alone. */
 cr_graph *cr_plan_graph(const cr_op_run *run, bool *elementwise);
 
-/* The call has a plan of its device in the entry; where `by` has one too, that is faster, it takes its place, and its
- * workspace the other's. Devices' lock held. Failures leave things as they are. */
+/* The call has a plan of its device in the entry; where `by` has one too, that is faster, it takes its place, and what it
+ * needs and answers that in `info`. Devices' lock held. Failures leave things as they are. */
 void cr_plan_faster(const cr_op_run *run, const cr_frame *f, cr_plan_entry *e, cr_dev *by,
-                    const cr_graph *graph, size_t *workspace);
+                    const cr_graph *graph, cr_plan_info *info);
 /* Whether plans are chosen by measuring. */
 bool cr_measures(void);
 

@@ -160,14 +160,6 @@ static void forget_answers(const cr_graph *graph, cr_plan_info *info)
         memset(info->input_layouts, 0, graph->ninputs * sizeof *info->input_layouts);
 }
 
-static bool has_layouts(const cr_graph *graph, const cr_plan_info *info)
-{
-    bool any = false;
-    for (uint32_t i = 0; i < graph->noutputs; i++)
-        any = any || info->output_layouts[i];
-    return any;
-}
-
 static cr_status ask_lender(cr_dev *by, const cr_graph *graph, cr_plan_info *info, cr_plan_entry *e)
 {
     forget_answers(graph, info);
@@ -226,8 +218,8 @@ static cr_status ask(cr_op_run *run, cr_frame *f, cr_plan_entry *e, cr_dev *by)
         status = ask_lender(by, graph, &info, e);
     if (status == CR_OK && info.input_layouts)
         status = cr_plan_prepares(dev, e, graph, &info);
-    if (status == CR_OK && by && !e->by && !hidden && !has_layouts(graph, &info))
-        cr_plan_faster(run, f, e, by, graph, &info.workspace);
+    if (status == CR_OK && by && !e->by && !hidden)
+        cr_plan_faster(run, f, e, by, graph, &info);
     if (status != CR_OK)
         goto done;
     bool in_order = true;

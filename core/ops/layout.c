@@ -76,7 +76,10 @@ static cr_plan_entry *way_out(cr_dev *dev, const cr_meta *from, cr_status *statu
         cr_plan_entry_free(dev, e);
         return NULL;
     }
-    return cr_plan_cache_insert(dev, e) ? e : NULL;
+    if (cr_plan_cache_insert(dev, e))
+        return e;
+    *status = CR_OUT_OF_MEMORY;
+    return NULL;
 }
 
 int cr_make_plain(cr_tensor *t)

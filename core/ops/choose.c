@@ -60,15 +60,20 @@ static bool lent_wins(const trial *own, const trial *lent)
     return lent->best < (own->keeps ? kept_margin : margin) * own->best + unseen;
 }
 
-/* Runs both by turns, the first time without counting unless it takes long. Where the other device wins, the own plan runs once
- * more: a wrong turn lasts as long as the process, and a neighbour on the machine can make any run slow. */
+/* Runs both by turns, the first time without counting: what a plan touches first is slow. Of long calls it counts, lest choosing
+ * take longer than it brings, and there is one more round; of very long ones none. Where the other device wins, the own plan runs
+ * once more: a wrong turn lasts as long as the process, and a neighbour on the machine can make any run slow. */
 static cr_status race(trial *own, trial *lent)
 {
     double begun = now();
+    bool is_long = false;
     for (int i = 0; i < ROUNDS && (i < 3 || now() - begun < enough); i++) {
-        if (i == 1 && own->best + lent->best < 10 * enough)
+        const double round = own->best + lent->best;
+        if (i == 1 && round < 10 * enough)
             own->best = lent->best = -1;
         else if (i == 1)
+            is_long = true;
+        if (is_long && (i == 2 || round > 500 * enough))
             break;
         cr_status status = run_once(own);
         status = status == CR_OK ? run_once(lent) : status;

@@ -239,6 +239,28 @@ CPU_INLINE WITH_AMX void amx_store(float *sums)
     _tile_stored(3, sums + SIDE * PANEL + SIDE, ROW);
 }
 
+/* Adds the sums to those that are there; the first ones take their place. */
+CPU_INLINE WITH_AMX void amx_add(float *sums, bool is_first)
+{
+    _Alignas(64) float more[PANEL * PANEL];
+    amx_store(is_first ? sums : more);
+    for (int i = 0; !is_first && i < PANEL * PANEL; i += SIDE)
+        vf_store(sums + i, vf_load(sums + i) + vf_load(more + i));
+}
+
+/* Calls f(low, narrow, ...) with constants for the first two. */
+#define AMX_BY_HALVES(low, narrow, f, ...) \
+    do {                                   \
+        if (!(low) && !(narrow))           \
+            f(false, false, __VA_ARGS__);  \
+        else if (!(low))                   \
+            f(false, true, __VA_ARGS__);   \
+        else if (!(narrow))                \
+            f(true, false, __VA_ARGS__);   \
+        else                               \
+            f(true, true, __VA_ARGS__);    \
+    } while (0)
+
 #else
 #define CPU_HAS_AMX_CODE 0
 #endif

@@ -178,9 +178,10 @@ static exponents pack_band(const job *j, const float *image, int64_t first_line,
 {
     range seen = nothing_seen();
     for (int64_t grid = 0; grid < j->grids; grid++)
-        for (int64_t step = 0; is_grid_used(j->s, grid) && step < j->channel_steps; step++)
-            pack_grid(j, image, first_line, grid, step,
-                      to + (grid * j->channel_steps + step) * PARTS * j->places * LINE, &seen);
+        if (is_grid_used(j->s, grid))
+            for (int64_t step = 0; step < j->channel_steps; step++)
+                pack_grid(j, image, first_line, grid, step,
+                          to + (grid * j->channel_steps + step) * PARTS * j->places * LINE, &seen);
     return exponents_of(&seen);
 }
 
@@ -201,10 +202,7 @@ CPU_INLINE WITH_AMX void sum_tile(bool low, bool narrow, const job *j, const uin
             amx_step(low, narrow, (amx_tiles){a, part, TILE}, (amx_tiles){weights, 2 * TILE, TILE});
             if (++summed % AMX_CHAIN && !(tap == taps - 1 && step == j->channel_steps - 1))
                 continue;
-            _Alignas(64) float of_chain[PANEL * PANEL];
-            amx_store(is_first ? sums : of_chain);
-            for (int i = 0; !is_first && i < PANEL * PANEL; i += SIDE)
-                vf_store(sums + i, vf_load(sums + i) + vf_load(of_chain + i));
+            amx_add(sums, is_first);
             is_first = false;
             amx_clear();
         }
@@ -214,31 +212,7 @@ CPU_INLINE WITH_AMX void sum_tile(bool low, bool narrow, const job *j, const uin
 static WITH_AMX void sum_tile_of(bool low, bool narrow, const job *j, const uint16_t *band,
                                  const uint16_t *weights, float *sums)
 {
-    if (!low && !narrow)
-        sum_tile(false, false, j, band, weights, sums);
-    else if (!low)
-        sum_tile(false, true, j, band, weights, sums);
-    else if (!narrow)
-        sum_tile(true, false, j, band, weights, sums);
-    else
-        sum_tile(true, true, j, band, weights, sums);
-}
-
-/* The outputs among the sixteen places from `place` on. */
-static int runs_of(const job *j, int64_t first_line, int64_t lines, int64_t place,
-                   places_run runs[SIDE])
-{
-    int count = 0;
-    int64_t line = place / j->wide, column = place % j->wide;
-    for (int lane = 0; lane < SIDE && line < lines; line++, column = 0) {
-        const int64_t left = j->wide - column < SIDE - lane ? j->wide - column : SIDE - lane;
-        const int64_t valid = j->out[1] - column < left ? j->out[1] - column : left;
-        if (valid > 0)
-            runs[count++] =
-                (places_run){lane, (int)valid, (first_line + line) * j->out[1] + column};
-        lane += (int)left;
-    }
-    return count;
+    AMX_BY_HALVES(low, narrow, sum_tile, j, band, weights, sums);
 }
 
 static void write_square(const job *j, int64_t output, const places_run *runs, int count,
@@ -265,6 +239,7 @@ static WITH_AMX void multiply_band(const job *j, int64_t image, int64_t first_li
     const int64_t steps = j->s->taps * j->channel_steps;
     const int64_t left = j->out[0] - first_line, lines = left < j->band ? left : j->band;
     const int64_t places = (lines - 1) * j->wide + j->out[1];
+    const grid_in_plane grid = outputs_of(j->wide, first_line, lines, j->out[1]);
     float *to = j->to + image * j->outputs * j->out[0] * j->out[1];
     amx_begin();
     for (int64_t panel = 0; panel < j->panels; panel++)
@@ -276,7 +251,7 @@ static WITH_AMX void multiply_band(const job *j, int64_t image, int64_t first_li
                         sums);
             for (int h = 0; h < (low ? 1 : 2); h++) {
                 places_run runs[SIDE];
-                const int count = runs_of(j, first_line, lines, place + h * SIDE, runs);
+                const int count = runs_of(&grid, place + h * SIDE, runs);
                 for (int v = 0; v < (narrow ? 1 : 2); v++)
                     write_square(j, output + v * SIDE, runs, count,
                                  sums + h * SIDE * PANEL + v * SIDE, to);

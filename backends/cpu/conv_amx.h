@@ -76,6 +76,42 @@ typedef struct places_run {
     int64_t at; /* in a plane */
 } places_run;
 
+/* Where sixteen places of a grid with so many columns lie: columns from … end of its lines are those of a plane's line, which
+ * begins at `first` and lies `line` on from the one before; lines from … end of the grid are within the plane. */
+typedef struct grid_in_plane {
+    int64_t wide, first_line, end_line, first_column, end_column;
+    int64_t first, line, column;
+} grid_in_plane;
+
+/* The outputs of a band's lines. */
+CPU_INLINE grid_in_plane outputs_of(int64_t wide, int64_t first_line, int64_t lines,
+                                    int64_t columns)
+{
+    return (grid_in_plane){.wide = wide,
+                           .end_line = lines,
+                           .end_column = columns,
+                           .first = first_line * columns,
+                           .line = columns,
+                           .column = 1};
+}
+
+CPU_INLINE int runs_of(const grid_in_plane *g, int64_t place, places_run runs[SIDE])
+{
+    int count = 0;
+    int64_t line = place / g->wide, column = place % g->wide;
+    for (int lane = 0; lane < SIDE && line < g->end_line; line++, column = 0) {
+        const int64_t left = g->wide - column < SIDE - lane ? g->wide - column : SIDE - lane;
+        const int64_t from = column > g->first_column ? column : g->first_column;
+        const int64_t end = column + left < g->end_column ? column + left : g->end_column;
+        if (line >= g->first_line && from < end)
+            runs[count++] =
+                (places_run){lane + (int)(from - column), (int)(end - from),
+                             g->first + line * g->line + (from - g->first_column) * g->column};
+        lane += (int)left;
+    }
+    return count;
+}
+
 /* Whether tiles gain: two dimensions, enough channels, outputs and work, and of the places that are computed, in lines of
  * `columns` outputs each, most are outputs. */
 CPU_INLINE bool amx_pays(const conv_shape *s, int64_t lines, int64_t columns)

@@ -72,40 +72,12 @@ CPU_INLINE vf load_runs(const float *plane, const places_run *runs, int count, i
     return (vf)all;
 }
 
-/* Where sixteen places of a grid with so many columns lie: columns from … end of its lines are those of a plane's line, which
- * begins at `first` and lies `line` on from the one before; lines from … end of the grid are within the plane. */
-typedef struct grid_in_plane {
-    int64_t wide, first_line, end_line, first_column, end_column;
-    int64_t first, line, column;
-} grid_in_plane;
-
-static int runs_of(const grid_in_plane *g, int64_t place, places_run runs[SIDE])
-{
-    int count = 0;
-    int64_t line = place / g->wide, column = place % g->wide;
-    for (int lane = 0; lane < SIDE && line < g->end_line; line++, column = 0) {
-        const int64_t left = g->wide - column < SIDE - lane ? g->wide - column : SIDE - lane;
-        const int64_t from = column > g->first_column ? column : g->first_column;
-        const int64_t end = column + left < g->end_column ? column + left : g->end_column;
-        if (line >= g->first_line && from < end)
-            runs[count++] =
-                (places_run){lane + (int)(from - column), (int)(end - from),
-                             g->first + line * g->line + (from - g->first_column) * g->column};
-        lane += (int)left;
-    }
-    return count;
-}
-
 static exponents pack_y(const job *j, const float *image, int64_t first_line, uint16_t *to)
 {
     const conv_shape *s = j->s;
     const int64_t left = s->out[1] - first_line;
-    const grid_in_plane grid = {.wide = j->wide,
-                                .end_line = left < j->band ? left : j->band,
-                                .end_column = s->out[2],
-                                .first = first_line * s->out[2],
-                                .line = s->out[2],
-                                .column = 1};
+    const grid_in_plane grid =
+        outputs_of(j->wide, first_line, left < j->band ? left : j->band, s->out[2]);
     range seen = nothing_seen();
     for (int64_t panel = 0; panel < j->outputs; panel++)
         for (int64_t step = 0; step < j->steps; step++, to += STEP_SIZE) {
@@ -184,29 +156,19 @@ CPU_INLINE WITH_AMX void sum_tile(bool low, bool narrow, const job *j, const uin
 {
     const int64_t part = j->places * LINE;
     for (int64_t from = 0; from < j->steps; from += AMX_CHAIN, is_first = false) {
-        _Alignas(64) float of_chain[TILE_SUMS];
         const int64_t end = from + AMX_CHAIN < j->steps ? from + AMX_CHAIN : j->steps;
         amx_clear();
         for (int64_t step = from; step < end; step++)
             amx_step(low, narrow, (amx_tiles){y + step * STEP_SIZE, 2 * TILE, TILE},
                      (amx_tiles){x + step * STEP * LINE, part, PARTS * part});
-        amx_store(is_first ? sums : of_chain);
-        for (int i = 0; !is_first && i < TILE_SUMS; i += SIDE)
-            vf_store(sums + i, vf_load(sums + i) + vf_load(of_chain + i));
+        amx_add(sums, is_first);
     }
 }
 
 static WITH_AMX void sum_tile_of(bool low, bool narrow, const job *j, const uint16_t *y,
                                  const uint16_t *x, bool is_first, float *sums)
 {
-    if (!low && !narrow)
-        sum_tile(false, false, j, y, x, is_first, sums);
-    else if (!low)
-        sum_tile(false, true, j, y, x, is_first, sums);
-    else if (!narrow)
-        sum_tile(true, false, j, y, x, is_first, sums);
-    else
-        sum_tile(true, true, j, y, x, is_first, sums);
+    AMX_BY_HALVES(low, narrow, sum_tile, j, y, x, is_first, sums);
 }
 
 static WITH_AMX void multiply_band(const job *j, const uint16_t *y, const uint16_t *x,

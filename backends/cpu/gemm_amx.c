@@ -175,14 +175,7 @@ static WITH_AMX void multiply_of(const c_block *b, const panels *p, float *sums,
                                  const tile_sums *before)
 {
     const bool low = rows_of(b) - p->i <= SIDE, narrow = columns_of(b) - p->j <= SIDE;
-    if (!low && !narrow)
-        multiply(false, false, b, p, sums, before);
-    else if (!low)
-        multiply(false, true, b, p, sums, before);
-    else if (!narrow)
-        multiply(true, false, b, p, sums, before);
-    else
-        multiply(true, true, b, p, sums, before);
+    AMX_BY_HALVES(low, narrow, multiply, b, p, sums, before);
 }
 
 static exponents exponents_of_shared(const c_block *b, int64_t pass)

@@ -29,28 +29,74 @@ typedef struct terms {
     int64_t from, count, steps;
 } terms;
 
-/* One panel. B's tiles have a line for each pair of terms, A's for each row. */
-static exponents pack_panel(const operand *o, bool lines_are_terms, int64_t panel, terms of,
-                            uint16_t *to)
+enum { TOGETHER = 4 }; /* panels */
+
+/* Asks for numbers that are packed soon. */
+CPU_INLINE void fetch(const float *at, int64_t lines, int64_t stride, int64_t length)
 {
-    range seen = nothing_seen();
-    for (int64_t t = 0; t < of.count; t += STEP, to += STEP_SIZE)
-        for (int half = 0; half < 2; half++) {
-            const int64_t first = panel * PANEL + half * SIDE, lines = o->lines - first;
-            vf room[2][SIDE];
-            square of_terms[2];
-            for (int i = 0; i < 2; i++) {
-                const int64_t term = t + i * PAIRS, left = of.count - term;
-                const float *at = o->at;
-                if (lines > 0 && left > 0)
-                    at += first * o->line + (of.from + term) * o->term;
-                of_terms[i] = lines_are_terms
-                                  ? square_of(at, o->term, o->line, left, lines, room[i])
-                                  : square_of(at, o->line, o->term, lines, left, room[i]);
-            }
-            pack_tiles(of_terms[0], of_terms[1], to + half * TILE, 2 * TILE, &seen);
+    for (int64_t l = 0; l < lines; l++)
+        for (int64_t i = 0; i < length; i += SIDE)
+            __builtin_prefetch(at + l * stride + i);
+}
+
+/* What a panel's turn asks for of the step that begins at `term`: where lines are contiguous its share of the rows that all
+ * panels read together, since memory is fast along a row alone. */
+static void fetch_step(const operand *o, int64_t panel, int panels, int turn, int64_t term,
+                       int64_t left)
+{
+    const int64_t first = panel * PANEL, lines = o->lines - first, wide = panels * PANEL;
+    const int64_t count = left < STEP ? left : STEP;
+    if (o->line == 1) {
+        const int64_t from = turn * count / panels, end = (turn + 1) * count / panels;
+        fetch(o->at + first + (term + from) * o->term, end - from, o->term,
+              lines < wide ? lines : wide);
+    } else if (o->term == 1) {
+        fetch(o->at + first * o->line + term, lines < PANEL ? lines : PANEL, o->line, count);
+    }
+}
+
+static void pack_step(const operand *o, bool lines_are_terms, int64_t panel, int64_t term,
+                      int64_t left, uint16_t *to, range *seen)
+{
+    for (int half = 0; half < 2; half++) {
+        const int64_t first = panel * PANEL + half * SIDE, lines = o->lines - first;
+        vf room[2][SIDE];
+        square of_terms[2];
+        for (int i = 0; i < 2; i++) {
+            const int64_t t = i * PAIRS;
+            const float *at = o->at;
+            if (lines > 0 && left > t)
+                at += first * o->line + (term + t) * o->term;
+            of_terms[i] = lines_are_terms
+                              ? square_of(at, o->term, o->line, left - t, lines, room[i])
+                              : square_of(at, o->line, o->term, lines, left - t, room[i]);
         }
-    return exponents_of(&seen);
+        pack_tiles(of_terms[0], of_terms[1], to + half * TILE, 2 * TILE, seen);
+    }
+}
+
+/* How many of the panels that are left are packed together. */
+static int packed_together(const operand *o, int64_t left)
+{
+    return o->term == 1 || left < 1 ? 1 : left < TOGETHER ? (int)left : TOGETHER;
+}
+
+/* Panels that lie STEPS steps apart in `to`. B's tiles have a line for each pair of terms, A's for each row. */
+static void pack_panels(const operand *o, bool lines_are_terms, int64_t panel, int panels, terms of,
+                        uint16_t *to, exponents *found)
+{
+    range seen[TOGETHER];
+    for (int p = 0; p < panels; p++)
+        seen[p] = nothing_seen();
+    for (int64_t t = 0; t < of.count; t += STEP, to += STEP_SIZE)
+        for (int p = 0; p < panels; p++) {
+            if (t + STEP < of.count)
+                fetch_step(o, panel, panels, p, of.from + t + STEP, of.count - t - STEP);
+            pack_step(o, lines_are_terms, panel + p, of.from + t, of.count - t,
+                      to + p * STEPS * STEP_SIZE, &seen[p]);
+        }
+    for (int p = 0; p < panels; p++)
+        found[p] = exponents_of(&seen[p]);
 }
 
 /* ---- the product ------------------------------------------------------------------------------------------------ */
@@ -99,10 +145,14 @@ static void pack_shared(void *context, int64_t begin, int64_t end)
 {
     const c_block *b = context;
     const int64_t panels = panels_of(b->shared.lines);
-    for (int64_t at = begin; at < end; at++)
-        b->of_shared[at] =
-            pack_panel(&b->shared, b->by_rows, at % panels, terms_of(b->g, b->first + at / panels),
-                       b->packed_shared + at * STEPS * STEP_SIZE);
+    for (int64_t at = begin, together; at < end; at += together) {
+        const int64_t panel = at % panels;
+        together =
+            packed_together(&b->shared, panels - panel < end - at ? panels - panel : end - at);
+        pack_panels(&b->shared, b->by_rows, panel, (int)together,
+                    terms_of(b->g, b->first + at / panels),
+                    b->packed_shared + at * STEPS * STEP_SIZE, b->of_shared + at);
+    }
 }
 
 /* ---- multiplying ------------------------------------------------------------------------------------------------ */
@@ -212,38 +262,52 @@ static bool multiply_plainly(const c_block *b, int64_t piece, terms t)
     return CPU_NAME(cpu_sgemm_blocked)(&g);
 }
 
+/* Where a thread is among its tiles. */
+typedef struct tile_turn {
+    float (*sums)[PANEL * PANEL]; /* two of them */
+    int turn;
+    tile_sums before;
+} tile_turn;
+
+static WITH_AMX void multiply_piece(c_block *b, int64_t piece, int64_t pass, tile_turn *turn)
+{
+    const terms t = terms_of(b->g, pass);
+    const uint16_t *own = b->packed_own + piece * STEPS * STEP_SIZE;
+    if (!in_range(b->of_own[piece], exponents_of_shared(b, pass))) {
+        write_rows(b, &turn->before, 0, PANEL);
+        turn->before.at = NULL;
+        if (!multiply_plainly(b, piece, t))
+            __atomic_store_n(&b->failed, true, __ATOMIC_RELAXED);
+        return;
+    }
+    for (int64_t at = 0; at < panels_of(b->shared.lines); at++) {
+        const uint16_t *shared = b->packed_shared + shared_at(b, pass, at) * STEPS * STEP_SIZE;
+        const panels p = b->by_rows ? (panels){own, shared, t.steps, piece * PANEL, at * PANEL}
+                                    : (panels){shared, own, t.steps, at * PANEL, piece * PANEL};
+        multiply_of(b, &p, turn->sums[turn->turn], &turn->before);
+        turn->before = (tile_sums){p.i, p.j, turn->sums[turn->turn], !t.from};
+        turn->turn = !turn->turn;
+    }
+}
+
 static WITH_AMX void multiply_pieces(void *context, int64_t begin, int64_t end)
 {
     c_block *b = context;
     _Alignas(64) float sums[2][PANEL * PANEL];
-    tile_sums before = {0, 0, NULL, false};
-    int turn = 0;
+    tile_turn turn = {.sums = sums};
     amx_begin();
-    for (int64_t piece = begin; piece < end; piece++)
+    for (int64_t piece = begin, together; piece < end; piece += together) {
+        together = packed_together(&b->own, end - piece);
         for (int64_t pass = b->first; pass < b->last; pass++) {
-            const terms t = terms_of(b->g, pass);
-            uint16_t *own = b->packed_own + piece * STEPS * STEP_SIZE;
             if (!b->is_packed)
-                b->of_own[piece] = pack_panel(&b->own, !b->by_rows, piece, t, own);
-            if (!in_range(b->of_own[piece], exponents_of_shared(b, pass))) {
-                write_rows(b, &before, 0, PANEL);
-                before.at = NULL;
-                if (!multiply_plainly(b, piece, t))
-                    __atomic_store_n(&b->failed, true, __ATOMIC_RELAXED);
-                continue;
-            }
-            for (int64_t at = 0; at < panels_of(b->shared.lines); at++, turn = !turn) {
-                const uint16_t *shared =
-                    b->packed_shared + shared_at(b, pass, at) * STEPS * STEP_SIZE;
-                const panels p = b->by_rows
-                                     ? (panels){own, shared, t.steps, piece * PANEL, at * PANEL}
-                                     : (panels){shared, own, t.steps, at * PANEL, piece * PANEL};
-                multiply_of(b, &p, sums[turn], &before);
-                before = (tile_sums){p.i, p.j, sums[turn], !t.from};
-            }
+                pack_panels(&b->own, !b->by_rows, piece, (int)together, terms_of(b->g, pass),
+                            b->packed_own + piece * STEPS * STEP_SIZE, b->of_own + piece);
+            for (int64_t i = piece; i < piece + together; i++)
+                multiply_piece(b, i, pass, &turn);
         }
+    }
     amx_end();
-    write_rows(b, &before, 0, PANEL);
+    write_rows(b, &turn.before, 0, PANEL);
 }
 
 /* ---- the whole -------------------------------------------------------------------------------------------------- */

@@ -1,5 +1,7 @@
 #include "gemm_memory.h"
 
+#include "cpu.h"
+
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -7,7 +9,7 @@
 typedef struct gemm_memory {
     struct {
         size_t bytes;
-        void *at;
+        cr_buffer *at;
     } of[CPU_GEMM_KINDS];
 } gemm_memory;
 
@@ -19,7 +21,7 @@ static void drop_memory(void *memory)
 {
     gemm_memory *m = memory;
     for (int kind = 0; kind < CPU_GEMM_KINDS; kind++)
-        free(m->of[kind].at);
+        cpu_memory_free(m->of[kind].at);
     free(m);
 }
 
@@ -40,8 +42,8 @@ void *cpu_gemm_memory(cpu_gemm_kind kind, size_t bytes)
         }
     }
     if (m->of[kind].bytes < bytes) {
-        free(m->of[kind].at);
-        m->of[kind].bytes = posix_memalign(&m->of[kind].at, 64, bytes) ? 0 : bytes;
+        cpu_memory_free(m->of[kind].at);
+        m->of[kind].bytes = cpu_memory_alloc(bytes, &m->of[kind].at) == CR_OK ? bytes : 0;
         if (!m->of[kind].bytes)
             m->of[kind].at = NULL;
     }

@@ -1,8 +1,10 @@
-/* The memory of tensors on the processor. Small pieces come from malloc; large ones straight from the system, to which they go back when
- * they are freed (malloc would keep them among what is in use), and the largest ask for large pages: their first touch is several times
- * cheaper. The two words before a piece say where its memory begins and, if it is the system's, how long it is. */
+/* The memory of tensors on the processor. Small pieces come from malloc; large ones from the system, to which they go back when
+ * they are freed (malloc would keep them among what is in use), in large pages: their first touch is several times cheaper, and
+ * so is what strides over them. Those that don't fill some share them. The two words before a piece say where its memory
+ * begins and whose it is. */
 #define _GNU_SOURCE
 #include "cpu.h"
+#include "region.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -16,9 +18,11 @@ enum {
 };
 
 typedef struct origin {
-    void *begin;
-    size_t mapped; /* bytes; 0: malloc's */
+    void *begin;   /* shared: its span */
+    size_t mapped; /* bytes that are the system's; else: */
 } origin;
+
+enum { OF_MALLOC = 0, SHARED = 1 };
 
 static void *up(void *address, size_t to)
 {
@@ -36,7 +40,7 @@ static void *place(void *memory, size_t before, size_t align, size_t mapped)
 static void *from_malloc(size_t bytes)
 {
     void *memory = malloc(bytes + LINE + sizeof(origin));
-    return memory ? place(memory, sizeof(origin), LINE, 0) : NULL;
+    return memory ? place(memory, sizeof(origin), LINE, OF_MALLOC) : NULL;
 }
 
 /* Of the system's small pages, which are not 4 KiB everywhere. */
@@ -59,11 +63,24 @@ static void *trim(char *memory, size_t length, size_t bytes)
     return place(begin, page, page, (size_t)(end - begin));
 }
 
+static void *shared(size_t bytes)
+{
+    cpu_span *span = cpu_span_take(bytes + LINE);
+    if (!span)
+        return NULL;
+    char *piece = (char *)cpu_span_begin(span) + LINE;
+    ((origin *)(void *)piece)[-1] = (origin){span, SHARED};
+    return piece;
+}
+
 static void *from_system(size_t bytes)
 {
     bool large = bytes >= 2 * (size_t)LARGE_PAGE;
     size_t page = page_size();
     size_t length = (bytes + page - 1) / page * page + page + (large ? LARGE_PAGE : 0);
+    void *piece = large ? NULL : shared(bytes);
+    if (piece)
+        return piece;
     void *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         return NULL;
@@ -99,7 +116,9 @@ void cpu_memory_free(cr_buffer *buffer)
         return;
     }
     origin from = ((origin *)(void *)buffer)[-1];
-    if (from.mapped)
+    if (from.mapped == SHARED)
+        cpu_span_give(from.begin);
+    else if (from.mapped)
         munmap(from.begin, from.mapped);
     else
         free(from.begin);

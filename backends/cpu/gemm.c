@@ -1,6 +1,7 @@
 /* The matrix products: bmm, mm, mv, dot and their add… forms, all brought to one: for each of the batch,
  * out = alpha · mat1 mat2 + beta · self. Floats go to cpu_sgemm and cpu_dgemm, integers to plain loops that wrap. */
 #include "cpu.h"
+#include "gemm_amx.h"
 #include "gemm_f32.h"
 #include "staged.h"
 
@@ -98,13 +99,13 @@ static void integer_pieces(void *context, int64_t begin, int64_t end)
         }
 }
 
-#define FLOAT_PRODUCT(T, kind)                                                                    \
+#define FLOAT_PRODUCT(T, number, kind)                                                            \
     (kind##_args)                                                                                 \
     {                                                                                             \
         .m = p->m, .n = p->n, .k = p->k, .a = (const T *)a, .a_row = p->a.row, .a_col = p->a.col, \
         .b = (const T *)b, .b_row = p->b.row, .b_col = p->b.col, .s = (const T *)self,            \
         .s_row = p->self.row, .s_col = p->self.col, .c = (T *)out, .c_row = p->out.row,           \
-        .alpha = (T)alpha, .beta = (T)(self ? beta : 0)                                           \
+        .alpha = (number)alpha, .beta = (number)(self ? beta : 0)                                 \
     }
 
 enum { LONG_DOT = 4096, LANES = 16, SHARED_OUT = 4 };
@@ -141,9 +142,10 @@ static inline void gemm_one(gemm_job *job, const gemm_plan *p, int64_t i, double
                 (float)alpha * long_dot((const float *)(const void *)a, p->a.col,
                                         (const float *)(const void *)b, p->b.row, p->k);
         else
-            done = CPU_NAME(cpu_sgemm)(&FLOAT_PRODUCT(float, cpu_sgemm));
+            done = CPU_NAME(cpu_sgemm)(&FLOAT_PRODUCT(float, float, cpu_sgemm));
         break;
-    case CR_F64: done = CPU_NAME(cpu_dgemm)(&FLOAT_PRODUCT(double, cpu_dgemm)); break;
+    case CR_F64: done = CPU_NAME(cpu_dgemm)(&FLOAT_PRODUCT(double, double, cpu_dgemm)); break;
+    case CR_BF16: done = CPU_NAME(cpu_bgemm_amx)(&FLOAT_PRODUCT(uint16_t, float, cpu_bgemm)); break;
     default: {
         integer_rows rows = {job, a, b, self, out};
         cpu_parallel(p->m, 1, (double)p->n * (double)(p->k + 4) / 8, integer_pieces, &rows);
@@ -208,7 +210,7 @@ static void turn(matrices *x)
 /* The strides of a value's last two dimensions and the one before; `column` says that a vector stands for a column. A
  * matrix with fewer dimensions than [batch, rows, columns], or with size 1 where those have more, is repeated. */
 static cr_status matrices_of(matrices *x, const cr_meta *meta, int at, bool column, int64_t rows,
-                             int64_t columns, bool any_strides, cr_plan_info *info)
+                             int64_t columns, bool any_strides, int32_t dtype, cr_plan_info *info)
 {
     if (!meta) {
         x->stage.at = -1;
@@ -219,7 +221,7 @@ static cr_status matrices_of(matrices *x, const cr_meta *meta, int at, bool colu
         dense[d] = step;
         step *= meta->size[d];
     }
-    for (bool direct = cpu_compute_dtype(meta->dtype) == meta->dtype;; direct = false) {
+    for (bool direct = meta->dtype == dtype;; direct = false) {
         const int64_t *stride = direct ? meta->stride : dense;
         int d = meta->rank;
         x->batch = x->row = x->col = 0;
@@ -233,9 +235,20 @@ static cr_status matrices_of(matrices *x, const cr_meta *meta, int at, bool colu
             x->col = 1;
         if (x->row == 0 && rows == 1)
             x->row = x->col == 1 ? columns : 1;
-        if (!direct || any_strides || x->row == 1 || x->col == 1)
-            return cpu_stage_init(&x->stage, meta, at, direct, info);
+        if (!direct)
+            return cpu_stage_init(&x->stage, meta, at, false, info);
+        if (any_strides || x->row == 1 || x->col == 1) {
+            cpu_stage_as_it_is(&x->stage, meta, at);
+            return CR_OK;
+        }
     }
+}
+
+/* Whether bf16 are multiplied as they are, whatever the operands' strides. */
+static bool is_for_amx(const gemm_plan *p, const cr_meta *out)
+{
+    return out->dtype == CR_BF16 && CPU_NAME(cpu_amx_takes_bf16)(p->m, p->n, p->k) &&
+           (out->stride[out->rank - 1] == 1 || out->stride[out->rank - 2] == 1);
 }
 
 static cr_status gemm_plan_of(const cpu_call *call, bool has_self, bool a_vector, bool b_vector,
@@ -249,23 +262,26 @@ static cr_status gemm_plan_of(const cpu_call *call, bool has_self, bool a_vector
     gemm_plan *p = cpu_plan_new(sizeof *p, gemm_run, NULL);
     if (!p)
         return CR_OUT_OF_MEMORY;
-    p->dtype = cpu_compute_dtype(a->dtype);
     p->batch = a->rank == 3 ? a->size[0] : 1;
     p->k = a->size[a->rank - 1];
     p->m = a_vector ? 1 : a->size[a->rank - 2];
     p->n = b_vector ? 1 : b->size[b->rank - 1];
+    const bool half = is_for_amx(p, out);
+    p->dtype = half ? out->dtype : cpu_compute_dtype(out->dtype);
     p->alpha_at = has_self ? cpu_number_at(call->node, "alpha") : -1;
     p->beta_at = has_self ? cpu_number_at(call->node, "beta") : -1;
     const int *at = call->in_at;
-    cr_status status = matrices_of(&p->a, a, at[has_self], false, p->m, p->k, false, call->info);
+    cr_status status =
+        matrices_of(&p->a, a, at[has_self], false, p->m, p->k, half, p->dtype, call->info);
     if (status == CR_OK)
-        status = matrices_of(&p->b, b, at[has_self + 1], b_vector, p->k, p->n, false, call->info);
-    if (status == CR_OK)
-        status = matrices_of(&p->self, self, has_self ? at[0] : -1, b_vector, p->m, p->n, true,
+        status = matrices_of(&p->b, b, at[has_self + 1], b_vector, p->k, p->n, half, p->dtype,
                              call->info);
     if (status == CR_OK)
-        status =
-            matrices_of(&p->out, out, call->out_at[0], b_vector, p->m, p->n, false, call->info);
+        status = matrices_of(&p->self, self, has_self ? at[0] : -1, b_vector, p->m, p->n, true,
+                             p->dtype, call->info);
+    if (status == CR_OK)
+        status = matrices_of(&p->out, out, call->out_at[0], b_vector, p->m, p->n, false, p->dtype,
+                             call->info);
     if (status != CR_OK) {
         free(p);
         return status;

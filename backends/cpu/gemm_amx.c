@@ -9,308 +9,54 @@
 
 #if CPU_HAS_AMX_CODE
 
+#define REAL          float
+#define ARGS          cpu_sgemm_args
+#define ENTRY         CPU_NAME(cpu_sgemm_amx)
+#define OF_STEP       STEP_SIZE
+#define AMX_STEP      amx_step
+#define PLAIN_PRODUCT CPU_NAME(cpu_sgemm_blocked)
+#define PACK_COST     0.4
+#define MULTIPLY_COST 0.005
+
 enum {
     /* A pass's columns of B fill some 800 KB of the second cache. Fewer terms would move C more often, which costs more than
      * that a panel of A does not stay in the first. */
-    STEPS = 8, /* of a pass at the most */
-    SHARED_LINES = 512,
-    OWN_LINES = 2048
+    PASS_STEPS = 8,
+    SHARED_ROOM = 16 * PASS_STEPS * STEP_SIZE,
+    OWN_ROOM = 64 * PASS_STEPS * STEP_SIZE
 };
 
-/* A matrix as its panels see it: lines of A are rows, of B columns. */
-typedef struct operand {
-    const float *at;
-    int64_t line, term; /* strides */
-    int64_t lines;
-} operand;
-
-/* The terms of a pass: whole steps but for the end of the last one. */
-typedef struct terms {
-    int64_t from, count, steps;
-} terms;
-
-enum { TOGETHER = 4 }; /* panels */
-
-/* Asks for numbers that are packed soon. */
-CPU_INLINE void fetch(const float *at, int64_t lines, int64_t stride, int64_t length)
-{
-    for (int64_t l = 0; l < lines; l++)
-        for (int64_t i = 0; i < length; i += SIDE)
-            __builtin_prefetch(at + l * stride + i);
-}
-
-/* What a panel's turn asks for of the step that begins at `term`: where lines are contiguous its share of the rows that all
- * panels read together, since memory is fast along a row alone. */
-static void fetch_step(const operand *o, int64_t panel, int panels, int turn, int64_t term,
-                       int64_t left)
-{
-    const int64_t first = panel * PANEL, lines = o->lines - first, wide = panels * PANEL;
-    const int64_t count = left < STEP ? left : STEP;
-    if (o->line == 1) {
-        const int64_t from = turn * count / panels, end = (turn + 1) * count / panels;
-        fetch(o->at + first + (term + from) * o->term, end - from, o->term,
-              lines < wide ? lines : wide);
-    } else if (o->term == 1) {
-        fetch(o->at + first * o->line + term, lines < PANEL ? lines : PANEL, o->line, count);
-    }
-}
-
-static void pack_step(const operand *o, bool lines_are_terms, int64_t panel, int64_t term,
-                      int64_t left, uint16_t *to, range *seen)
+static void pack_step(const float *from, int64_t line, int64_t term, int64_t lines, int64_t terms,
+                      bool lines_are_terms, uint16_t *to, range *seen)
 {
     for (int half = 0; half < 2; half++) {
-        const int64_t first = panel * PANEL + half * SIDE, lines = o->lines - first;
+        const int64_t lines_left = lines - half * SIDE;
         vf room[2][SIDE];
         square of_terms[2];
         for (int i = 0; i < 2; i++) {
-            const int64_t t = i * PAIRS;
-            const float *at = o->at;
-            if (lines > 0 && left > t)
-                at += first * o->line + (term + t) * o->term;
+            const int64_t terms_left = terms - i * PAIRS;
+            const float *at = from;
+            if (lines_left > 0 && terms_left > 0)
+                at += half * SIDE * line + i * PAIRS * term;
             of_terms[i] = lines_are_terms
-                              ? square_of(at, o->term, o->line, left - t, lines, room[i])
-                              : square_of(at, o->line, o->term, lines, left - t, room[i]);
+                              ? square_of(at, term, line, terms_left, lines_left, room[i])
+                              : square_of(at, line, term, lines_left, terms_left, room[i]);
         }
         pack_tiles(of_terms[0], of_terms[1], to + half * TILE, 2 * TILE, seen);
     }
 }
 
-/* How many of the panels that are left are packed together. */
-static int packed_together(const operand *o, int64_t left)
+CPU_INLINE vf load_part(const float *from, int lanes)
 {
-    return o->term == 1 || left < 1 ? 1 : left < TOGETHER ? (int)left : TOGETHER;
+    return vf_load_part(from, lanes);
 }
 
-/* Panels that lie STEPS steps apart in `to`. B's tiles have a line for each pair of terms, A's for each row. */
-static void pack_panels(const operand *o, bool lines_are_terms, int64_t panel, int panels, terms of,
-                        uint16_t *to, exponents *found)
+CPU_INLINE void store_part(float *to, vf x, int lanes)
 {
-    range seen[TOGETHER];
-    for (int p = 0; p < panels; p++)
-        seen[p] = nothing_seen();
-    for (int64_t t = 0; t < of.count; t += STEP, to += STEP_SIZE)
-        for (int p = 0; p < panels; p++) {
-            if (t + STEP < of.count)
-                fetch_step(o, panel, panels, p, of.from + t + STEP, of.count - t - STEP);
-            pack_step(o, lines_are_terms, panel + p, of.from + t, of.count - t,
-                      to + p * STEPS * STEP_SIZE, &seen[p]);
-        }
-    for (int p = 0; p < panels; p++)
-        found[p] = exponents_of(&seen[p]);
+    vf_store_part(to, x, lanes);
 }
 
-/* ---- the product ------------------------------------------------------------------------------------------------ */
-
-/* A block of C for some of the terms. Pieces are panels of the operand that has more lines: each packs its own, which then
- * comes from the cache of the core that packed it. The other one's panels, which all pieces read, are packed before. */
-typedef struct c_block {
-    const cpu_sgemm_args *g;
-    operand own, shared;
-    bool by_rows;        /* own is A, and shared is B */
-    int64_t first, last; /* passes */
-    uint16_t *packed_own,
-        *packed_shared;            /* one pass's panels; the panels of all passes of the block */
-    exponents *of_own, *of_shared; /* of each of these panels */
-    bool is_packed;                /* own, from the block before */
-    bool failed;
-    float *c;
-    const float *s; /* null where none is added */
-} c_block;
-
-static int64_t panels_of(int64_t lines)
-{
-    return (lines + PANEL - 1) / PANEL;
-}
-
-static int64_t passes_of(const cpu_sgemm_args *g)
-{
-    const int64_t steps = (g->k + STEP - 1) / STEP;
-    return (steps + STEPS - 1) / STEPS;
-}
-
-static terms terms_of(const cpu_sgemm_args *g, int64_t pass)
-{
-    const int64_t steps = (g->k + STEP - 1) / STEP, passes = passes_of(g);
-    const int64_t from = pass * steps / passes, end = (pass + 1) * steps / passes;
-    return (terms){from * STEP, (end * STEP < g->k ? end * STEP : g->k) - from * STEP, end - from};
-}
-
-/* Where the shared operand's panel of a pass is among them all. */
-static int64_t shared_at(const c_block *b, int64_t pass, int64_t panel)
-{
-    return (pass - b->first) * panels_of(b->shared.lines) + panel;
-}
-
-static void pack_shared(void *context, int64_t begin, int64_t end)
-{
-    const c_block *b = context;
-    const int64_t panels = panels_of(b->shared.lines);
-    for (int64_t at = begin, together; at < end; at += together) {
-        const int64_t panel = at % panels;
-        together =
-            packed_together(&b->shared, panels - panel < end - at ? panels - panel : end - at);
-        pack_panels(&b->shared, b->by_rows, panel, (int)together,
-                    terms_of(b->g, b->first + at / panels),
-                    b->packed_shared + at * STEPS * STEP_SIZE, b->of_shared + at);
-    }
-}
-
-/* ---- multiplying ------------------------------------------------------------------------------------------------ */
-
-/* What is to go to C's tile at (i, j): [2 SIDE][2 SIDE]; null for none. The first sums take S in, the later ones what the
- * earlier left. */
-typedef struct tile_sums {
-    int64_t i, j;
-    const float *at;
-    bool are_first;
-} tile_sums;
-
-static int64_t rows_of(const c_block *b)
-{
-    return b->by_rows ? b->own.lines : b->shared.lines;
-}
-
-static int64_t columns_of(const c_block *b)
-{
-    return b->by_rows ? b->shared.lines : b->own.lines;
-}
-
-/* Rows from … end of a tile. */
-static void write_rows(const c_block *b, const tile_sums *tile, int64_t from, int64_t end)
-{
-    const cpu_sgemm_args *g = b->g;
-    const int64_t left = columns_of(b) - tile->j, columns = left < PANEL ? left : PANEL;
-    const vf alpha = vf_all(g->alpha), beta = vf_all(g->beta);
-    end = end < rows_of(b) - tile->i ? end : rows_of(b) - tile->i;
-    for (int64_t r = from; tile->at && r < end; r++)
-        for (int64_t v = 0; v < columns; v += SIDE) {
-            const int lanes = columns - v < SIDE ? (int)(columns - v) : SIDE;
-            float *c = b->c + (tile->i + r) * g->c_row + tile->j + v;
-            vf x = alpha * vf_load(tile->at + r * PANEL + v);
-            if (!tile->are_first) {
-                x += vf_load_part(c, lanes);
-            } else if (b->s) {
-                const float *s = b->s + (tile->i + r) * g->s_row + (tile->j + v) * g->s_col;
-                float along[SIDE];
-                for (int l = 0; g->s_col != 1 && l < lanes; l++)
-                    along[l] = s[l * g->s_col];
-                x += beta * vf_load_part(g->s_col == 1 ? s : along, lanes);
-            }
-            vf_store_part(c, x, lanes);
-        }
-}
-
-/* A panel of each operand, and the place of their tile. */
-typedef struct panels {
-    const uint16_t *a, *b;
-    int64_t steps, i, j;
-} panels;
-
-/* sums[2 SIDE][2 SIDE] of two panels, or of the first halves of them. The tile before is written meanwhile, for which AMX leaves
- * room. */
-CPU_INLINE WITH_AMX void multiply(bool low, bool narrow, const c_block *block, const panels *p,
-                                  float *sums, const tile_sums *before)
-{
-    const uint16_t *a = p->a, *b = p->b;
-    const int64_t steps = p->steps;
-    amx_clear();
-    for (int64_t step = 0; step < steps; step++, a += STEP_SIZE, b += STEP_SIZE) {
-        amx_step(low, narrow, (amx_tiles){a, 2 * TILE, TILE}, (amx_tiles){b, 2 * TILE, TILE});
-        write_rows(block, before, step * PANEL / steps, (step + 1) * PANEL / steps);
-    }
-    amx_store(sums);
-}
-
-static WITH_AMX void multiply_of(const c_block *b, const panels *p, float *sums,
-                                 const tile_sums *before)
-{
-    const bool low = rows_of(b) - p->i <= SIDE, narrow = columns_of(b) - p->j <= SIDE;
-    AMX_BY_HALVES(low, narrow, multiply, b, p, sums, before);
-}
-
-static exponents exponents_of_shared(const c_block *b, int64_t pass)
-{
-    exponents all = no_exponents();
-    for (int64_t i = 0; i < panels_of(b->shared.lines); i++)
-        all = wider(all, b->of_shared[shared_at(b, pass, i)]);
-    return all;
-}
-
-/* A piece's pass without AMX. */
-static bool multiply_plainly(const c_block *b, int64_t piece, terms t)
-{
-    cpu_sgemm_args g = *b->g;
-    const int64_t line = piece * PANEL, left = b->own.lines - line;
-    const int64_t i = b->by_rows ? line : 0, j = b->by_rows ? 0 : line;
-    const operand *rows = b->by_rows ? &b->own : &b->shared;
-    const operand *columns = b->by_rows ? &b->shared : &b->own;
-    g.m = rows->lines;
-    g.n = columns->lines;
-    *(b->by_rows ? &g.m : &g.n) = left < PANEL ? left : PANEL;
-    g.k = t.count;
-    g.a = rows->at + i * g.a_row + t.from * g.a_col;
-    g.b = columns->at + j * g.b_col + t.from * g.b_row;
-    g.c = b->c + i * g.c_row + j;
-    if (t.from) {
-        g.s = g.c;
-        g.s_row = g.c_row;
-        g.s_col = 1;
-        g.beta = 1;
-    } else if (b->s) {
-        g.s = b->s + i * g.s_row + j * g.s_col;
-    }
-    return CPU_NAME(cpu_sgemm_blocked)(&g);
-}
-
-/* Where a thread is among its tiles. */
-typedef struct tile_turn {
-    float (*sums)[PANEL * PANEL]; /* two of them */
-    int turn;
-    tile_sums before;
-} tile_turn;
-
-static WITH_AMX void multiply_piece(c_block *b, int64_t piece, int64_t pass, tile_turn *turn)
-{
-    const terms t = terms_of(b->g, pass);
-    const uint16_t *own = b->packed_own + piece * STEPS * STEP_SIZE;
-    if (!in_range(b->of_own[piece], exponents_of_shared(b, pass))) {
-        write_rows(b, &turn->before, 0, PANEL);
-        turn->before.at = NULL;
-        if (!multiply_plainly(b, piece, t))
-            __atomic_store_n(&b->failed, true, __ATOMIC_RELAXED);
-        return;
-    }
-    for (int64_t at = 0; at < panels_of(b->shared.lines); at++) {
-        const uint16_t *shared = b->packed_shared + shared_at(b, pass, at) * STEPS * STEP_SIZE;
-        const panels p = b->by_rows ? (panels){own, shared, t.steps, piece * PANEL, at * PANEL}
-                                    : (panels){shared, own, t.steps, at * PANEL, piece * PANEL};
-        multiply_of(b, &p, turn->sums[turn->turn], &turn->before);
-        turn->before = (tile_sums){p.i, p.j, turn->sums[turn->turn], !t.from};
-        turn->turn = !turn->turn;
-    }
-}
-
-static WITH_AMX void multiply_pieces(void *context, int64_t begin, int64_t end)
-{
-    c_block *b = context;
-    _Alignas(64) float sums[2][PANEL * PANEL];
-    tile_turn turn = {.sums = sums};
-    amx_begin();
-    for (int64_t piece = begin, together; piece < end; piece += together) {
-        together = packed_together(&b->own, end - piece);
-        for (int64_t pass = b->first; pass < b->last; pass++) {
-            if (!b->is_packed)
-                pack_panels(&b->own, !b->by_rows, piece, (int)together, terms_of(b->g, pass),
-                            b->packed_own + piece * STEPS * STEP_SIZE, b->of_own + piece);
-            for (int64_t i = piece; i < piece + together; i++)
-                multiply_piece(b, i, pass, &turn);
-        }
-    }
-    amx_end();
-    write_rows(b, &turn.before, 0, PANEL);
-}
-
-/* ---- the whole -------------------------------------------------------------------------------------------------- */
+#include "gemm_amx_real.h"
 
 bool CPU_NAME(cpu_amx_takes)(const cpu_sgemm_args *g)
 {
@@ -318,53 +64,6 @@ bool CPU_NAME(cpu_amx_takes)(const cpu_sgemm_args *g)
     if (g->k < STEP || g->m * g->n < 56 * (g->m + g->n))
         return false;
     return cpu_amx_works();
-}
-
-/* Lines from … of an operand. */
-static operand part_of(const operand *o, int64_t from, int64_t lines)
-{
-    return (operand){o->at + from * o->line, o->line, o->term,
-                     o->lines - from < lines ? o->lines - from : lines};
-}
-
-bool CPU_NAME(cpu_sgemm_amx)(const cpu_sgemm_args *g)
-{
-    const operand a = {g->a, g->a_row, g->a_col, g->m}, b = {g->b, g->b_col, g->b_row, g->n};
-    c_block p = {.g = g, .by_rows = g->m >= g->n};
-    const operand *own = p.by_rows ? &a : &b, *shared = p.by_rows ? &b : &a;
-    const int64_t blocks = (shared->lines + SHARED_LINES - 1) / SHARED_LINES;
-    const int64_t lines = panels_of((shared->lines + blocks - 1) / blocks) * PANEL;
-    /* As many passes together as fit where one pass of SHARED_LINES does. */
-    const int64_t passes = passes_of(g), fit = SHARED_LINES / lines,
-                  together = fit < passes ? fit : passes;
-    const int64_t own_panels = panels_of(own->lines < OWN_LINES ? own->lines : OWN_LINES);
-    const int64_t shared_panels = lines / PANEL * together;
-    const size_t count = (size_t)(own_panels + shared_panels);
-    p.packed_own = cpu_gemm_memory(
-        CPU_GEMM_AMX, count * (STEPS * STEP_SIZE * sizeof *p.packed_own + sizeof *p.of_own));
-    if (!p.packed_own)
-        return false;
-    p.packed_shared = p.packed_own + own_panels * STEPS * STEP_SIZE;
-    p.of_own = (exponents *)(void *)(p.packed_shared + shared_panels * STEPS * STEP_SIZE);
-    p.of_shared = p.of_own + own_panels;
-    for (int64_t from = 0; from < own->lines; from += OWN_LINES)
-        for (p.first = 0; p.first < passes; p.first = p.last)
-            for (int64_t at = 0; at < shared->lines; at += lines) {
-                p.last = p.first + together < passes ? p.first + together : passes;
-                p.own = part_of(own, from, OWN_LINES);
-                p.shared = part_of(shared, at, lines);
-                p.is_packed = at > 0;
-                const int64_t i = p.by_rows ? from : at, j = p.by_rows ? at : from;
-                p.c = g->c + i * g->c_row + j;
-                p.s = g->beta != 0 ? g->s + i * g->s_row + j * g->s_col : NULL;
-                const double of_line = (double)(PANEL * g->k) / (double)passes;
-                const int64_t ready = panels_of(p.shared.lines) * (p.last - p.first);
-                cpu_parallel(ready, 1, of_line * 0.4, pack_shared, &p);
-                cpu_parallel(panels_of(p.own.lines), 1,
-                             of_line * (double)(p.last - p.first) * (0.4 + (double)lines / 200),
-                             multiply_pieces, &p);
-            }
-    return !p.failed;
 }
 
 #else

@@ -31,6 +31,7 @@ enum {
     NARROW_DEPTH = 2048, /* above, more tiles are worth more: threads share them */
     PACK_ROWS = 12,      /* from so many rows on, packing a B that lies along k pays */
     STACK_FLOATS = 6144,
+    AMX_LIMIT = 800000,   /* multiplications; from so many on, packing for AMX pays */
     OWN_LIMIT = 3000000,  /* multiplications; above, packing by blocks pays */
     DOUBLE_LIMIT = 100000 /* from so many on, packing pays */
 };
@@ -435,10 +436,10 @@ bool CPU_NAME(cpu_sgemm)(const cpu_sgemm_args *g)
     double work = (double)g->m * (double)g->n * (double)g->k;
     CBLAS_TRANSPOSE ta, tb;
     blasint lda, ldb;
+    if (work >= AMX_LIMIT && CPU_NAME(cpu_amx_takes)(g))
+        return CPU_NAME(cpu_sgemm_amx)(g);
     if (work < OWN_LIMIT || g->m == 1 || g->k <= 4)
         return own_sgemm(g);
-    if (CPU_NAME(cpu_amx_takes)(g))
-        return CPU_NAME(cpu_sgemm_amx)(g);
     if (!blas_is_faster() || g->k > INT_MAX || g->c_row > INT_MAX ||
         !blas_layout(g->m, g->k, g->a_row, g->a_col, &ta, &lda) ||
         !blas_layout(g->k, g->n, g->b_row, g->b_col, &tb, &ldb))

@@ -260,6 +260,12 @@ bool cpu_workspace_take(cr_plan_info *info, size_t bytes, size_t *offset)
     return true;
 }
 
+void cpu_stage_as_it_is(cpu_stage *stage, const cr_meta *meta, int at)
+{
+    *stage = (cpu_stage){
+        .at = at, .direct = true, .dtype = meta->dtype, .numel = cpu_numel(meta), .meta = *meta};
+}
+
 cr_status cpu_stage_init(cpu_stage *stage, const cr_meta *meta, int at, bool direct,
                          cr_plan_info *info)
 {

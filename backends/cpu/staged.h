@@ -40,6 +40,7 @@ cr_status cpu_staged_scratch(cpu_staged *plan, const cpu_call *call, size_t byte
  * kernel, put back after it. */
 cr_status cpu_stage_init(cpu_stage *stage, const cr_meta *meta, int at, bool direct,
                          cr_plan_info *info);
+void cpu_stage_as_it_is(cpu_stage *stage, const cr_meta *meta, int at); /* whatever its dtype */
 void *cpu_stage_fetch(const cpu_stage *stage, const cr_run *run);
 void *cpu_stage_target(const cpu_stage *stage, const cr_run *run);
 void cpu_stage_put(const cpu_stage *stage, const cr_run *run);

@@ -136,20 +136,22 @@ static void fill_with_long_numbers(value *v, uint32_t seed)
     }
 }
 
-/* What a double comes to in f32, where a sum on the way may have been taken for zero below f32's normal numbers, or for
+/* What a double comes to in f32 or bf16, where a sum on the way may have been taken for zero below f32's normal numbers, or for
  * infinite above them. */
-static bool is_near(double got, double expected, double weight, double most)
+static bool is_near(double got, double expected, double weight, double most, int32_t dtype)
 {
     if (isnan(expected) || isinf(expected))
         return isnan(expected) ? isnan(got) : got == expected;
-    return weight > FLT_MAX || fabs(got - expected) <= most * weight + 0x1p-125;
+    const double rounding = dtype == CR_BF16 && expected != 0 ? ldexp(0x1p-8, ilogb(expected)) : 0;
+    return weight > FLT_MAX || fabs(got - expected) <= most * weight + rounding + 0x1p-125;
 }
 
 /* out = alpha a b + beta self, self being out itself. `most` is of the terms' weight. */
 static void check_in_place(const product *p, value *a, value *b, double most, int64_t row_step)
 {
+    const int32_t dtype = a->meta.dtype;
     const int64_t size[] = {p->batch, p->n, p->m};
-    value self = value_new(CR_F32, 3, size, DENSE), out = value_new(CR_F32, 3, size, DENSE);
+    value self = value_new(dtype, 3, size, DENSE), out = value_new(dtype, 3, size, DENSE);
     fill_with_long_numbers(&self, 3);
     fill_with_long_numbers(&out, 3);
     operation op = {.name = "baddbmm",
@@ -165,13 +167,29 @@ static void check_in_place(const product *p, value *a, value *b, double most, in
         for (int64_t j = 0; j < p->m; j += 1 + j % 7) {
             double weight, expected = element(&self, a, b, p, i * p->m + j, -0.5, 0.25, &weight);
             double got = value_get(&out, i * p->m + j).f;
-            ck_assert_msg(is_near(got, expected, weight, most),
+            ck_assert_msg(is_near(got, expected, weight, most, dtype),
                           "[%lld,%lld,%lld] at %lld,%lld: %.9g instead of %.9g (of %.9g)",
                           (long long)p->n, (long long)p->k, (long long)p->m, (long long)i,
                           (long long)j, got, expected, weight);
         }
     value_free(&self);
     value_free(&out);
+}
+
+static void check_layouts(const product *p, int32_t dtype)
+{
+    static const layout how[][2] = {
+        {DENSE, DENSE}, {TURNED, DENSE}, {DENSE, TURNED}, {TURNED, TURNED}, {SPACED, REPEATED_1}};
+    for (size_t h = 0; h < sizeof how / sizeof *how; h += host_few ? 3 : 1) {
+        const int64_t size_a[] = {p->batch, p->n, p->k}, size_b[] = {p->batch, p->k, p->m};
+        value a = value_new(dtype, 3, size_a, how[h][0]);
+        value b = value_new(dtype, 3, size_b, how[h][1]);
+        fill_with_long_numbers(&a, 1);
+        fill_with_long_numbers(&b, 2);
+        check_in_place(p, &a, &b, 2.4e-7, 1 + p->n / 60);
+        value_free(&a);
+        value_free(&b);
+    }
 }
 
 /* Blocks, passes and panels that are not full, on either side, and as exact as f32: with two parts of three, a term would be
@@ -183,20 +201,38 @@ START_TEST(long_numbers_are_multiplied_exactly)
         {1, 1030, 70, 97},   {1, 97, 70, 1030},  {1, 260, 1300, 200},
         {1, 530, 300, 1100}, {1, 190, 257, 170}, {2, 177, 290, 145},
     };
-    static const layout how[][2] = {
-        {DENSE, DENSE}, {TURNED, DENSE}, {DENSE, TURNED}, {TURNED, TURNED}, {SPACED, REPEATED_1}};
     for (size_t i = 0; i < sizeof of / sizeof *of; i += host_few ? 3 : 1)
-        for (size_t h = 0; h < sizeof how / sizeof *how; h += host_few ? 3 : 1) {
-            const product *p = &of[i];
-            const int64_t size_a[] = {p->batch, p->n, p->k}, size_b[] = {p->batch, p->k, p->m};
-            value a = value_new(CR_F32, 3, size_a, how[h][0]);
-            value b = value_new(CR_F32, 3, size_b, how[h][1]);
-            fill_with_long_numbers(&a, 1);
-            fill_with_long_numbers(&b, 2);
-            check_in_place(p, &a, &b, 2.4e-7, 1 + p->n / 60);
-            value_free(&a);
-            value_free(&b);
-        }
+        check_layouts(&of[i], CR_F32);
+}
+END_TEST
+
+/* The same of bf16, which are multiplied as they are, summed in f32 and rounded once; also more terms than one pass takes. */
+START_TEST(bf16_are_summed_in_f32)
+{
+    static const product of[] = {
+        {1, 300, 40, 300},  {1, 2100, 33, 115}, {1, 115, 40, 2100}, {1, 1030, 770, 97},
+        {1, 97, 70, 1030},  {1, 48, 1300, 33},  {1, 33, 1300, 48},  {3, 65, 64, 66},
+        {1, 40, 8192, 100}, {1, 40, 8193, 100}, {1, 16, 900, 400},  {5, 128, 96, 64},
+    };
+    for (size_t i = 0; i < sizeof of / sizeof *of; i += host_few ? 3 : 1)
+        check_layouts(&of[i], CR_BF16);
+}
+END_TEST
+
+START_TEST(bf16_that_are_not_finite_are_multiplied)
+{
+    static const double special[] = {INFINITY, -INFINITY, NAN, 0x1.fep127, 0x1p-126};
+    const product p = {1, 70, 100, 90};
+    const int64_t size_a[] = {1, p.n, p.k}, size_b[] = {1, p.k, p.m};
+    for (size_t i = 0; i < sizeof special / sizeof *special; i++) {
+        value a = value_new(CR_BF16, 3, size_a, DENSE), b = value_new(CR_BF16, 3, size_b, TURNED);
+        fill_with_long_numbers(&a, 1);
+        fill_with_long_numbers(&b, 2);
+        value_set(&a, 33 * p.k + 17, (cell){.f = special[i]});
+        check_in_place(&p, &a, &b, 2.4e-7, 1);
+        value_free(&a);
+        value_free(&b);
+    }
 }
 END_TEST
 
@@ -241,6 +277,8 @@ Suite *product_suite(void)
     tcase_add_test(all, large_products_on_threads_are_the_same_bits);
     tcase_add_test(all, long_numbers_are_multiplied_exactly);
     tcase_add_test(all, numbers_of_every_size_are_multiplied);
+    tcase_add_test(all, bf16_are_summed_in_f32);
+    tcase_add_test(all, bf16_that_are_not_finite_are_multiplied);
     suite_add_tcase(suite, all);
     return suite;
 }

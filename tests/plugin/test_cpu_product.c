@@ -147,11 +147,12 @@ static bool is_near(double got, double expected, double weight, double most, int
 }
 
 /* out = alpha a b + beta self, self being out itself. `most` is of the terms' weight. */
-static void check_in_place(const product *p, value *a, value *b, double most, int64_t row_step)
+static void check_in_place(const product *p, value *a, value *b, layout how, double most,
+                           int64_t row_step)
 {
     const int32_t dtype = a->meta.dtype;
     const int64_t size[] = {p->batch, p->n, p->m};
-    value self = value_new(dtype, 3, size, DENSE), out = value_new(dtype, 3, size, DENSE);
+    value self = value_new(dtype, 3, size, DENSE), out = value_new(dtype, 3, size, how);
     fill_with_long_numbers(&self, 3);
     fill_with_long_numbers(&out, 3);
     operation op = {.name = "baddbmm",
@@ -186,7 +187,7 @@ static void check_layouts(const product *p, int32_t dtype)
         value b = value_new(dtype, 3, size_b, how[h][1]);
         fill_with_long_numbers(&a, 1);
         fill_with_long_numbers(&b, 2);
-        check_in_place(p, &a, &b, 2.4e-7, 1 + p->n / 60);
+        check_in_place(p, &a, &b, h == 1 ? SPACED : h == 2 ? TURNED : DENSE, 2.4e-7, 1 + p->n / 60);
         value_free(&a);
         value_free(&b);
     }
@@ -229,7 +230,7 @@ START_TEST(bf16_that_are_not_finite_are_multiplied)
         fill_with_long_numbers(&a, 1);
         fill_with_long_numbers(&b, 2);
         value_set(&a, 33 * p.k + 17, (cell){.f = special[i]});
-        check_in_place(&p, &a, &b, 2.4e-7, 1);
+        check_in_place(&p, &a, &b, DENSE, 2.4e-7, 1);
         value_free(&a);
         value_free(&b);
     }
@@ -260,7 +261,7 @@ START_TEST(numbers_of_every_size_are_multiplied)
                 if (way == 0 || (way == 3 && at == term * p.m + 7))
                     value_set(&b, at, (cell){.f = value_get(&b, at).f * sizes[i][way == 0]});
             /* Of 600 terms a third or so of f32's rounding adds up. */
-            check_in_place(&p, &a, &b, 1e-6, 10);
+            check_in_place(&p, &a, &b, DENSE, 1e-6, 10);
             value_free(&a);
             value_free(&b);
         }

@@ -139,20 +139,14 @@ dnnl_status_t dn_conv_parts_read(dn_conv_parts *p, const_dnnl_primitive_desc_t p
     return status ? status : dn_md_of(&p->chosen_y, pd, y);
 }
 
-/* Weights that are large, and about to be updated, since their gradient is computed as well, get a copy in the workspace, where
- * the gradient takes its place: kept by the core, both would be there when a training step holds most. */
-enum { PASSING = 4 << 20 }; /* bytes */
-
 cr_status dn_reorder_weights(dn_plan *plan, const dn_conv *c, const dn_conv_parts *p, dn_where *w)
 {
     *w = dn_value(c->w_at, 0);
     if (dn_md_equal(&p->w, &p->chosen_w))
         return CR_OK;
     size_t bytes = dn_md_bytes(&p->chosen_w);
-    bool passes = c->has_gradient && bytes >= PASSING;
-    uint64_t tag = c->info && c->info->input_layouts && !passes
-                       ? dn_tag_of_weights(&p->chosen_w, c->shape.groups)
-                       : 0;
+    uint64_t tag =
+        c->info && c->info->input_layouts ? dn_tag_of_weights(&p->chosen_w, c->shape.groups) : 0;
     if (tag) {
         c->info->input_layouts[c->w_at] = tag;
         c->info->input_bytes[c->w_at] = bytes;
@@ -488,7 +482,6 @@ static cr_status plan_backward(const cpu_call *call, cr_plan **out)
         *(transposed ? &data.y : &data.x) = call->out[0];
         *(transposed ? &data.y_at : &data.x_at) = call->out_at[0];
         data.keeps = input->layout != 0; /* then its other reader knows it */
-        data.has_gradient = call->out[1] != NULL;
         status = add_images(&plan->plan, &data, transposed);
         dn_free_shared(&plan->plan);
     }

@@ -18,11 +18,10 @@ typedef struct dn_conv {
     const cr_meta *x, *w, *y, *bias; /* bias may be null */
     int x_at, w_at, y_at, bias_at;   /* their places in cr_run.values */
     cr_plan_info *info;
-    bool keeps;        /* what the images' stage writes may stay in the primitive's layout */
-    bool no_last;      /* images in a primitive's blocks, not channels last */
-    bool has_gradient; /* the weights' is computed by the same plan, after the images' stage */
-    int output;        /* which of the graph's outputs that is */
-    dn_posts *posts;   /* of a forward, or null */
+    bool keeps;      /* what the images' stage writes may stay in the primitive's layout */
+    bool no_last;    /* images in a primitive's blocks, not channels last */
+    int output;      /* which of the graph's outputs that is */
+    dn_posts *posts; /* of a forward, or null */
 } dn_conv;
 
 /* Partial sums over pieces of the images, each `count` floats, that a plain stage adds up into the first. */

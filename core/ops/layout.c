@@ -235,7 +235,7 @@ static cr_prepared *remember_prepared(cr_storage *storage, uint64_t layout, uint
     }
     cr_prepared *fresh = count < MOST ? malloc(sizeof *fresh) : NULL;
     if (fresh) {
-        *fresh = (cr_prepared){storage->prepared, layout, value, version, NULL};
+        *fresh = (cr_prepared){storage->prepared, layout, value, version, false, NULL};
         storage->prepared = fresh;
     }
     return fresh;
@@ -278,9 +278,11 @@ cr_storage *cr_prepared_input(cr_dev *dev, const cr_prepare *prepare, const cr_t
     cr_prepared *p = may ? find_prepared(storage, prepare, value) : NULL;
     bool again = p && p->version == version;
     bool fits = p && p->copy && p->copy->bytes >= prepare->bytes;
-    if (again && fits)
+    if (again && fits) {
+        p->again = true;
         return cr_storage_retain(p->copy);
-    if (p && !(keep && fits)) /* else it is written over */
+    }
+    if (p && !(fits && (keep || p->again))) /* else it is written over */
         drop_copy(p);
     cr_storage *copy =
         p && p->copy ? cr_storage_retain(p->copy) : cr_storage_new_locked(dev, prepare->bytes);
@@ -296,8 +298,10 @@ cr_storage *cr_prepared_input(cr_dev *dev, const cr_prepare *prepare, const cr_t
     }
     if (may && !p)
         p = remember_prepared(storage, prepare->layout, value, version);
-    if (p)
+    if (p) {
         p->version = version;
+        p->again = again;
+    }
     if (p && !p->copy && (keep || again))
         p->copy = cr_storage_retain(copy);
     return copy;

@@ -82,6 +82,7 @@ typedef struct cr_prepared {
     struct cr_prepared *next;
     uint64_t layout, value; /* value: a hash of offset, dtype, sizes and strides */
     unsigned version;       /* of the storage when a copy was last asked for */
+    bool again;             /* more than once of that version: the next one's is kept at once */
     cr_storage *copy;       /* null until it is asked for again */
 } cr_prepared;
 

@@ -1,5 +1,6 @@
 /* The cpu backend's entry point: the device, its memory, and the way from an operation's name to
  * its planner. */
+#include "convert.h"
 #include "fused.h"
 
 #include <cblas.h>
@@ -70,6 +71,8 @@ static bool has_amx(void)
 }
 #endif
 
+extern const cpu_row_loops cpu_rows_base, cpu_rows_v3, cpu_rows_v4;
+const cpu_row_loops *cpu_rows = &cpu_rows_base;
 bool cpu_may_use_amx;
 
 /* The best that the machine has, or the one that CRESSET_CPU_ISA asks for ("base", "v3", "v4": AVX-512 without AMX), for
@@ -81,10 +84,13 @@ static const cpu_op *const *choose_families(void)
     bool base = asked && !strcmp(asked, "base"), v3 = asked && !strcmp(asked, "v3");
     if (!base && !v3 && has_v4()) {
         cpu_may_use_amx = has_amx() && !(asked && !strcmp(asked, "v4"));
+        cpu_rows = &cpu_rows_v4;
         return families_v4;
     }
-    if (!base && has_v3())
+    if (!base && has_v3()) {
+        cpu_rows = &cpu_rows_v3;
         return families_v3;
+    }
 #endif
     return families_base;
 }

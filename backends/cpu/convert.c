@@ -257,6 +257,9 @@ void CPU_NAME(cpu_store_strided)(size_t size, int64_t n, const void *from, char 
     }
 }
 
+const cpu_row_loops CPU_NAME(cpu_rows) = {CPU_NAME(cpu_convert_loop), CPU_NAME(cpu_load_strided),
+                                          CPU_NAME(cpu_store_strided)};
+
 void CPU_NAME(cpu_stream_part)(size_t bytes, const void *from, void *to)
 {
 #if defined __AVX512F__ || defined __AVX2__

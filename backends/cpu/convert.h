@@ -32,6 +32,14 @@ void CPU_NAME(cpu_load_strided)(size_t size, int64_t n, const char *from, int64_
 void CPU_NAME(cpu_store_strided)(size_t size, int64_t n, const void *from, char *to,
                                  int64_t stride);
 
+/* These three of the instruction set that was chosen, for sources that are compiled once. */
+typedef struct cpu_row_loops {
+    cpu_convert (*convert)(int32_t from, int32_t to);
+    void (*load)(size_t size, int64_t n, const char *from, int64_t stride, void *to);
+    void (*store)(size_t size, int64_t n, const void *from, char *to, int64_t stride);
+} cpu_row_loops;
+extern const cpu_row_loops *cpu_rows;
+
 /* Copies bytes past the caches, for what is larger than they are. */
 void CPU_NAME(cpu_stream)(size_t bytes, const void *from, void *to);
 /* The same of many parts; other threads see them all after the end. */

@@ -1,6 +1,8 @@
 /* Copies between strided values of any dtype and the dense arrays that kernels compute on. See staged.h. */
 #include "staged.h"
 
+#include "convert.h"
+
 #include <stdlib.h>
 
 int32_t cpu_compute_dtype(int32_t dtype)
@@ -8,119 +10,49 @@ int32_t cpu_compute_dtype(int32_t dtype)
     return dtype == CR_F16 || dtype == CR_BF16 ? CR_F32 : dtype;
 }
 
-/* ---- 16-bit floats ---------------------------------------------------------------------------------------------- */
-
-static inline float f16_to_f32(uint16_t h)
-{
-    /* Exponent and mantissa move up 13 bits; 2^112 corrects the bias and makes subnormals right as well. */
-    union {
-        uint32_t u;
-        float f;
-    } v = {.u = (uint32_t)(h & 0x7fff) << 13}, magic = {.u = (254u - 15u) << 23};
-    v.f *= magic.f;
-    if (v.f >= 65536.0f)
-        v.u |= 255u << 23;
-    v.u |= (uint32_t)(h & 0x8000) << 16;
-    return v.f;
-}
-
-static inline uint16_t f32_to_f16(float x)
-{
-    union {
-        float f;
-        uint32_t u;
-    } v = {.f = x}, small = {.u = ((127u - 15u) + (23u - 10u) + 1u) << 23};
-    uint32_t sign = v.u & 0x80000000u, h;
-    v.u ^= sign;
-    if (v.u >= 0x47800000u) { /* 65536 and more, infinities, NaN */
-        h = v.u > 0x7f800000u ? 0x7e00 : 0x7c00;
-    } else if (v.u < 0x38800000u) { /* subnormal: the addition rounds to even */
-        v.f += small.f;
-        h = v.u - small.u;
-    } else {
-        h = (v.u + (((uint32_t)(15 - 127) << 23) + 0xfff) + ((v.u >> 13) & 1)) >> 13;
-    }
-    return (uint16_t)(h | sign >> 16);
-}
-
-static inline float bf16_to_f32(uint16_t h)
-{
-    union {
-        uint32_t u;
-        float f;
-    } v = {.u = (uint32_t)h << 16};
-    return v.f;
-}
-
-static inline uint16_t f32_to_bf16(float x)
-{
-    union {
-        float f;
-        uint32_t u;
-    } v = {.f = x};
-    uint32_t rounded = (v.u + 0x7fff + (v.u >> 16 & 1)) >> 16;
-    return x != x ? 0x7fc0 : (uint16_t)rounded;
-}
-
 /* ---- rows ------------------------------------------------------------------------------------------------------- */
 
-#define STRIDED_ROWS(name, T)                                                   \
-    static void gather_##name(const T *from, int64_t stride, int64_t n, T *to)  \
-    {                                                                           \
-        for (int64_t i = 0; i < n; i++)                                         \
-            to[i] = from[i * stride];                                           \
-    }                                                                           \
-    static void scatter_##name(T *to, int64_t stride, int64_t n, const T *from) \
-    {                                                                           \
-        for (int64_t i = 0; i < n; i++)                                         \
-            to[i * stride] = from[i];                                           \
-    }
-STRIDED_ROWS(1, uint8_t)
-STRIDED_ROWS(2, uint16_t)
-STRIDED_ROWS(4, uint32_t)
-STRIDED_ROWS(8, uint64_t)
+enum { BLOCK = 512 };
 
 static void gather_row(int32_t dtype, const char *from, int64_t stride, int64_t n, char *to)
 {
-    const uint16_t *half = (const uint16_t *)from;
-    float *wide = (float *)to;
-    switch (dtype) {
-    case CR_F16:
-        for (int64_t i = 0; i < n; i++)
-            wide[i] = f16_to_f32(half[i * stride]);
+    const size_t size = cpu_dtype_size(dtype);
+    const int32_t wide = cpu_compute_dtype(dtype);
+    if (wide == dtype) {
+        cpu_rows->load(size, n, from, stride * (int64_t)size, to);
         return;
-    case CR_BF16:
-        for (int64_t i = 0; i < n; i++)
-            wide[i] = bf16_to_f32(half[i * stride]);
+    }
+    const cpu_convert widen = cpu_rows->convert(dtype, wide);
+    if (stride == 1) {
+        widen(n, from, to);
         return;
-    case CR_F64:
-    case CR_I64: gather_8((const uint64_t *)from, stride, n, (uint64_t *)to); return;
-    case CR_F32:
-    case CR_I32: gather_4((const uint32_t *)from, stride, n, (uint32_t *)to); return;
-    case CR_I16: gather_2(half, stride, n, (uint16_t *)to); return;
-    default: gather_1((const uint8_t *)from, stride, n, (uint8_t *)to); return;
+    }
+    uint64_t raw[BLOCK / 4];
+    for (int64_t i = 0; i < n; i += BLOCK) {
+        const int64_t m = n - i < BLOCK ? n - i : BLOCK;
+        cpu_rows->load(size, m, from + i * stride * (int64_t)size, stride * (int64_t)size, raw);
+        widen(m, raw, to + (size_t)i * cpu_dtype_size(wide));
     }
 }
 
 static void scatter_row(int32_t dtype, char *to, int64_t stride, int64_t n, const char *from)
 {
-    uint16_t *half = (uint16_t *)to;
-    const float *wide = (const float *)from;
-    switch (dtype) {
-    case CR_F16:
-        for (int64_t i = 0; i < n; i++)
-            half[i * stride] = f32_to_f16(wide[i]);
+    const size_t size = cpu_dtype_size(dtype);
+    const int32_t wide = cpu_compute_dtype(dtype);
+    if (wide == dtype) {
+        cpu_rows->store(size, n, from, to, stride * (int64_t)size);
         return;
-    case CR_BF16:
-        for (int64_t i = 0; i < n; i++)
-            half[i * stride] = f32_to_bf16(wide[i]);
+    }
+    const cpu_convert narrow = cpu_rows->convert(wide, dtype);
+    if (stride == 1) {
+        narrow(n, from, to);
         return;
-    case CR_F64:
-    case CR_I64: scatter_8((uint64_t *)to, stride, n, (const uint64_t *)from); return;
-    case CR_F32:
-    case CR_I32: scatter_4((uint32_t *)to, stride, n, (const uint32_t *)from); return;
-    case CR_I16: scatter_2(half, stride, n, (const uint16_t *)from); return;
-    default: scatter_1((uint8_t *)to, stride, n, (const uint8_t *)from); return;
+    }
+    uint64_t raw[BLOCK / 4];
+    for (int64_t i = 0; i < n; i += BLOCK) {
+        const int64_t m = n - i < BLOCK ? n - i : BLOCK;
+        narrow(m, from + (size_t)i * cpu_dtype_size(wide), raw);
+        cpu_rows->store(size, m, raw, to + i * stride * (int64_t)size, stride * (int64_t)size);
     }
 }
 

@@ -191,8 +191,8 @@ typedef struct panels {
     int64_t steps, i, j;
 } panels;
 
-/* sums[2 SIDE][2 SIDE] of two panels, or of the first halves of them. The tile before is written meanwhile, for which AMX leaves
- * room. */
+/* sums[2 SIDE][2 SIDE] of two panels, or of the first halves of them. The tile before, whose sums are in the same memory, is
+ * written meanwhile, for which AMX leaves room. */
 CPU_INLINE WITH_AMX void multiply(bool low, bool narrow, const c_block *block, const panels *p,
                                   float *sums, const tile_sums *before)
 {
@@ -250,21 +250,15 @@ static bool multiply_plainly(const c_block *b, int64_t piece, terms t)
 
 #endif
 
-/* Where a thread is among its tiles. */
-typedef struct tile_turn {
-    float (*sums)[PANEL * PANEL]; /* two of them */
-    int turn;
-    tile_sums before;
-} tile_turn;
-
-static WITH_AMX void multiply_piece(c_block *b, int64_t piece, int64_t pass, tile_turn *turn)
+static WITH_AMX void multiply_piece(c_block *b, int64_t piece, int64_t pass, float *sums,
+                                    tile_sums *before)
 {
     const terms t = terms_of(b->g, pass);
     const uint16_t *own = b->packed_own + piece * b->room;
 #ifdef PLAIN_PRODUCT
     if (!in_range(b->of_own[piece], exponents_of_shared(b, pass))) {
-        write_rows(b, &turn->before, 0, PANEL);
-        turn->before.at = NULL;
+        write_rows(b, before, 0, PANEL);
+        before->at = NULL;
         if (!multiply_plainly(b, piece, t))
             __atomic_store_n(&b->failed, true, __ATOMIC_RELAXED);
         return;
@@ -274,17 +268,16 @@ static WITH_AMX void multiply_piece(c_block *b, int64_t piece, int64_t pass, til
         const uint16_t *shared = b->packed_shared + shared_at(b, pass, at) * b->room;
         const panels p = b->by_rows ? (panels){own, shared, t.steps, piece * PANEL, at * PANEL}
                                     : (panels){shared, own, t.steps, at * PANEL, piece * PANEL};
-        multiply_of(b, &p, turn->sums[turn->turn], &turn->before);
-        turn->before = (tile_sums){p.i, p.j, turn->sums[turn->turn], !t.from};
-        turn->turn = !turn->turn;
+        multiply_of(b, &p, sums, before);
+        *before = (tile_sums){p.i, p.j, sums, !t.from};
     }
 }
 
 static WITH_AMX void multiply_pieces(void *context, int64_t begin, int64_t end)
 {
     c_block *b = context;
-    _Alignas(64) float sums[2][PANEL * PANEL];
-    tile_turn turn = {.sums = sums};
+    _Alignas(64) float sums[PANEL * PANEL];
+    tile_sums before = {.at = NULL};
     amx_begin();
     for (int64_t piece = begin, together; piece < end; piece += together) {
         together = packed_together(&b->own, end - piece);
@@ -293,11 +286,11 @@ static WITH_AMX void multiply_pieces(void *context, int64_t begin, int64_t end)
                 pack_panels(&b->own, !b->by_rows, piece, (int)together, terms_of(b->g, pass),
                             b->packed_own + piece * b->room, b->room, b->of_own + piece);
             for (int64_t i = piece; i < piece + together; i++)
-                multiply_piece(b, i, pass, &turn);
+                multiply_piece(b, i, pass, sums, &before);
         }
     }
     amx_end();
-    write_rows(b, &turn.before, 0, PANEL);
+    write_rows(b, &before, 0, PANEL);
 }
 
 /* ---- the whole -------------------------------------------------------------------------------------------------- */

@@ -180,11 +180,23 @@ CPU_INLINE WITH_AMX void amx_clear(void)
     _tile_zero(3);
 }
 
-/* A panel's tiles at one step: how many bf16 the parts and the halves lie apart. */
+/* A panel's tiles at one step: how many bf16 the parts and the halves lie apart, and how far on the next step's are. */
 typedef struct amx_tiles {
     const uint16_t *at;
-    int64_t part, half;
+    int64_t part, half, next;
 } amx_tiles;
+
+/* Asks for tiles that are multiplied next: their lines come from the second cache while others are multiplied. */
+CPU_INLINE void amx_fetch(bool one, amx_tiles of, int64_t part)
+{
+    const uint16_t *from = of.at + of.next + part * of.part;
+#pragma GCC unroll 16
+    for (int line = 0; line < SIDE; line++)
+        __builtin_prefetch(from + line * STEP);
+#pragma GCC unroll 16
+    for (int line = 0; !one && line < SIDE; line++)
+        __builtin_prefetch(from + of.half + line * STEP);
+}
 
 /* Adds one step's products of two panels, or of the first half of the left (`low`) or of the right one (`narrow`). Each pair of
  * parts differs from the one before in one operand alone, which is what there are tiles for. */
@@ -213,16 +225,22 @@ CPU_INLINE WITH_AMX void amx_step(bool low, bool narrow, amx_tiles a, amx_tiles 
     LOAD_A(2);
     LOAD_B(0);
     MULTIPLY;
+    amx_fetch(low, a, 2);
     LOAD_A(0);
     MULTIPLY;
+    amx_fetch(narrow, b, 0);
     LOAD_A(1);
     MULTIPLY;
+    amx_fetch(low, a, 0);
     LOAD_B(1);
     MULTIPLY;
+    amx_fetch(low, a, 1);
     LOAD_A(0);
     MULTIPLY;
+    amx_fetch(narrow, b, 1);
     LOAD_B(2);
     MULTIPLY;
+    amx_fetch(narrow, b, 2);
 #undef MULTIPLY
 #undef LOAD_B
 #undef LOAD_A

@@ -199,7 +199,8 @@ CPU_INLINE WITH_AMX void sum_tile(bool low, bool narrow, const job *j, const uin
         const uint16_t *a = band + t.grid * j->channel_steps * PARTS * part + t.place * LINE;
         for (int64_t step = 0; step < j->channel_steps;
              step++, a += PARTS * part, weights += STEP_SIZE) {
-            amx_step(low, narrow, (amx_tiles){a, part, TILE}, (amx_tiles){weights, 2 * TILE, TILE});
+            amx_step(low, narrow, (amx_tiles){a, part, TILE, PARTS * part},
+                     (amx_tiles){weights, 2 * TILE, TILE, STEP_SIZE});
             if (++summed % AMX_CHAIN && !(tap == taps - 1 && step == j->channel_steps - 1))
                 continue;
             amx_add(sums, is_first);

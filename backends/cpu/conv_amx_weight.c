@@ -159,8 +159,8 @@ CPU_INLINE WITH_AMX void sum_tile(bool low, bool narrow, const job *j, const uin
         const int64_t end = from + AMX_CHAIN < j->steps ? from + AMX_CHAIN : j->steps;
         amx_clear();
         for (int64_t step = from; step < end; step++)
-            amx_step(low, narrow, (amx_tiles){y + step * STEP_SIZE, 2 * TILE, TILE},
-                     (amx_tiles){x + step * STEP * LINE, part, PARTS * part});
+            amx_step(low, narrow, (amx_tiles){y + step * STEP_SIZE, 2 * TILE, TILE, STEP_SIZE},
+                     (amx_tiles){x + step * STEP * LINE, part, PARTS * part, STEP * LINE});
         amx_add(sums, is_first);
     }
 }

@@ -19,11 +19,11 @@
 #define MULTIPLY_COST 0.005
 
 enum {
-    /* A pass's columns of B fill some 800 KB of the second cache. Fewer terms would move C more often, which costs more than
-     * that a panel of A does not stay in the first. */
-    PASS_STEPS = 8,
-    SHARED_ROOM = 16 * PASS_STEPS * STEP_SIZE,
-    OWN_ROOM = 64 * PASS_STEPS * STEP_SIZE
+    /* Of shared panels some 1.2 MB of the second cache. Fewer steps would move C more often, which costs more than that a panel of
+     * the own operand does not stay in the first: it is asked for again in time. */
+    PASS_STEPS = 12,
+    SHARED_ROOM = 192 * STEP_SIZE,
+    OWN_ROOM = 512 * STEP_SIZE
 };
 
 static void pack_step(const float *from, int64_t line, int64_t term, int64_t lines, int64_t terms,

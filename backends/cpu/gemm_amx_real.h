@@ -185,10 +185,10 @@ static void write_rows(const c_block *b, const tile_sums *tile, int64_t from, in
         }
 }
 
-/* A panel of each operand, and the place of their tile. */
+/* A panel of each operand, how far on from its last step the one lies that is multiplied next, and the place of their tile. */
 typedef struct panels {
     const uint16_t *a, *b;
-    int64_t steps, i, j;
+    int64_t a_next, b_next, steps, i, j;
 } panels;
 
 /* sums[2 SIDE][2 SIDE] of two panels, or of the first halves of them. The tile before, whose sums are in the same memory, is
@@ -200,7 +200,9 @@ CPU_INLINE WITH_AMX void multiply(bool low, bool narrow, const c_block *block, c
     const int64_t steps = p->steps;
     amx_clear();
     for (int64_t step = 0; step < steps; step++, a += OF_STEP, b += OF_STEP) {
-        AMX_STEP(low, narrow, (amx_tiles){a, 2 * TILE, TILE}, (amx_tiles){b, 2 * TILE, TILE});
+        const bool is_last = step == steps - 1;
+        AMX_STEP(low, narrow, (amx_tiles){a, 2 * TILE, TILE, is_last ? p->a_next : OF_STEP},
+                 (amx_tiles){b, 2 * TILE, TILE, is_last ? p->b_next : OF_STEP});
         write_rows(block, before, step * PANEL / steps, (step + 1) * PANEL / steps);
     }
     amx_store(sums);
@@ -266,8 +268,10 @@ static WITH_AMX void multiply_piece(c_block *b, int64_t piece, int64_t pass, flo
 #endif
     for (int64_t at = 0; at < panels_of(b->shared.lines); at++) {
         const uint16_t *shared = b->packed_shared + shared_at(b, pass, at) * b->room;
-        const panels p = b->by_rows ? (panels){own, shared, t.steps, piece * PANEL, at * PANEL}
-                                    : (panels){shared, own, t.steps, at * PANEL, piece * PANEL};
+        const int64_t back = -(t.steps - 1) * OF_STEP, next = back + b->room;
+        const panels p =
+            b->by_rows ? (panels){own, shared, back, next, t.steps, piece * PANEL, at * PANEL}
+                       : (panels){shared, own, next, back, t.steps, at * PANEL, piece * PANEL};
         multiply_of(b, &p, sums, before);
         *before = (tile_sums){p.i, p.j, sums, !t.from};
     }

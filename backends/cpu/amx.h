@@ -186,16 +186,19 @@ typedef struct amx_tiles {
     int64_t part, half, next;
 } amx_tiles;
 
-/* Asks for tiles that are multiplied next: their lines come from the second cache while others are multiplied. */
+/* Asks for tiles that are multiplied next: their lines come from the second cache while others are multiplied. After the last
+ * step there may be no memory, which a prefetch does not mind. */
 CPU_INLINE void amx_fetch(bool one, amx_tiles of, int64_t part)
 {
-    const uint16_t *from = of.at + of.next + part * of.part;
+    enum { BYTES = STEP * sizeof(uint16_t) };
+    const uintptr_t first = (uintptr_t)of.at + (uintptr_t)(of.next + part * of.part) * 2;
+    const uintptr_t second = first + (uintptr_t)of.half * 2;
 #pragma GCC unroll 16
     for (int line = 0; line < SIDE; line++)
-        __builtin_prefetch(from + line * STEP);
+        __builtin_prefetch((const void *)(first + (uintptr_t)line * BYTES));
 #pragma GCC unroll 16
     for (int line = 0; !one && line < SIDE; line++)
-        __builtin_prefetch(from + of.half + line * STEP);
+        __builtin_prefetch((const void *)(second + (uintptr_t)line * BYTES));
 }
 
 /* Adds one step's products of two panels, or of the first half of the left (`low`) or of the right one (`narrow`). Each pair of

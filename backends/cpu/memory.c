@@ -13,8 +13,7 @@
 
 enum {
     LINE = 64,
-    MAPPED = 1 << 20, /* from so many bytes on from the system */
-    LARGE_PAGE = 2 << 20
+    MAPPED = 1 << 20 /* from so many bytes on from the system */
 };
 
 typedef struct origin {
@@ -24,15 +23,10 @@ typedef struct origin {
 
 enum { OF_MALLOC = 0, SHARED = 1 };
 
-static void *up(void *address, size_t to)
-{
-    return (char *)address + (to - (uintptr_t)address % to) % to;
-}
-
 /* A piece that begins `before` bytes or more into memory, with its origin noted. */
 static void *place(void *memory, size_t before, size_t align, size_t mapped)
 {
-    char *piece = up((char *)memory + before, align);
+    char *piece = cpu_up((char *)memory + before, align);
     ((origin *)(void *)piece)[-1] = (origin){memory, mapped};
     return piece;
 }
@@ -49,20 +43,6 @@ static size_t page_size(void)
     return (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Of `length` bytes those stay that hold a piece of `bytes` bytes at a multiple of a large page, and the page before it. */
-static void *trim(char *memory, size_t length, size_t bytes)
-{
-    size_t page = page_size();
-    char *piece = up(memory + page, LARGE_PAGE), *begin = piece - page,
-         *end = up(piece + bytes, page);
-    if (begin > memory)
-        munmap(memory, (size_t)(begin - memory));
-    if (memory + length > end)
-        munmap(end, (size_t)(memory + length - end));
-    madvise(piece, bytes, MADV_HUGEPAGE);
-    return place(begin, page, page, (size_t)(end - begin));
-}
-
 static void *shared(size_t bytes)
 {
     cpu_span *span = cpu_span_take(bytes + LINE);
@@ -75,16 +55,17 @@ static void *shared(size_t bytes)
 
 static void *from_system(size_t bytes)
 {
-    bool large = bytes >= 2 * (size_t)LARGE_PAGE;
-    size_t page = page_size();
-    size_t length = (bytes + page - 1) / page * page + page + (large ? LARGE_PAGE : 0);
-    void *piece = large ? NULL : shared(bytes);
+    const size_t page = page_size(), whole = (bytes + page - 1) / page * page;
+    if (bytes >= 2 * (size_t)CPU_LARGE_PAGE) {
+        void *memory = cpu_map_large(page, whole, 0);
+        return memory ? place(memory, page, page, page + whole) : NULL;
+    }
+    void *piece = shared(bytes);
     if (piece)
         return piece;
-    void *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED)
-        return NULL;
-    return large ? trim(memory, length, bytes) : place(memory, LINE, LINE, length);
+    void *memory =
+        mmap(NULL, page + whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory != MAP_FAILED ? place(memory, LINE, LINE, page + whole) : NULL;
 }
 
 /* The address sanitizer watches the ends of pieces only where they are malloc's own. */
@@ -97,7 +78,7 @@ enum { WATCHED = 0 };
 cr_status cpu_memory_alloc(size_t bytes, cr_buffer **buffer)
 {
     void *piece = NULL;
-    bool countable = bytes <= PTRDIFF_MAX - 2 * (size_t)LARGE_PAGE;
+    bool countable = bytes <= PTRDIFF_MAX - 2 * (size_t)CPU_LARGE_PAGE;
     if (countable && WATCHED)
         piece = posix_memalign(&piece, LINE, bytes) ? NULL : piece;
     else if (countable)

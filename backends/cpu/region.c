@@ -8,10 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum {
-    LARGE_PAGE = 2 << 20,
-    REGION = 32 * LARGE_PAGE /* of addresses; memory is what was touched */
-};
+enum { REGION = 32 * CPU_LARGE_PAGE }; /* of addresses; memory is what was touched */
 
 typedef struct region region;
 
@@ -33,25 +30,20 @@ struct region {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static region *regions;
 
-static char *up(char *address, size_t to)
+void *cpu_map_large(size_t before, size_t bytes, int flags)
 {
-    return address + (to - (uintptr_t)address % to) % to;
-}
-
-/* Addresses that begin at a multiple of a large page; null without. */
-static char *map_region(void)
-{
-    const size_t length = (size_t)REGION + LARGE_PAGE;
-    char *memory = mmap(NULL, length, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    const size_t length = before + bytes + CPU_LARGE_PAGE;
+    char *memory =
+        mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
     if (memory == MAP_FAILED)
         return NULL;
-    char *begin = up(memory, LARGE_PAGE), *end = begin + REGION;
+    char *large = cpu_up(memory + before, CPU_LARGE_PAGE), *begin = large - before,
+         *end = large + bytes;
     if (begin > memory)
         munmap(memory, (size_t)(begin - memory));
     if (memory + length > end)
         munmap(end, (size_t)(memory + length - end));
-    madvise(begin, REGION, MADV_HUGEPAGE);
+    madvise(large, bytes, MADV_HUGEPAGE);
     return begin;
 }
 
@@ -59,7 +51,7 @@ static region *add_region(void)
 {
     region *r = malloc(sizeof *r);
     cpu_span *whole = malloc(sizeof *whole);
-    char *begin = r && whole ? map_region() : NULL;
+    char *begin = r && whole ? cpu_map_large(0, REGION, MAP_NORESERVE) : NULL;
     if (!begin) {
         free(r);
         free(whole);

@@ -4,6 +4,19 @@
 #define CRESSET_BACKENDS_CPU_REGION_H
 
 #include <stddef.h>
+#include <stdint.h>
+
+enum { CPU_LARGE_PAGE = 2 << 20 };
+
+/* The first multiple of `to` from an address on. */
+static inline void *cpu_up(void *address, size_t to)
+{
+    return (char *)address + (to - (uintptr_t)address % to) % to;
+}
+
+/* New memory: `before` bytes and then `bytes` from a multiple of a large page on, in such pages where the system has them; both
+ * are multiples of its small page. `flags` are for mmap, beside private and anonymous. Null where there is none. */
+void *cpu_map_large(size_t before, size_t bytes, int flags);
 
 /* A stretch of a region, in use or free. */
 typedef struct cpu_span cpu_span;

@@ -15,15 +15,16 @@
 #define OF_STEP       STEP_SIZE
 #define AMX_STEP      amx_step
 #define PLAIN_PRODUCT CPU_NAME(cpu_sgemm_blocked)
+#define ASKS_AHEAD    true
 #define PACK_COST     0.4
 #define MULTIPLY_COST 0.005
 
 enum {
-    /* Of shared panels some 1.2 MB of the second cache. Fewer steps would move C more often, which costs more than that a panel of
-     * the own operand does not stay in the first: it is asked for again in time. */
+    /* Of shared panels some 1 MB of the second cache, which own panels, C and what is packed next pass through. Fewer steps would
+     * move C more often, which costs more than that a panel of the own operand does not stay in the first: it is asked for
+     * again in time. */
     PASS_STEPS = 12,
-    SHARED_ROOM = 192 * STEP_SIZE,
-    OWN_ROOM = 512 * STEP_SIZE
+    SHARED_ROOM = 176 * STEP_SIZE
 };
 
 static void pack_step(const float *from, int64_t line, int64_t term, int64_t lines, int64_t terms,

@@ -12,13 +12,13 @@
 #define ENTRY         CPU_NAME(cpu_bgemm_amx)
 #define OF_STEP       (2 * TILE)
 #define AMX_STEP      step_of_bf16
+#define ASKS_AHEAD    false
 #define PACK_COST     0.15
 #define MULTIPLY_COST 0.001
 
 enum {
     PASS_STEPS = 256, /* all: C could not hold part of the sums */
-    SHARED_ROOM = 400000,
-    OWN_ROOM = 1600000
+    SHARED_ROOM = 560000
 };
 
 /* Of 32 elements the first n. */

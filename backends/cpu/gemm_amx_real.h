@@ -3,7 +3,8 @@
  *   ARGS, ENTRY              the product's arguments, and its name
  *   OF_STEP, AMX_STEP        how many bf16 a panel's step is packed into, and what multiplies two of them
  *   PASS_STEPS               steps of a pass at the most; C takes part of the sums where there are more
- *   SHARED_ROOM, OWN_ROOM    how many bf16 are packed at a time of each operand
+ *   SHARED_ROOM              how many bf16 are packed at a time of the shared operand
+ *   ASKS_AHEAD               whether steps are long enough to ask for what is packed and written next
  *   PACK_COST, MULTIPLY_COST nanoseconds to pack an element, and for a product of two
  *   pack_step(at, line, term, lines, terms, lines_are_terms, to, seen)
  *                            packs a panel's step, of which so many lines and terms are there, and notes the range of what it saw
@@ -78,19 +79,17 @@ static void pack_panels(const operand *o, bool lines_are_terms, int64_t panel, i
 
 /* ---- the product ------------------------------------------------------------------------------------------------ */
 
-/* A block of C for some of the terms. Pieces are panels of the operand that has more lines: each packs its own, which then
- * comes from the cache of the core that packed it. The other one's panels, which all pieces read, are packed before. */
+/* A block of C for one pass. Pieces are panels of the operand that has more lines: each packs its own in place of one before it,
+ * in the cache of the core that reads it. The other one's panels, which all pieces read, are packed before. */
 typedef struct c_block {
     const ARGS *g;
     operand own, shared;
-    bool by_rows;        /* own is A, and shared is B */
-    int64_t first, last; /* passes */
-    uint16_t *packed_own,
-        *packed_shared;            /* one pass's panels; the panels of all passes of the block */
-    exponents *of_own, *of_shared; /* of each of these panels */
-    bool is_packed;                /* own, from the block before */
+    bool by_rows; /* own is A, and shared is B */
     bool failed;
-    int64_t room; /* of a panel's pass */
+    terms of;
+    int64_t room; /* of a panel */
+    uint16_t *packed_shared;
+    exponents *of_shared; /* of each panel */
     REAL *c;
     const REAL *s; /* null where none is added */
 } c_block;
@@ -120,23 +119,13 @@ static int64_t room_of(const ARGS *g)
     return (steps + passes - 1) / passes * OF_STEP;
 }
 
-/* Where the shared operand's panel of a pass is among them all. */
-static int64_t shared_at(const c_block *b, int64_t pass, int64_t panel)
-{
-    return (pass - b->first) * panels_of(b->shared.lines) + panel;
-}
-
 static void pack_shared(void *context, int64_t begin, int64_t end)
 {
     const c_block *b = context;
-    const int64_t panels = panels_of(b->shared.lines);
-    for (int64_t at = begin, together; at < end; at += together) {
-        const int64_t panel = at % panels;
-        together =
-            packed_together(&b->shared, panels - panel < end - at ? panels - panel : end - at);
-        pack_panels(&b->shared, b->by_rows, panel, (int)together,
-                    terms_of(b->g, b->first + at / panels), b->packed_shared + at * b->room,
-                    b->room, b->of_shared + at);
+    for (int64_t panel = begin, together; panel < end; panel += together) {
+        together = packed_together(&b->shared, end - panel);
+        pack_panels(&b->shared, b->by_rows, panel, (int)together, b->of,
+                    b->packed_shared + panel * b->room, b->room, b->of_shared + panel);
     }
 }
 
@@ -185,6 +174,53 @@ static void write_rows(const c_block *b, const tile_sums *tile, int64_t from, in
         }
 }
 
+/* Rows of numbers that are packed after what is multiplied: each step of that asks for some of their lines of the cache, so that
+ * they come from memory meanwhile. */
+typedef struct ahead {
+    const REAL *row;
+    int64_t stride, length; /* of rows */
+    int64_t rows, at;       /* rows that are left, and how far in the first of them */
+    int64_t of_step;
+} ahead;
+
+/* Of pieces, within so many steps. */
+static ahead ahead_of(const c_block *b, int64_t piece, int64_t pieces, int64_t steps)
+{
+    const operand *o = &b->own;
+    const int64_t left = o->lines - piece * PANEL;
+    const int64_t lines = left < pieces * PANEL ? left : pieces * PANEL;
+    const REAL *at = o->at + piece * PANEL * o->line + b->of.from * o->term;
+    ahead x = {0};
+    if (o->term == 1)
+        x = (ahead){at, o->line, b->of.count, lines, 0, 0};
+    else if (o->line == 1)
+        x = (ahead){at, o->term, lines, b->of.count, 0, 0};
+    x.of_step = (x.rows * ((x.length + LINE - 1) / LINE) + steps - 1) / steps;
+    return x;
+}
+
+CPU_INLINE void fetch_ahead(ahead *x)
+{
+    for (int64_t i = 0; i < x->of_step && x->rows > 0; i++) {
+        __builtin_prefetch(x->row + x->at, 0, 2);
+        x->at += LINE;
+        if (x->at >= x->length) {
+            x->at = 0;
+            if (--x->rows > 0)
+                x->row += x->stride;
+        }
+    }
+}
+
+/* Asks for rows from … end of a tile of C, to write. */
+CPU_INLINE void fetch_rows(const c_block *b, int64_t i, int64_t j, int64_t from, int64_t end)
+{
+    const int64_t left = rows_of(b) - i, columns = columns_of(b) - j;
+    for (int64_t r = from; r < end && r < left; r++)
+        for (int64_t line = 0; line < PANEL && line < columns; line += LINE)
+            __builtin_prefetch(b->c + (i + r) * b->g->c_row + j + line, 1);
+}
+
 /* A panel of each operand, how far on from its last step the one lies that is multiplied next, and the place of their tile. */
 typedef struct panels {
     const uint16_t *a, *b;
@@ -194,7 +230,7 @@ typedef struct panels {
 /* sums[2 SIDE][2 SIDE] of two panels, or of the first halves of them. The tile before, whose sums are in the same memory, is
  * written meanwhile, for which AMX leaves room. */
 CPU_INLINE WITH_AMX void multiply(bool low, bool narrow, const c_block *block, const panels *p,
-                                  float *sums, const tile_sums *before)
+                                  float *sums, const tile_sums *before, ahead *next)
 {
     const uint16_t *a = p->a, *b = p->b;
     const int64_t steps = p->steps;
@@ -203,29 +239,34 @@ CPU_INLINE WITH_AMX void multiply(bool low, bool narrow, const c_block *block, c
         const bool is_last = step == steps - 1;
         AMX_STEP(low, narrow, (amx_tiles){a, 2 * TILE, TILE, is_last ? p->a_next : OF_STEP},
                  (amx_tiles){b, 2 * TILE, TILE, is_last ? p->b_next : OF_STEP});
-        write_rows(block, before, step * PANEL / steps, (step + 1) * PANEL / steps);
+        const int64_t from = step * PANEL / steps, end = (step + 1) * PANEL / steps;
+        if (ASKS_AHEAD) {
+            fetch_ahead(next);
+            fetch_rows(block, p->i, p->j, from, end);
+        }
+        write_rows(block, before, from, end);
     }
     amx_store(sums);
 }
 
 static WITH_AMX void multiply_of(const c_block *b, const panels *p, float *sums,
-                                 const tile_sums *before)
+                                 const tile_sums *before, ahead *next)
 {
     const bool low = rows_of(b) - p->i <= SIDE, narrow = columns_of(b) - p->j <= SIDE;
-    AMX_BY_HALVES(low, narrow, multiply, b, p, sums, before);
+    AMX_BY_HALVES(low, narrow, multiply, b, p, sums, before, next);
 }
 
 #ifdef PLAIN_PRODUCT
-static exponents exponents_of_shared(const c_block *b, int64_t pass)
+static exponents exponents_of_shared(const c_block *b)
 {
     exponents all = no_exponents();
     for (int64_t i = 0; i < panels_of(b->shared.lines); i++)
-        all = wider(all, b->of_shared[shared_at(b, pass, i)]);
+        all = wider(all, b->of_shared[i]);
     return all;
 }
 
-/* A piece's pass without AMX. */
-static bool multiply_plainly(const c_block *b, int64_t piece, terms t)
+/* A piece without AMX. */
+static bool multiply_plainly(const c_block *b, int64_t piece)
 {
     ARGS g = *b->g;
     const int64_t line = piece * PANEL, left = b->own.lines - line;
@@ -235,11 +276,11 @@ static bool multiply_plainly(const c_block *b, int64_t piece, terms t)
     g.m = rows->lines;
     g.n = columns->lines;
     *(b->by_rows ? &g.m : &g.n) = left < PANEL ? left : PANEL;
-    g.k = t.count;
-    g.a = rows->at + i * g.a_row + t.from * g.a_col;
-    g.b = columns->at + j * g.b_col + t.from * g.b_row;
+    g.k = b->of.count;
+    g.a = rows->at + i * g.a_row + b->of.from * g.a_col;
+    g.b = columns->at + j * g.b_col + b->of.from * g.b_row;
     g.c = b->c + i * g.c_row + j;
-    if (t.from) {
+    if (b->of.from) {
         g.s = g.c;
         g.s_row = g.c_row;
         g.s_col = 1;
@@ -252,28 +293,27 @@ static bool multiply_plainly(const c_block *b, int64_t piece, terms t)
 
 #endif
 
-static WITH_AMX void multiply_piece(c_block *b, int64_t piece, int64_t pass, float *sums,
-                                    tile_sums *before)
+/* own: the piece's panel, packed. */
+static WITH_AMX void multiply_piece(c_block *b, int64_t piece, const uint16_t *own,
+                                    exponents of_own, float *sums, tile_sums *before, ahead *next)
 {
-    const terms t = terms_of(b->g, pass);
-    const uint16_t *own = b->packed_own + piece * b->room;
 #ifdef PLAIN_PRODUCT
-    if (!in_range(b->of_own[piece], exponents_of_shared(b, pass))) {
+    if (!in_range(of_own, exponents_of_shared(b))) {
         write_rows(b, before, 0, PANEL);
         before->at = NULL;
-        if (!multiply_plainly(b, piece, t))
+        if (!multiply_plainly(b, piece))
             __atomic_store_n(&b->failed, true, __ATOMIC_RELAXED);
         return;
     }
 #endif
+    const int64_t back = -(b->of.steps - 1) * OF_STEP, on = back + b->room;
     for (int64_t at = 0; at < panels_of(b->shared.lines); at++) {
-        const uint16_t *shared = b->packed_shared + shared_at(b, pass, at) * b->room;
-        const int64_t back = -(t.steps - 1) * OF_STEP, next = back + b->room;
+        const uint16_t *shared = b->packed_shared + at * b->room;
         const panels p =
-            b->by_rows ? (panels){own, shared, back, next, t.steps, piece * PANEL, at * PANEL}
-                       : (panels){shared, own, next, back, t.steps, at * PANEL, piece * PANEL};
-        multiply_of(b, &p, sums, before);
-        *before = (tile_sums){p.i, p.j, sums, !t.from};
+            b->by_rows ? (panels){own, shared, back, on, b->of.steps, piece * PANEL, at * PANEL}
+                       : (panels){shared, own, on, back, b->of.steps, at * PANEL, piece * PANEL};
+        multiply_of(b, &p, sums, before, next);
+        *before = (tile_sums){p.i, p.j, sums, !b->of.from};
     }
 }
 
@@ -282,16 +322,23 @@ static WITH_AMX void multiply_pieces(void *context, int64_t begin, int64_t end)
     c_block *b = context;
     _Alignas(64) float sums[PANEL * PANEL];
     tile_sums before = {.at = NULL};
+    exponents of_own[TOGETHER];
+    uint16_t *own = cpu_gemm_memory(CPU_GEMM_AMX_OWN, TOGETHER * (size_t)b->room * sizeof *own);
+    if (!own) {
+        __atomic_store_n(&b->failed, true, __ATOMIC_RELAXED);
+        return;
+    }
     amx_begin();
-    for (int64_t piece = begin, together; piece < end; piece += together) {
+    for (int64_t piece = begin, together, after; piece < end; piece = after) {
         together = packed_together(&b->own, end - piece);
-        for (int64_t pass = b->first; pass < b->last; pass++) {
-            if (!b->is_packed)
-                pack_panels(&b->own, !b->by_rows, piece, (int)together, terms_of(b->g, pass),
-                            b->packed_own + piece * b->room, b->room, b->of_own + piece);
-            for (int64_t i = piece; i < piece + together; i++)
-                multiply_piece(b, i, pass, sums, &before);
-        }
+        after = piece + together;
+        pack_panels(&b->own, !b->by_rows, piece, (int)together, b->of, own, b->room, of_own);
+        ahead next = {0};
+        if (after < end)
+            next = ahead_of(b, after, packed_together(&b->own, end - after),
+                            together * panels_of(b->shared.lines) * b->of.steps);
+        for (int64_t i = 0; i < together; i++)
+            multiply_piece(b, piece + i, own + i * b->room, of_own[i], sums, &before, &next);
     }
     amx_end();
     write_rows(b, &before, 0, PANEL);
@@ -299,60 +346,34 @@ static WITH_AMX void multiply_pieces(void *context, int64_t begin, int64_t end)
 
 /* ---- the whole -------------------------------------------------------------------------------------------------- */
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t most(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-/* Lines from … of an operand. */
-static operand part_of(const operand *o, int64_t from, int64_t lines)
-{
-    return (operand){o->at + from * o->line, o->line, o->term,
-                     o->lines - from < lines ? o->lines - from : lines};
-}
-
 bool ENTRY(const ARGS *g)
 {
     const operand a = {g->a, g->a_row, g->a_col, g->m}, b = {g->b, g->b_col, g->b_row, g->n};
-    const int64_t passes = passes_of(g);
     c_block p = {.g = g, .by_rows = g->m >= g->n, .room = room_of(g)};
-    const operand *own = p.by_rows ? &a : &b, *shared = p.by_rows ? &b : &a;
-    const int64_t fit = most(SHARED_ROOM / p.room, 1), all = panels_of(shared->lines);
-    const int64_t blocks = (all + fit - 1) / fit, in_block = (all + blocks - 1) / blocks;
-    /* As many passes together as fit where one pass of a large block does. */
-    const int64_t together = least(fit / in_block, passes);
-    const int64_t own_panels = least(panels_of(own->lines), most(OWN_ROOM / p.room, 1));
-    const size_t count = (size_t)(own_panels + in_block * together);
-    p.packed_own = cpu_gemm_memory(
-        CPU_GEMM_AMX, count * ((size_t)p.room * sizeof *p.packed_own + sizeof *p.of_own));
-    if (!p.packed_own)
+    p.own = p.by_rows ? a : b;
+    const operand shared = p.by_rows ? b : a;
+    const int64_t fit = SHARED_ROOM / p.room > 1 ? SHARED_ROOM / p.room : 1;
+    const int64_t all = panels_of(shared.lines), blocks = (all + fit - 1) / fit;
+    const int64_t in_block = (all + blocks - 1) / blocks, lines = in_block * PANEL;
+    p.packed_shared =
+        cpu_gemm_memory(CPU_GEMM_AMX, (size_t)in_block * ((size_t)p.room * sizeof *p.packed_shared +
+                                                          sizeof *p.of_shared));
+    if (!p.packed_shared)
         return false;
-    p.packed_shared = p.packed_own + own_panels * p.room;
-    p.of_own = (exponents *)(void *)(p.packed_shared + in_block * together * p.room);
-    p.of_shared = p.of_own + own_panels;
-    const int64_t own_lines = own_panels * PANEL, lines = in_block * PANEL;
-    for (int64_t from = 0; from < own->lines; from += own_lines)
-        for (p.first = 0; p.first < passes; p.first = p.last)
-            for (int64_t at = 0; at < shared->lines; at += lines) {
-                p.last = least(p.first + together, passes);
-                p.own = part_of(own, from, own_lines);
-                p.shared = part_of(shared, at, lines);
-                p.is_packed = at > 0;
-                const int64_t i = p.by_rows ? from : at, j = p.by_rows ? at : from;
-                p.c = g->c + i * g->c_row + j;
-                p.s = g->beta != 0 ? g->s + i * g->s_row + j * g->s_col : NULL;
-                const double of_line = (double)(PANEL * g->k) / (double)passes;
-                const int64_t ready = panels_of(p.shared.lines) * (p.last - p.first);
-                cpu_parallel(ready, 1, of_line * PACK_COST, pack_shared, &p);
-                cpu_parallel(panels_of(p.own.lines), 1,
-                             of_line * (double)(p.last - p.first) *
-                                 (PACK_COST + (double)lines * MULTIPLY_COST),
-                             multiply_pieces, &p);
-            }
+    p.of_shared = (exponents *)(void *)(p.packed_shared + in_block * p.room);
+    for (int64_t pass = 0; pass < passes_of(g); pass++)
+        for (int64_t from = 0; from < shared.lines; from += lines) {
+            const int64_t left = shared.lines - from;
+            p.of = terms_of(g, pass);
+            p.shared = (operand){shared.at + from * shared.line, shared.line, shared.term,
+                                 left < lines ? left : lines};
+            p.c = g->c + (p.by_rows ? from : from * g->c_row);
+            p.s = g->beta != 0 ? g->s + from * (p.by_rows ? g->s_col : g->s_row) : NULL;
+            const double of_line = (double)(PANEL * p.of.count);
+            cpu_parallel(panels_of(p.shared.lines), 1, of_line * PACK_COST, pack_shared, &p);
+            cpu_parallel(panels_of(p.own.lines), 1,
+                         of_line * (PACK_COST + (double)p.shared.lines * MULTIPLY_COST),
+                         multiply_pieces, &p);
+        }
     return !p.failed;
 }

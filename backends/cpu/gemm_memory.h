@@ -4,8 +4,14 @@
 
 #include <stddef.h>
 
-/* A thread has one piece of memory for each kind of product, for one may fall back on the other. */
-typedef enum cpu_gemm_kind { CPU_GEMM_BLOCKED, CPU_GEMM_AMX, CPU_GEMM_KINDS } cpu_gemm_kind;
+/* A thread has one piece of memory for each kind of product, for one may fall back on the other, and another for what a thread
+ * packs for itself alone while it takes part in one on AMX. */
+typedef enum cpu_gemm_kind {
+    CPU_GEMM_BLOCKED,
+    CPU_GEMM_AMX,
+    CPU_GEMM_AMX_OWN,
+    CPU_GEMM_KINDS
+} cpu_gemm_kind;
 
 /* At least that many bytes, aligned for vectors, the calling thread's until its next product of the kind; null when there
  * are none. They are kept from product to product, for fresh memory would cost a tenth of one again, and freed when the

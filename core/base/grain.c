@@ -6,11 +6,18 @@ static const double period = 4e6, shortest_hold = 5e7, longest_hold = 1e9;
 /* Short jobs may do harm to somewhat longer ones after them, which count as well. A longer gap between two means that the program did
  * something else. */
 static const double longest_counted = 200e3, longest_gap = 1e6;
+/* By what the work of a nanosecond differs where the program does something else. */
+static const double difference = 1.3;
 
-static void begin_trial(cr_grain *grain)
+static void forget_sums(cr_grain *grain)
 {
     for (int i = 0; i < 2; i++)
         grain->work[i] = grain->time[i] = 0;
+}
+
+static void begin_trial(cr_grain *grain)
+{
+    forget_sums(grain);
     grain->periods = PERIODS;
     grain->holding = false;
 }
@@ -28,8 +35,23 @@ static void end_trial(cr_grain *grain)
     double longer = grain->hold * 2 < longest_hold ? grain->hold * 2 : longest_hold;
     grain->hold = answer == grain->answer && grain->hold > 0 ? longer : shortest_hold;
     grain->shares = grain->answer = answer;
+    grain->rate = grain->work[answer] / grain->time[answer];
+    grain->held = 0;
     grain->periods = 0;
     grain->holding = true;
+    forget_sums(grain);
+}
+
+/* Whether a part of the hold that has passed was its last one. */
+static bool hold_ends(cr_grain *grain)
+{
+    const double rate = grain->work[grain->shares] / grain->time[grain->shares];
+    const bool changed = rate > difference * grain->rate || grain->rate > difference * rate;
+    grain->held += shortest_hold;
+    if (changed)
+        grain->hold = 0;
+    forget_sums(grain);
+    return grain->held >= grain->hold;
 }
 
 bool cr_grain_shares_short(cr_grain *grain, double work, int64_t now)
@@ -47,13 +69,16 @@ bool cr_grain_shares_short(cr_grain *grain, double work, int64_t now)
     grain->time[grain->shares] += took;
     if (did < CR_GRAIN_LONG)
         grain->spent += took;
-    if (grain->spent < (grain->holding ? grain->hold : period))
+    if (grain->spent < (grain->holding ? shortest_hold : period))
         return grain->shares;
     grain->spent = 0;
-    if (grain->holding)
+    if (grain->holding) {
+        if (!hold_ends(grain))
+            return grain->shares;
         begin_trial(grain);
-    else if (--grain->periods == 0 || is_clear(grain))
+    } else if (--grain->periods == 0 || is_clear(grain)) {
         end_trial(grain);
+    }
     if (!grain->holding)
         grain->shares = !grain->shares;
     return grain->shares;

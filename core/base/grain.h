@@ -10,21 +10,22 @@
 /* Nanoseconds of work from which on a job is not short. */
 #define CR_GRAIN_LONG 48e3
 
-/* All zero at first. One thread at a time. */
+/* All zero at first. One thread at a time. Times are nanoseconds, work is what it would take on one thread. */
 typedef struct cr_grain {
-    double work[2], time[2]; /* of the trial that is on: done without and with sharing short jobs */
-    double spent,
-        last_work; /* nanoseconds of short jobs in this period; the work of the job that began last */
-    int64_t last; /* when it began */
-    double hold;  /* how long the answer is kept before the next trial */
-    int periods;  /* left of the trial; 0 while an answer is kept */
+    double work[2],
+        time[2]; /* done without and with sharing short jobs, in a trial or a part of a hold */
+    double rate; /* work in a nanosecond of the trial, under the answer that is kept */
+    double spent, last_work; /* on short jobs in this period; the work of the job that began last */
+    int64_t last;            /* when it began */
+    double hold, held;       /* how long the answer is kept before the next trial, and has been */
+    int periods;             /* left of the trial; 0 while an answer is kept */
     bool holding, shares, answer;
 } cr_grain;
 
 /* A job of `work` nanoseconds on one thread begins at `now`: says whether short jobs are to be shared at this time. Alternates
- * between the answers for 64 ms of short jobs, or a quarter of it where the difference is plain, keeps the one under which more was done in
- * a nanosecond, and tries again after 50 ms of them, twice as many each time that the answer stays, up to a second. Idle time and long
- * jobs don't count. */
+ * between the answers for 64 ms of short jobs, or a quarter of it where the difference is plain, and keeps the one under which more was
+ * done in a nanosecond. Tries again after 50 ms of them, twice as many each time that the answer stays, up to a second; sooner where that
+ * work in a nanosecond becomes another by a third. Idle time and long jobs don't count. */
 bool cr_grain_shares_short(cr_grain *grain, double work, int64_t now);
 
 #endif

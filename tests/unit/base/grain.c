@@ -54,6 +54,19 @@ START_TEST(a_change_is_noticed)
 }
 END_TEST
 
+/* One that shows in what is done in a nanosecond, within a tenth of a second of short jobs, after however long a hold. */
+START_TEST(another_program_is_noticed_at_once)
+{
+    program p = {.alone = 15000, .shared = 10000};
+    run(&p, 20);
+    p.alone = 12000;
+    p.shared = 20000;
+    run(&p, 0.15);
+    ck_assert_double_lt(run(&p, 0.15), 0.35);
+    ck_assert_double_lt(run(&p, 5), 0.1);
+}
+END_TEST
+
 /* Long jobs that fall on one answer more often than on the other, and pauses, say nothing about either. */
 START_TEST(pauses_and_long_jobs_do_not_count)
 {
@@ -72,6 +85,7 @@ int main(void)
     TCase *cases = tcase_create("choice");
     tcase_add_test(cases, what_is_faster_is_kept);
     tcase_add_test(cases, a_change_is_noticed);
+    tcase_add_test(cases, another_program_is_noticed_at_once);
     tcase_add_test(cases, pauses_and_long_jobs_do_not_count);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

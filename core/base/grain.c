@@ -17,7 +17,6 @@ static void forget_sums(cr_grain *grain)
 
 static void begin_trial(cr_grain *grain)
 {
-    forget_sums(grain);
     grain->periods = PERIODS;
     grain->holding = false;
 }

@@ -40,15 +40,23 @@ static double time_calls(bench_work *fn, void *with, long n)
     return now_seconds() - begun;
 }
 
+/* Seconds of a call, once so many were made that plans, choices and caches are there. */
+static double seconds_of_one(bench_work *fn, void *with)
+{
+    time_calls(fn, with, 1);
+    for (long n = 1;; n *= 2) {
+        double took = time_calls(fn, with, n);
+        if (took > budget / 10)
+            return took / (double)n;
+    }
+}
+
 void bench_row(const char *name, const char *unit, double amount, bench_work *fn, void *with)
 {
     if (!bench_wants(name) || strncmp(name, only, strlen(only)))
         return;
-    time_calls(fn, with, 1);
-    double one = time_calls(fn, with, 1), value[REPEATS];
-    if (one < 1e-4)
-        one = time_calls(fn, with, 1000) / 1000;
-    long n = one > 0 && budget / one > 1 ? (long)(budget / one) : 1;
+    double one = seconds_of_one(fn, with), value[REPEATS];
+    long n = budget / one > 1 ? (long)(budget / one) : 1;
     bool rate = strstr(unit, "/s") != NULL;
     int repeats = one > 0.05 ? MODEL_REPEATS : REPEATS;
     for (int i = 0; i < repeats; i++) {

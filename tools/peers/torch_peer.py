@@ -61,7 +61,14 @@ def timed(name, unit, work, fn, repeats=7, budget=0.25):
     if not name.startswith(a.only):
         return
     fn(); sync()
-    t = time.perf_counter(); fn(); sync(); one = max(time.perf_counter() - t, 1e-7)
+    calls, took = 1, 0
+    while took < budget / 10:
+        t = time.perf_counter()
+        for _ in range(calls):
+            fn()
+        sync()
+        took = time.perf_counter() - t
+        one, calls = took / calls, calls * 2
     n = max(1, int(budget / one))
     vals = []
     for _ in range(repeats):

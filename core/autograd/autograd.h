@@ -62,9 +62,10 @@ typedef struct cr_retained {
 struct cr_grad_node {
     atomic_int refs;
     uint16_t nin, nout, nargs;
-    bool released;       /* what was saved is gone */
-    uint16_t transposed; /* bit i: the last two dimensions of input i lay swapped in memory */
-    size_t bytes;        /* of its memory */
+    uint16_t transposed;   /* bit i: the last two dimensions of input i lay swapped in memory */
+    uint32_t released : 1; /* what was saved is gone */
+    uint32_t order : 24;   /* how input 0's dimensions lay in memory (cr_in_order), 0: row-major */
+    size_t bytes;          /* of its memory */
     uint64_t seq; /* higher than those of the nodes that its edges lead to: runs before them */
     const cr_derivative *rule;
     cr_edge *edges;          /* [nin], by flattened input */
@@ -80,6 +81,10 @@ struct cr_grad_node {
 
 enum { CR_SAVED_IN = 8, CR_SAVED_OUT = 4 };
 
+/* Of a dimension's number in a node's order. */
+enum { CR_ORDER_BITS = 3 };
+_Static_assert(CR_MAX_RANK == 1 << CR_ORDER_BITS, "a number of a dimension");
+
 /* A derivative: PyTorch's node name, what must be saved, and the formula. in_for[i] has bit j if
  * input i is needed for the gradient of input j; out_for likewise for outputs. */
 struct cr_derivative {
@@ -90,6 +95,7 @@ struct cr_derivative {
     void (*destroy)(cr_grad_node *node);
     bool
         layout_only; /* inputs are saved for cr_in_layout alone: without their graph, which may come to lead here */
+    bool notes_order; /* for cr_in_order */
 };
 
 /* What hangs on a tensor. */
@@ -148,6 +154,9 @@ cr_tensor *cr_out(cr_grad_context *c, int i);
 /* Sizes of input i, which needs a gradient. */
 cr_ints cr_in_sizes(const cr_grad_context *c, int i);
 int cr_in_dim(const cr_grad_context *c, int i);
+/* Input 0's dimensions, the outermost in memory first, where it filled a block of memory; else, and without .notes_order, as they
+ * are numbered. */
+void cr_in_order(const cr_grad_context *c, int64_t order[CR_MAX_RANK]);
 cr_dtype cr_in_dtype(const cr_grad_context *c, int i);
 const char *cr_in_device(const cr_grad_context *c, int i);
 
@@ -192,6 +201,8 @@ cr_autograd *cr_autograd_of(
     cr_tensor *t); /* made if there is none; null and an error without memory */
 /* The node that made t, brought up to date for views whose base was changed; null for leaves. */
 cr_grad_node *cr_current_grad_fn(cr_tensor *t);
+/* Whether a view's base has a history that the view does not know of yet, since the base was changed in place. */
+bool cr_base_has_history(const cr_tensor *view);
 /* The gradient history of a view's base after the view was changed by node. */
 int cr_rebase_view(cr_tensor *view, cr_grad_node *node);
 int64_t cr_new_hook_handle(void);

@@ -138,12 +138,11 @@ static uint32_t pop(task *t)
 
 /* ---- gathering ---- */
 
-/* Whether nobody but us can see the tensor's memory. */
+/* Whether nobody but us can see the tensor's memory, and it has each element once. */
 static bool is_ours(const cr_tensor *g)
 {
     return atomic_load_explicit(&g->refs, memory_order_relaxed) == 1 &&
-           atomic_load_explicit(&g->storage->refs, memory_order_relaxed) == 1 &&
-           g->flags & CR_FLAG_CONTIGUOUS;
+           atomic_load_explicit(&g->storage->refs, memory_order_relaxed) == 1 && cr_is_dense(g);
 }
 
 cr_tensor *cr_gathered(const cr_grad_context *c, int i)
@@ -346,7 +345,8 @@ bool cr_accumulate_grad(cr_tensor *leaf, cr_tensor *g, bool create_graph)
         return false;
     if (!meta->grad) {
         /* The gradient becomes the leaf's own if nobody else holds it. */
-        meta->grad = cr_retain(create_graph || is_ours(g) ? g : cr_clone(g));
+        const bool taken = create_graph || (is_ours(g) && g->flags & CR_FLAG_CONTIGUOUS);
+        meta->grad = cr_retain(taken ? g : cr_clone(g));
         cr_trace_grad(leaf, NULL, meta->grad);
         return meta->grad != NULL;
     }

@@ -33,7 +33,8 @@ cr_grad_node *cr_node_new(const cr_derivative *rule, uint32_t nin, uint32_t nout
     node->nin = (uint16_t)nin;
     node->nout = (uint16_t)nout;
     node->nargs = (uint16_t)nargs;
-    node->released = false;
+    node->released = 0;
+    node->order = 0;
     node->transposed = 0;
     node->bytes = bytes;
     node->seq = ++cr_last_seq;

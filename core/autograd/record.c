@@ -148,6 +148,21 @@ static CR_NOINLINE bool saves_inference(const cr_op *op, const cr_derivative *ru
     return false;
 }
 
+/* The dimensions of a tensor that fills a block of memory otherwise than row by row, the outermost first; 0 for others. */
+static CR_NOINLINE uint32_t order_of(const cr_tensor *t)
+{
+    if (t->flags & CR_FLAG_CONTIGUOUS || !cr_is_dense(t))
+        return 0;
+    uint32_t order = 0;
+    for (int d = 0; d < t->dim; d++) {
+        int outside = 0;
+        for (int e = 0; e < t->dim; e++)
+            outside += t->stride[e] > t->stride[d] || (t->stride[e] == t->stride[d] && e < d);
+        order |= (uint32_t)d << CR_ORDER_BITS * outside;
+    }
+    return order;
+}
+
 static cr_grad_node *begin(const cr_op *op, const cr_value *args, cr_tensor *const *in,
                            uint32_t nin, unsigned flags, bool *failed)
 {
@@ -182,6 +197,8 @@ static cr_grad_node *begin(const cr_op *op, const cr_value *args, cr_tensor *con
             in[i]->stride[in[i]->dim - 2] == 1)
             node->transposed |= (uint16_t)(1u << i);
     }
+    if (CR_UNLIKELY(rule->notes_order))
+        node->order = order_of(in[0]);
     for (uint32_t i = 0; node->saved_in && i < nin && i < CR_SAVED_IN; i++) {
         if (!in[i] || !(rule->in_for[i] & wanted))
             continue;
@@ -305,11 +322,13 @@ static int note_view(const cr_op *op, cr_tensor *base, cr_tensor *view)
     cr_tensor *root = base->autograd && base->autograd->base ? base->autograd->base : base;
     meta->base = cr_retain(root);
     meta->view_version = atomic_load_explicit(&view->storage->version, memory_order_relaxed);
+    view->flags |= CR_FLAG_VIEW;
     return 0;
 }
 
 __attribute__((constructor)) void cr_autograd_init(void)
 {
     cr_autograd_free = autograd_free;
+    cr_view_requires_grad = cr_base_has_history;
     cr_the_recorder = (cr_recorder){begin, finish, cancel, check_inplace, note_view};
 }

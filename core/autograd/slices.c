@@ -142,6 +142,14 @@ static void view_destroy(cr_grad_node *node)
 static const cr_derivative view_of_base = {
     .name = "AsStridedBackward0", .apply = view_apply, .destroy = view_destroy};
 
+bool cr_base_has_history(const cr_tensor *view)
+{
+    const cr_tensor *base = view->autograd->base;
+    return base->flags & CR_FLAG_REQUIRES_GRAD && base->autograd && base->autograd->grad_fn &&
+           view->autograd->view_version !=
+               atomic_load_explicit(&view->storage->version, memory_order_relaxed);
+}
+
 cr_grad_node *cr_current_grad_fn(cr_tensor *t)
 {
     cr_autograd *meta = t->autograd;

@@ -11,6 +11,14 @@
 
 cr_recorder cr_the_recorder;
 
+bool cr_a_view_requires_grad(const cr_op_run *run)
+{
+    for (uint32_t i = 0; i < run->nin; i++)
+        if (run->in[i] && cr_requires_grad_flag(run->in[i]))
+            return true;
+    return false;
+}
+
 /* ---- memory that must not be written ---- */
 
 static CR_NOINLINE int check_written(cr_op_run *run, cr_tensor *self)

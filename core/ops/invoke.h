@@ -112,10 +112,14 @@ typedef struct cr_recorder {
 } cr_recorder;
 extern cr_recorder cr_the_recorder;
 
+/* Whether a view among the inputs requires grad though it is not marked (CR_FLAG_VIEW). */
+bool cr_a_view_requires_grad(const cr_op_run *run);
+
 static inline bool cr_records(const cr_op_run *run)
 {
-    return run->flags & CR_FLAG_REQUIRES_GRAD && !cr_this_thread.grad_disabled &&
-           !cr_this_thread.inference_mode;
+    return run->flags & (CR_FLAG_REQUIRES_GRAD | CR_FLAG_VIEW) && !cr_this_thread.grad_disabled &&
+           !cr_this_thread.inference_mode &&
+           (CR_LIKELY(run->flags & CR_FLAG_REQUIRES_GRAD) || cr_a_view_requires_grad(run));
 }
 
 #endif

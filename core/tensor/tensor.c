@@ -6,6 +6,7 @@
 #include <string.h>
 
 void (*cr_autograd_free)(cr_autograd *autograd);
+bool (*cr_view_requires_grad)(const cr_tensor *view);
 
 cr_tensor *cr_tensor_make(cr_storage *storage, cr_dtype dtype, int dim, const int64_t *sizes,
                           const int64_t *strides, int64_t offset)

@@ -50,7 +50,8 @@ enum {
     CR_FLAG_CONTIGUOUS = 1,
     CR_FLAG_REQUIRES_GRAD = 2,
     CR_FLAG_INFERENCE = 4, /* made in inference mode: can't be recorded */
-    CR_FLAG_WRAPPED = 8    /* 0-d, from a number: gives way in type promotion */
+    CR_FLAG_WRAPPED = 8,   /* 0-d, from a number: gives way in type promotion */
+    CR_FLAG_VIEW = 16      /* of a base whose history becomes its own (cr_view_requires_grad) */
 };
 
 struct cr_tensor {
@@ -125,9 +126,13 @@ static inline cr_tensor *cr_tensor_to_scope(cr_tensor *t)
     return t;
 }
 
+/* Set by the autograd room: whether a view's base got a history after the view was made, from a change in place. */
+extern bool (*cr_view_requires_grad)(const cr_tensor *view);
+
 static inline bool cr_requires_grad_flag(const cr_tensor *t)
 {
-    return t->flags & CR_FLAG_REQUIRES_GRAD;
+    return t->flags & CR_FLAG_REQUIRES_GRAD ||
+           (t->flags & CR_FLAG_VIEW && cr_view_requires_grad(t));
 }
 
 /* Set by the autograd room: frees what hangs on a tensor. */

@@ -21,14 +21,36 @@ static int add_to_part(cr_tensor *part, cr_tensor *g)
     return part && cr_add_(part, g) ? 0 : -1;
 }
 
-DERIVATIVE(select, "SelectBackward0", SAVES_NONE)
+/* Zeros for the gradient of the whole, lying as the whole did: gradients go back through the views that it was made by without a
+ * copy then. */
+static cr_tensor *zeros_as_input(cr_grad_context *c)
 {
-    cr_tensor *g = cr_g(c, 0), *gathered = cr_gathered(c, 0);
-    int64_t dim = int_arg(c, 1), index = int_arg(c, 2);
-    if (gathered)
-        return add_to_part(cr_select(gathered, dim, index), g);
-    cr_set(c, 0, cr_select_backward(g, cr_in_sizes(c, 0), dim, index));
+    const cr_ints sizes = cr_in_sizes(c, 0);
+    int64_t order[CR_MAX_RANK], lying[CR_MAX_RANK], back[CR_MAX_RANK];
+    bool by_rows = true;
+    cr_in_order(c, order);
+    for (int d = 0; d < (int)sizes.count; d++) {
+        lying[d] = sizes.data[order[d]];
+        back[order[d]] = d;
+        by_rows = by_rows && order[d] == d;
+    }
+    cr_tensor *zeros = cr_zeros(cr_make_ints(lying, sizes.count), .dtype = cr_in_dtype(c, 0),
+                                .device = cr_in_device(c, 0));
+    return by_rows ? zeros : cr_permute(zeros, cr_make_ints(back, sizes.count));
+}
+
+/* Gives the gradient of the whole, of which `part` is that of the part. */
+static int set_part(cr_grad_context *c, cr_tensor *whole, cr_tensor *part)
+{
+    cr_set(c, 0, cr_copy_(part, cr_g(c, 0)) ? whole : NULL);
     return 0;
+}
+
+DERIVATIVE(select, "SelectBackward0", .notes_order = true)
+{
+    cr_tensor *gathered = cr_gathered(c, 0), *whole = gathered ? gathered : zeros_as_input(c);
+    cr_tensor *part = cr_select(whole, int_arg(c, 1), int_arg(c, 2));
+    return gathered ? add_to_part(part, cr_g(c, 0)) : set_part(c, whole, part);
 }
 
 /* copy(self, src): what self was is overwritten. */
@@ -50,19 +72,16 @@ DERIVATIVE(permute, "PermuteBackward0", SAVES_NONE)
     return 0;
 }
 
-DERIVATIVE(slice, "SliceBackward0", SAVES_NONE)
+DERIVATIVE(slice, "SliceBackward0", .notes_order = true)
 {
     cr_ints sizes = cr_in_sizes(c, 0);
     int64_t dim = int_arg(c, 1), size = sizes.data[dim < 0 ? dim + sizes.count : dim];
     int64_t start = cr_argument(c, 2)->tag ? int_arg(c, 2) : 0,
             end = cr_argument(c, 3)->tag ? int_arg(c, 3) : size;
-    cr_tensor *gathered = cr_gathered(c, 0);
-    if (gathered)
-        return add_to_part(cr_slice(gathered, .dim = dim, .start = CR_SOME(start),
-                                    .end = CR_SOME(end), .step = CR_SOME(int_arg(c, 4))),
-                           cr_g(c, 0));
-    cr_set(c, 0, cr_slice_backward(cr_g(c, 0), sizes, dim, start, end, int_arg(c, 4)));
-    return 0;
+    cr_tensor *gathered = cr_gathered(c, 0), *whole = gathered ? gathered : zeros_as_input(c);
+    cr_tensor *part = cr_slice(whole, .dim = dim, .start = CR_SOME(start), .end = CR_SOME(end),
+                               .step = CR_SOME(int_arg(c, 4)));
+    return gathered ? add_to_part(part, cr_g(c, 0)) : set_part(c, whole, part);
 }
 
 /* Elements may be seen several times: gradients are added at the places of an index over the

@@ -164,6 +164,13 @@ static cr_tensor *double_it(void *context, cr_tensor *grad)
     return cr_mul_scalar(grad, 2);
 }
 
+static cr_tensor *note_strides(void *context, cr_tensor *grad)
+{
+    for (int d = 0; d < 4; d++)
+        ((int *)context)[d] = (int)cr_tensor_strides(grad)[d];
+    return grad;
+}
+
 /* Gradients of parts gather in one tensor, in place; those that somebody else holds stay what they were. */
 START_TEST(parts_of_a_tensor_gather_their_gradients)
 {
@@ -177,6 +184,48 @@ START_TEST(parts_of_a_tensor_gather_their_gradients)
     cr_tensor *want = cr_tensor_f32(CR_INTS(3, 4), 13, 1, 13, 41, 19, 10, 25, 56, 13, 1, 13, 41);
     ck_assert(cr_equal(cr_grad(x), want));
     ck_assert(cr_equal(whole, cr_ones(CR_INTS(3, 4))));
+}
+END_TEST
+
+/* Heads of attention are parts of a permuted view: their gradients go back through it without a copy, which shows where the
+ * gradient of what was permuted lies row by row. */
+START_TEST(gradients_of_parts_lie_as_the_whole_did)
+{
+    int strides[4] = {0};
+    cr_tensor *x = cr_requires_grad_(cr_randn(CR_INTS(2, 5, 12)), 1);
+    cr_tensor *y = cr_view(cr_mul_scalar(x, 1), CR_INTS(2, 5, 3, 4));
+    cr_tensor *parts = cr_permute(y, CR_INTS(2, 0, 3, 1)), *out[4];
+    cr_register_hook(parts, note_strides, strides);
+    for (int i = 0; i < 3; i++)
+        out[i] =
+            cr_mul_scalar(_i ? cr_slice(parts, .dim = 0, .start = CR_SOME(i), .end = CR_SOME(i + 1))
+                             : cr_select(parts, 0, i),
+                          i + 1);
+    cr_tensor *sum = cr_sum(cr_add(cr_add(out[0], out[1]), out[2]));
+    ck_assert_int_eq(cr_backward(sum), 0);
+    const int want[4] = {4, 60, 1, 12};
+    ck_assert_mem_eq(strides, want, sizeof want);
+    cr_tensor *weights =
+        cr_reshape(cr_expand(cr_tensor_f32(CR_INTS(3, 1), 1, 2, 3), CR_INTS(3, 4)), CR_INTS(12));
+    ck_assert(cr_equal(cr_grad(x), cr_expand(weights, CR_INTS(2, 5, 12))));
+}
+END_TEST
+
+/* A view that was made before its base got a history, by a change through another view or of the base itself. */
+START_TEST(views_learn_that_their_base_has_a_history)
+{
+    cr_tensor *x = cr_requires_grad_(cr_tensor_f32(3, 1, 2, 3), 1), *base = cr_zeros(CR_INTS(2, 3));
+    cr_tensor *turned = cr_transpose(base, 0, 1), *apart = cr_detach(base);
+    ck_assert(!cr_requires_grad(turned));
+    if (_i)
+        cr_add_(base, x);
+    else
+        cr_copy_(cr_select(base, 0, 1), x);
+    ck_assert(cr_requires_grad(turned) && !cr_is_leaf(turned) && !cr_requires_grad(apart));
+    cr_tensor *out = cr_mul(turned, cr_tensor_f32(CR_INTS(3, 2), 1, 2, 3, 4, 5, 6));
+    ck_assert_int_eq(cr_backward(cr_sum(out)), 0);
+    cr_tensor *want = _i ? cr_tensor_f32(3, 3, 7, 11) : cr_tensor_f32(3, 2, 4, 6);
+    ck_assert(cr_equal(cr_grad(x), want));
 }
 END_TEST
 
@@ -430,6 +479,8 @@ int main(void)
     tcase_add_test(c, a_leaf_that_requires_grad_is_not_changed_in_place);
     tcase_add_test(c, writing_through_a_view_is_differentiable);
     tcase_add_test(c, parts_of_a_tensor_gather_their_gradients);
+    tcase_add_loop_test(c, gradients_of_parts_lie_as_the_whole_did, 0, 2);
+    tcase_add_loop_test(c, views_learn_that_their_base_has_a_history, 0, 2);
     tcase_add_test(c, hooks_see_and_replace_gradients);
     tcase_add_test(c, functions_of_ones_own_differentiate_twice);
     tcase_add_test(c, grad_leaves_leaves_alone);

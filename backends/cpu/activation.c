@@ -23,42 +23,49 @@ static inline double phi_f64(double x)
     return 0.5 * (1 + erf(x * SQRT_HALF));
 }
 
-/* T, its exp, tanh, Φ, expm1, log1p. */
-#define ACTIVATIONS(X, T, e, sigmoid, tanh_, phi, expm1_, log1p_)                                \
-    POINTWISE(X##_relu, T, 1, , a < 0 ? (T)0 : a)                                                \
-    POINTWISE(X##_threshold_backward, T, 2, , b <= p[0] ? (T)0 : a)                              \
-    POINTWISE(X##_sigmoid_backward, T, 2, , a *(1 - b) * b)                                      \
-    POINTWISE(X##_tanh_backward, T, 2, , a *(1 - b * b))                                         \
-    POINTWISE(X##_gelu, T, 1, , a *phi(a))                                                       \
-    POINTWISE(X##_gelu_backward, T, 2, , a *(phi(b) + b * e((T)-0.5 * b * b) * (T)INV_SQRT_2PI)) \
-    POINTWISE(X##_gelu_tanh, T, 1, ,                                                             \
-              (T)0.5 * a * (1 + tanh_((T)GELU_BETA * (a + (T)GELU_KAPPA * a * a * a))))          \
-    static inline T X##_gelu_tanh_slope(T x)                                                     \
-    {                                                                                            \
-        T t = tanh_((T)GELU_BETA * (x + (T)GELU_KAPPA * x * x * x));                             \
-        return (T)0.5 * (1 + t) +                                                                \
-               (T)0.5 * x * (1 - t * t) * (T)GELU_BETA * (1 + 3 * (T)GELU_KAPPA * x * x);        \
-    }                                                                                            \
-    POINTWISE(X##_gelu_tanh_backward, T, 2, , a *X##_gelu_tanh_slope(b))                         \
-    POINTWISE(X##_silu, T, 1, , a / (1 + e(-a)))                                                 \
-    static inline T X##_silu_slope(T x)                                                          \
-    {                                                                                            \
-        T s = sigmoid(x);                                                                        \
-        return s * (1 + x * (1 - s));                                                            \
-    }                                                                                            \
-    POINTWISE(X##_silu_backward, T, 2, , a *X##_silu_slope(b))                                   \
-    POINTWISE(X##_leaky_relu, T, 1, , a > 0 ? a : a * p[0])                                      \
-    POINTWISE(X##_leaky_relu_backward, T, 2, , b > 0 ? a : a * p[0])                             \
-    POINTWISE(X##_elu, T, 1, , a <= 0 ? expm1_(a * p[2]) * (p[0] * p[1]) : a * p[1])             \
-    POINTWISE(X##_elu_backward, T, 2, , a *(b <= 0 ? p[2] * p[0] * p[1] * e(b * p[2]) : p[1]))   \
-    POINTWISE(X##_elu_backward_result, T, 2, , a *(b <= 0 ? p[2] * (b + p[0] * p[1]) : p[1]))    \
-    POINTWISE(X##_hardtanh, T, 1, , a<p[0] ? p[0] : a> p[1] ? p[1] : a)                          \
-    POINTWISE(X##_hardtanh_backward, T, 2, , b <= p[0] || b >= p[1] ? (T)0 : a)                  \
-    POINTWISE(X##_softplus, T, 1, , a *p[0] > p[1] ? a : log1p_(e(a * p[0])) / p[0])             \
+/* Of x Φ(x). */
+static inline double gelu_slope_f64(double x)
+{
+    return phi_f64(x) + x * exp(-0.5 * x * x) * INV_SQRT_2PI;
+}
+
+/* T, its exp, tanh, Φ, (x Φ)', expm1, log1p. */
+#define ACTIVATIONS(X, T, e, sigmoid, tanh_, phi, gelu_slope, expm1_, log1p_)                  \
+    POINTWISE(X##_relu, T, 1, , a < 0 ? (T)0 : a)                                              \
+    POINTWISE(X##_threshold_backward, T, 2, , b <= p[0] ? (T)0 : a)                            \
+    POINTWISE(X##_sigmoid_backward, T, 2, , a *(1 - b) * b)                                    \
+    POINTWISE(X##_tanh_backward, T, 2, , a *(1 - b * b))                                       \
+    POINTWISE(X##_gelu, T, 1, , a *phi(a))                                                     \
+    POINTWISE(X##_gelu_backward, T, 2, , a *gelu_slope(b))                                     \
+    POINTWISE(X##_gelu_tanh, T, 1, ,                                                           \
+              (T)0.5 * a * (1 + tanh_((T)GELU_BETA * (a + (T)GELU_KAPPA * a * a * a))))        \
+    static inline T X##_gelu_tanh_slope(T x)                                                   \
+    {                                                                                          \
+        T t = tanh_((T)GELU_BETA * (x + (T)GELU_KAPPA * x * x * x));                           \
+        return (T)0.5 * (1 + t) +                                                              \
+               (T)0.5 * x * (1 - t * t) * (T)GELU_BETA * (1 + 3 * (T)GELU_KAPPA * x * x);      \
+    }                                                                                          \
+    POINTWISE(X##_gelu_tanh_backward, T, 2, , a *X##_gelu_tanh_slope(b))                       \
+    POINTWISE(X##_silu, T, 1, , a / (1 + e(-a)))                                               \
+    static inline T X##_silu_slope(T x)                                                        \
+    {                                                                                          \
+        T s = sigmoid(x);                                                                      \
+        return s * (1 + x * (1 - s));                                                          \
+    }                                                                                          \
+    POINTWISE(X##_silu_backward, T, 2, , a *X##_silu_slope(b))                                 \
+    POINTWISE(X##_leaky_relu, T, 1, , a > 0 ? a : a * p[0])                                    \
+    POINTWISE(X##_leaky_relu_backward, T, 2, , b > 0 ? a : a * p[0])                           \
+    POINTWISE(X##_elu, T, 1, , a <= 0 ? expm1_(a * p[2]) * (p[0] * p[1]) : a * p[1])           \
+    POINTWISE(X##_elu_backward, T, 2, , a *(b <= 0 ? p[2] * p[0] * p[1] * e(b * p[2]) : p[1])) \
+    POINTWISE(X##_elu_backward_result, T, 2, , a *(b <= 0 ? p[2] * (b + p[0] * p[1]) : p[1]))  \
+    POINTWISE(X##_hardtanh, T, 1, , a<p[0] ? p[0] : a> p[1] ? p[1] : a)                        \
+    POINTWISE(X##_hardtanh_backward, T, 2, , b <= p[0] || b >= p[1] ? (T)0 : a)                \
+    POINTWISE(X##_softplus, T, 1, , a *p[0] > p[1] ? a : log1p_(e(a * p[0])) / p[0])           \
     POINTWISE(X##_softplus_backward, T, 2, , b *p[0] > p[1] ? a : a * sigmoid(b * p[0]))
 
-ACTIVATIONS(f32, float, cpu_expf, cpu_sigmoidf, cpu_tanhf, cpu_phif, cpu_expm1f, cpu_log1pf)
-ACTIVATIONS(f64, double, exp, sigmoid_f64, tanh, phi_f64, expm1, log1p)
+ACTIVATIONS(f32, float, cpu_expf, cpu_sigmoidf, cpu_tanhf, cpu_phif, cpu_gelu_slopef, cpu_expm1f,
+            cpu_log1pf)
+ACTIVATIONS(f64, double, exp, sigmoid_f64, tanh, phi_f64, gelu_slope_f64, expm1, log1p)
 
 /* Rows: name, kernel, cost, numbers. */
 #define ROW(plan_name, kernel, nanoseconds, ...)                            \

@@ -1,11 +1,13 @@
 /* Plans and runs elementwise operations. See elementwise.h. */
 #include "elementwise.h"
+
+#include "ahead.h"
 #include "space.h"
 
 #include <string.h>
 #include <unistd.h>
 
-enum { BLOCK = CPU_EW_BLOCK, NIN = CPU_EW_INPUTS };
+enum { BLOCK = CPU_EW_BLOCK, PIECE = 128, NIN = CPU_EW_INPUTS };
 
 typedef enum operand_kind {
     FLAT,         /* dense over the whole range, in the kernel's dtype: used in place */
@@ -35,6 +37,7 @@ typedef struct ew_plan {
     int64_t size[CR_MAX_RANK];
     bool rowwise; /* blocks end with rows */
     bool stream;  /* the output is larger than the caches */
+    bool asks;    /* for what is read next (cpu_worth_asking) */
     bool own_numbers;
     double cost;
     operand in[NIN], out;
@@ -67,19 +70,19 @@ static void flat_range(void *context, int64_t begin, int64_t end)
     const ew_job *job = context;
     const ew_plan *p = job->plan;
     const void *in[NIN] = {NULL};
-    if (!p->stream) {
-        for (int k = 0; k < p->nin; k++)
-            in[k] = job->in[k] + begin * p->in[k].size;
-        p->loop(end - begin, in, job->out + begin * p->out.size, job->values);
-        return;
-    }
     _Alignas(64) char block[BLOCK * 8];
-    for (int64_t i = begin; i < end; i += BLOCK) {
-        int64_t n = end - i < BLOCK ? end - i : BLOCK;
-        for (int k = 0; k < p->nin; k++)
+    const int64_t step = p->asks ? PIECE : p->stream ? BLOCK : end - begin;
+    for (int64_t i = begin; i < end; i += step) {
+        int64_t n = end - i < step ? end - i : step;
+        for (int k = 0; k < p->nin; k++) {
             in[k] = job->in[k] + i * p->in[k].size;
-        p->loop(n, in, block, job->values);
-        CPU_NAME(cpu_stream)((size_t)(n * p->out.size), block, job->out + i * p->out.size);
+            if (p->asks)
+                cpu_ask(in[k], 2 * PIECE * p->in[k].size, PIECE * p->in[k].size);
+        }
+        char *out = job->out + i * p->out.size;
+        p->loop(n, in, p->stream ? block : out, job->values);
+        if (p->stream)
+            CPU_NAME(cpu_stream)((size_t)(n * p->out.size), block, out);
     }
 }
 
@@ -338,6 +341,7 @@ cr_status CPU_NAME(cpu_plan_elementwise)(const cpu_call *call, const cpu_element
         p->cost += p->in[k].kind == GATHER ? 0.3 : 0;
     }
     place_numbers(p, call, op);
+    p->asks = cpu_worth_asking(p->numel * p->out.size, (double)op->cost);
     p->stream = (p->out.kind == FLAT || p->out.kind == FLAT_CONVERT) &&
                 CPU_NAME(cpu_worth_streaming)(bytes);
     if (flat) {

@@ -1,11 +1,13 @@
 /* Drives the fused elementwise operations over blocks. See pointwise.h. */
 #include "pointwise.h"
+
+#include "ahead.h"
 #include "staged.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK = 1024 };
+enum { BLOCK = 1024, PIECE = 128 };
 
 typedef struct pointwise_plan {
     struct cr_plan base;
@@ -16,6 +18,7 @@ typedef struct pointwise_plan {
     cr_meta in[POINTWISE_INPUTS], out;
     int in_at[POINTWISE_INPUTS], out_at;
     bool flat[POINTWISE_INPUTS], flat_out; /* lie as the computation runs */
+    bool asks;                             /* for what is read next (cpu_worth_asking) */
     int number_at[POINTWISE_NUMBERS];
 } pointwise_plan;
 
@@ -36,7 +39,7 @@ static void run_blocks(void *context, int64_t begin, int64_t end)
     for (uint32_t i = 0; i < p->nin; i++)
         all_flat = all_flat && p->flat[i];
     if (all_flat)
-        step = end - begin;
+        step = p->asks ? PIECE : end - begin;
     for (int64_t at = begin; at < end; at += step) {
         int64_t n = end - at < step ? end - at : step;
         const void *in[POINTWISE_INPUTS];
@@ -44,6 +47,8 @@ static void run_blocks(void *context, int64_t begin, int64_t end)
             in[i] = p->flat[i] ? job->in[i] + at * size : (char *)buffer[i];
             if (!p->flat[i])
                 cpu_gather(&p->in[i], job->in[i], at, n, buffer[i]);
+            else if (p->asks)
+                cpu_ask(in[i], 2 * PIECE * size, PIECE * size);
         }
         void *out = p->flat_out ? job->out + at * size : (char *)buffer[POINTWISE_INPUTS];
         if (p->dtype == CR_F64)
@@ -120,6 +125,7 @@ cr_status cpu_plan_pointwise(const cpu_call *call, const pointwise_spec *spec, c
     p->flat_out = alike || (contiguous && dtype == p->dtype);
     for (uint32_t i = 0; i < p->nin; i++)
         p->flat[i] = alike || (cpu_is_contiguous(&p->in[i]) && dtype == p->dtype);
+    p->asks = cpu_worth_asking(p->numel * (int64_t)cpu_dtype_size(p->dtype), spec->cost);
     for (int i = 0; i < POINTWISE_NUMBERS; i++) {
         const char *name = spec->numbers[i];
         p->number_at[i] = name ? cpu_number_at(call->node, name) : -1;

@@ -3,6 +3,7 @@
  * the blocks' scores out again from each row's log Σ exp. */
 #include "cpu_math.h"
 #include "gemm_f32.h"
+#include "gemm_memory.h"
 #include "random.h"
 #include "staged.h"
 #include "transpose.h"
@@ -18,11 +19,11 @@ typedef struct att_strides {
     int64_t batch, head, row;
 } att_strides;
 
-/* A copy of an input in the workspace, where its rows lie beside one another. */
+/* A copy of an input where its rows lie beside one another: of all heads in the workspace, or of one. */
 typedef struct att_rows {
     bool made;
     size_t offset;
-    att_strides stride;
+    att_strides stride, alone;
 } att_rows;
 
 typedef struct att_plan {
@@ -36,7 +37,8 @@ typedef struct att_plan {
     int nin, nout;
     att_strides in_stride[6], out_stride[3];
     size_t packed_k, packed_v, sums;
-    att_rows close[6]; /* of inputs */
+    att_rows close[6];  /* of inputs */
+    int64_t head_reals; /* that a thread needs for a head of its own */
 } att_plan;
 
 /* Addresses of one run. */
@@ -49,6 +51,8 @@ typedef struct att_job {
     void *lse, *out, *dq, *dk, *dv;
     const att_strides *qs, *ks, *vs, *gs, *ys, *dqs, *dks, *dvs;
     bool want_q, want_kv;
+    bool alone; /* what was packed is of one head */
+    bool failed;
 } att_job;
 
 static int64_t panels_of(const att_plan *p)
@@ -125,19 +129,32 @@ static void close_heads(void *context, int64_t begin, int64_t end)
     }
 }
 
-/* Input i where its rows lie beside one another, and how it lies there. */
+/* Input i, and how it lies. */
 static const void *fetch(const att_plan *p, const cr_run *run, int i, const att_strides **lies)
 {
-    const char *from = cpu_stage_fetch(&p->stage[i], run);
     *lies = &p->in_stride[i];
+    return cpu_stage_fetch(&p->stage[i], run);
+}
+
+/* Input i of all heads where its rows lie beside one another. */
+static void close_all(const att_plan *p, const cr_run *run, int i, const void **x,
+                      const att_strides **lies)
+{
     if (!p->close[i].made)
-        return from;
+        return;
     const cr_meta *m = &p->stage[i].meta;
-    closing c = {p, m, *lies, from,
+    closing c = {p, m, *lies, *x,
                  (char *)run->workspace.buffer + run->workspace.offset + p->close[i].offset};
     cpu_parallel(p->batch * p->heads, 1, (double)(m->size[2] * m->size[3]) * 0.3, close_heads, &c);
     *lies = &p->close[i].stride;
-    return c.to;
+    *x = c.to;
+}
+
+/* Whether there are so many heads that each is one thread's alone. */
+static bool by_heads(const att_plan *p)
+{
+    const int threads = cpu_host->num_threads(cpu_host);
+    return threads == 1 || p->batch * p->heads >= 2 * threads;
 }
 
 /* Nanoseconds for one multiplication and addition of a block's products, roughly. */
@@ -170,6 +187,15 @@ static att_job begin(const att_plan *p, const cr_run *run)
     return j;
 }
 
+static cr_status finish(const att_plan *p, const cr_run *run, const att_job *j)
+{
+    if (j->failed)
+        return cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY, "no memory to pack a head's keys");
+    for (int i = 0; i < p->nout; i++)
+        cpu_stage_put(&p->out[i], run);
+    return CR_OK;
+}
+
 static cr_status forward_run(cr_plan *plan, const cr_run *run)
 {
     const att_plan *p = (const att_plan *)plan;
@@ -179,14 +205,19 @@ static cr_status forward_run(cr_plan *plan, const cr_run *run)
     j.v = fetch(p, run, 2, &j.vs);
     j.out = cpu_stage_target(&p->out[0], run), j.ys = &p->out_stride[0];
     j.lse = cpu_stage_target(&p->out[1], run);
-    pack_all(&j, false);
-    double keys = (double)p->sources * (p->causal ? 0.5 : 1);
-    cpu_parallel(p->batch * p->heads * ((p->targets + ROWS - 1) / ROWS), 1,
-                 ROWS * keys * ((double)(p->width + p->values) * cost_of(p) + 1),
-                 p->wide ? f64_forward : f32_forward, &j);
-    for (int i = 0; i < p->nout; i++)
-        cpu_stage_put(&p->out[i], run);
-    return CR_OK;
+    const int64_t blocks = (p->targets + ROWS - 1) / ROWS;
+    const double keys = (double)p->sources * (p->causal ? 0.5 : 1);
+    const double block = ROWS * keys * ((double)(p->width + p->values) * cost_of(p) + 1);
+    if (by_heads(p)) {
+        cpu_parallel(p->batch * p->heads, 1, block * (double)blocks,
+                     p->wide ? f64_forward_heads : f32_forward_heads, &j);
+    } else {
+        close_all(p, run, 2, &j.v, &j.vs);
+        pack_all(&j, false);
+        cpu_parallel(p->batch * p->heads * blocks, 1, block, p->wide ? f64_forward : f32_forward,
+                     &j);
+    }
+    return finish(p, run, &j);
 }
 
 static cr_status backward_run(cr_plan *plan, const cr_run *run)
@@ -202,19 +233,22 @@ static cr_status backward_run(cr_plan *plan, const cr_run *run)
     j.dq = cpu_stage_target(&p->out[0], run), j.dqs = &p->out_stride[0];
     j.dk = cpu_stage_target(&p->out[1], run), j.dks = &p->out_stride[1];
     j.dv = cpu_stage_target(&p->out[2], run), j.dvs = &p->out_stride[2];
-    pack_all(&j, true);
     const int64_t heads = p->batch * p->heads, blocks = (p->targets + ROWS - 1) / ROWS;
     const int64_t chunks = (p->sources + KEYS - 1) / KEYS;
     double block = ROWS * KEYS * ((double)(p->width * 3 + p->values * 2) * cost_of(p) + 2);
     block *= p->causal ? 0.5 : 1;
-    cpu_parallel(heads * p->targets, 64, (double)p->values * 0.3, p->wide ? f64_sums : f32_sums,
-                 &j);
     j.want_kv = true;
-    if (heads >= 2 * cpu_host->num_threads(cpu_host) || cpu_host->num_threads(cpu_host) == 1) {
-        j.want_q = true; /* each head by one thread, everything in one go */
-        cpu_parallel(heads, 1, block * (double)(blocks * chunks), p->wide ? f64_heads : f32_heads,
-                     &j);
+    if (by_heads(p)) {
+        j.want_q = true;
+        cpu_parallel(heads, 1, block * (double)(blocks * chunks),
+                     p->wide ? f64_back_heads : f32_back_heads, &j);
     } else { /* scores worked out twice, so that the threads share each head */
+        close_all(p, run, 0, &j.g, &j.gs);
+        close_all(p, run, 1, &j.q, &j.qs);
+        close_all(p, run, 2, &j.k, &j.ks);
+        pack_all(&j, true);
+        cpu_parallel(heads * p->targets, 64, (double)p->values * 0.3, p->wide ? f64_sums : f32_sums,
+                     &j);
         cpu_parallel(heads * chunks, 1, block * (double)blocks, p->wide ? f64_chunks : f32_chunks,
                      &j);
         j.want_kv = false;
@@ -222,9 +256,7 @@ static cr_status backward_run(cr_plan *plan, const cr_run *run)
         cpu_parallel(heads * blocks, 1, block * (double)chunks, p->wide ? f64_blocks : f32_blocks,
                      &j);
     }
-    for (int i = 0; i < p->nout; i++)
-        cpu_stage_put(&p->out[i], run);
-    return CR_OK;
+    return finish(p, run, &j);
 }
 
 /* ---- plans ---- */
@@ -257,6 +289,8 @@ static bool take_rows(att_plan *p, int i, cr_plan_info *info)
     att_rows *c = &p->close[i];
     c->made = true;
     c->stride = (att_strides){p->heads * rows * width, rows * width, width};
+    c->alone = (att_strides){0, 0, width};
+    p->head_reals += rows * width;
     return cpu_workspace_take(
         info, (size_t)(p->batch * p->heads * rows * width) * (p->wide ? 8 : 4), &c->offset);
 }
@@ -305,6 +339,8 @@ static cr_status plan_any(const cpu_call *call, bool back, cr_plan **plan)
     for (int i = back ? 0 : 2; i < 3; i++)
         if (!take_rows(p, i, call->info))
             return cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY, "the workspace's size overflows");
+    p->head_reals +=
+        panels_of(p) * PANEL * (p->width + (back ? p->values : 0)) + (back ? p->targets : 0);
     const size_t keys = (size_t)(p->batch * p->heads * panels_of(p)) * PANEL * real;
     if (!cpu_workspace_take(call->info, keys * (size_t)p->width, &p->packed_k) ||
         (back && !cpu_workspace_take(call->info, keys * (size_t)p->values, &p->packed_v)) ||

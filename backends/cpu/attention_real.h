@@ -1,20 +1,29 @@
 /* The loops of blocked attention for one type; attention.c includes this for f32 and f64 with REAL, EXP, LOG, NAME, GEMM and
  * GEMM_ARG. */
 
-/* Panels of x [sources, width] transposed, [width][PANEL], zero beyond the last key. */
+static const REAL *NAME(at)(const void *x, const att_strides *s, const att_plan *p, int64_t head,
+                            int64_t row)
+{
+    return (const REAL *)x + head / p->heads * s->batch + head % p->heads * s->head + row * s->row;
+}
+
+/* A panel of x [sources, width] transposed, [width][PANEL], zero beyond the last key. */
+static void NAME(pack_panel)(const att_plan *p, const void *x, const att_strides *s, int64_t width,
+                             int64_t head, int64_t key, REAL *to)
+{
+    int64_t n = p->sources - key < PANEL ? p->sources - key : PANEL;
+    CPU_TRANSPOSE(width, n, NAME(at)(x, s, p, head, key), s->row, to, PANEL);
+    for (int64_t d = 0; n < PANEL && d < width; d++)
+        memset(to + d * PANEL + n, 0, (size_t)(PANEL - n) * sizeof *to);
+}
+
 static void NAME(pack)(const att_plan *p, const void *x, const att_strides *s, int64_t width,
                        void *to, int64_t begin, int64_t end)
 {
     const int64_t panels = panels_of(p);
-    for (int64_t piece = begin; piece < end; piece++) {
-        int64_t head = piece / panels, key = piece % panels * PANEL;
-        const REAL *from = (const REAL *)x + head / p->heads * s->batch + head % p->heads * s->head;
-        REAL *block = (REAL *)to + piece * width * PANEL;
-        int64_t n = p->sources - key < PANEL ? p->sources - key : PANEL;
-        CPU_TRANSPOSE(width, n, from + key * s->row, s->row, block, PANEL);
-        for (int64_t d = 0; n < PANEL && d < width; d++)
-            memset(block + d * PANEL + n, 0, (size_t)(PANEL - n) * sizeof *block);
-    }
+    for (int64_t piece = begin; piece < end; piece++)
+        NAME(pack_panel)
+    (p, x, s, width, piece / panels, piece % panels * PANEL, (REAL *)to + piece * width * PANEL);
 }
 
 static void NAME(pack_k)(void *context, int64_t begin, int64_t end)
@@ -29,20 +38,14 @@ static void NAME(pack_v)(void *context, int64_t begin, int64_t end)
     NAME(pack)(j->plan, j->v, j->vs, j->plan->values, j->to_pack_v, begin, end);
 }
 
-static const REAL *NAME(at)(const void *x, const att_strides *s, const att_plan *p, int64_t head,
-                            int64_t row)
-{
-    return (const REAL *)x + head / p->heads * s->batch + head % p->heads * s->head + row * s->row;
-}
-
 /* to [rows][KEYS] = factor · a [rows, width] times the packed keys (or values) from `key` on, n of them. */
-static void NAME(times_packed)(const att_plan *p, const REAL *a, int64_t a_row, int64_t rows,
+static void NAME(times_packed)(const att_job *j, const REAL *a, int64_t a_row, int64_t rows,
                                const void *packed, int64_t width, int64_t head, int64_t key,
                                int64_t n, double factor, REAL *to)
 {
+    const int64_t first = j->alone ? 0 : head * panels_of(j->plan);
     for (int64_t i = 0; i < n; i += PANEL) {
-        const REAL *panel =
-            (const REAL *)packed + (head * panels_of(p) + (key + i) / PANEL) * width * PANEL;
+        const REAL *panel = (const REAL *)packed + (first + (key + i) / PANEL) * width * PANEL;
         GEMM(&(GEMM_ARG){.m = rows,
                          .n = n - i < PANEL ? n - i : PANEL,
                          .k = width,
@@ -153,7 +156,7 @@ static void NAME(forward_block)(const att_job *j, int64_t head, int64_t row, int
     for (int64_t key = 0; key < seen; key += KEYS) {
         int64_t n = seen - key < KEYS ? seen - key : KEYS;
         NAME(times_packed)
-        (p, NAME(at)(j->q, j->qs, p, head, row), j->qs->row, rows, j->packed_k, p->width, head, key,
+        (j, NAME(at)(j->q, j->qs, p, head, row), j->qs->row, rows, j->packed_k, p->width, head, key,
          n, j->scale, scores);
         if (p->mask_kind || (p->causal && key + n > row + 1))
             NAME(hide)(j, head, row, rows, key, n, scores);
@@ -193,22 +196,90 @@ static void NAME(forward)(void *context, int64_t begin, int64_t end)
     }
 }
 
+/* ---- a head by one thread ---- */
+
+/* Σ g · y for a row. */
+static REAL NAME(sum_of)(const att_job *j, int64_t head, int64_t row)
+{
+    const att_plan *p = j->plan;
+    const REAL *g = NAME(at)(j->g, j->gs, p, head, row), *y = NAME(at)(j->y, j->ys, p, head, row);
+    REAL sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t d = 0; d < p->values; d++)
+        sum += g[d] * y[d];
+    return sum;
+}
+
+/* Input i of a head where its rows lie beside one another. */
+static void NAME(gather)(const att_plan *p, int i, int64_t head, const void **x,
+                         const att_strides **lies, REAL **room)
+{
+    const att_rows *c = &p->close[i];
+    if (!c->made)
+        return;
+    const int64_t rows = p->stage[i].meta.size[2], width = p->stage[i].meta.size[3];
+    for (int64_t row = 0; row < rows; row++)
+        memcpy(*room + row * width, NAME(at)(*x, *lies, p, head, row),
+               (size_t)width * sizeof **room);
+    *x = *room;
+    *lies = &c->alone;
+    *room += rows * width;
+}
+
+/* The job of one head with what it reads again and again in this thread's memory, which its caches hold. False without memory. */
+static bool NAME(own_head)(const att_job *j, int64_t head, att_job *own)
+{
+    const att_plan *p = j->plan;
+    REAL *room = cpu_gemm_memory(CPU_GEMM_HEAD, (size_t)p->head_reals * sizeof *room);
+    if (!room)
+        return false;
+    *own = *j;
+    own->alone = true;
+    own->packed_k = own->to_pack_k = room;
+    room += panels_of(p) * PANEL * p->width;
+    if (j->g) {
+        own->packed_v = own->to_pack_v = room;
+        room += panels_of(p) * PANEL * p->values;
+        NAME(gather)(p, 0, head, &own->g, &own->gs, &room);
+        NAME(gather)(p, 1, head, &own->q, &own->qs, &room);
+        NAME(gather)(p, 2, head, &own->k, &own->ks, &room);
+    } else {
+        NAME(gather)(p, 2, head, &own->v, &own->vs, &room);
+    }
+    for (int64_t key = 0; key < p->sources; key += PANEL) {
+        NAME(pack_panel)
+        (p, own->k, own->ks, p->width, head, key, (REAL *)own->to_pack_k + key * p->width);
+        if (j->g)
+            NAME(pack_panel)
+        (p, own->v, own->vs, p->values, head, key, (REAL *)own->to_pack_v + key * p->values);
+    }
+    own->sums = room;
+    for (int64_t row = 0; j->g && row < p->targets; row++)
+        room[row] = NAME(sum_of)(own, head, row);
+    return true;
+}
+
+static void NAME(forward_heads)(void *context, int64_t begin, int64_t end)
+{
+    att_job *j = context;
+    const int64_t blocks = (j->plan->targets + ROWS - 1) / ROWS;
+    for (int64_t head = begin; head < end; head++) {
+        att_job own;
+        if (NAME(own_head)(j, head, &own))
+            NAME(forward)(&own, head * blocks, (head + 1) * blocks);
+        else
+            __atomic_store_n(&j->failed, true, __ATOMIC_RELAXED);
+    }
+}
+
 /* ---- backward ---- */
 
-/* Σ g · y for each row. */
 static void NAME(sums)(void *context, int64_t begin, int64_t end)
 {
     const att_job *j = context;
-    const att_plan *p = j->plan;
-    for (int64_t i = begin; i < end; i++) {
-        const REAL *g = NAME(at)(j->g, j->gs, p, i / p->targets, i % p->targets);
-        const REAL *y = NAME(at)(j->y, j->ys, p, i / p->targets, i % p->targets);
-        REAL sum = 0;
-#pragma omp simd reduction(+ : sum)
-        for (int64_t d = 0; d < p->values; d++)
-            sum += g[d] * y[d];
-        ((REAL *)j->sums)[i] = sum;
-    }
+    const int64_t targets = j->plan->targets;
+    for (int64_t i = begin; i < end; i++)
+        ((REAL *)j->sums)[i] = NAME(sum_of)(j, i / targets, i % targets);
 }
 
 /* What rows and keys of one head have to do with one another:
@@ -221,13 +292,13 @@ static void NAME(back_block)(const att_job *j, int64_t head, int64_t row, int64_
     REAL weights[ROWS * KEYS], slopes[ROWS * KEYS];
     const REAL *q = NAME(at)(j->q, j->qs, p, head, row), *g = NAME(at)(j->g, j->gs, p, head, row);
     NAME(times_packed)
-    (p, q, j->qs->row, rows, j->packed_k, p->width, head, key, n, j->scale, weights);
+    (j, q, j->qs->row, rows, j->packed_k, p->width, head, key, n, j->scale, weights);
     if (p->mask_kind || (p->causal && key + n > row + 1))
         NAME(hide)(j, head, row, rows, key, n, weights);
-    NAME(times_packed)(p, g, j->gs->row, rows, j->packed_v, p->values, head, key, n, 1, slopes);
+    NAME(times_packed)(j, g, j->gs->row, rows, j->packed_v, p->values, head, key, n, 1, slopes);
     for (int64_t r = 0; r < rows; r++) {
         const REAL lse = ((const REAL *)j->lse)[head * p->targets + row + r];
-        const REAL sum = ((const REAL *)j->sums)[head * p->targets + row + r];
+        const REAL sum = ((const REAL *)j->sums)[(j->alone ? 0 : head * p->targets) + row + r];
         const REAL scale = (REAL)j->scale;
         REAL *restrict w = weights + r * KEYS, *restrict s = slopes + r * KEYS;
         if (j->dropout > 0) {
@@ -287,11 +358,16 @@ static void NAME(back_range)(const att_job *j, int64_t head, int64_t row0, int64
     }
 }
 
-static void NAME(heads)(void *context, int64_t begin, int64_t end)
+static void NAME(back_heads)(void *context, int64_t begin, int64_t end)
 {
-    const att_job *j = context;
-    for (int64_t head = begin; head < end; head++)
-        NAME(back_range)(j, head, 0, j->plan->targets, 0, j->plan->sources);
+    att_job *j = context;
+    for (int64_t head = begin; head < end; head++) {
+        att_job own;
+        if (NAME(own_head)(j, head, &own))
+            NAME(back_range)(&own, head, 0, j->plan->targets, 0, j->plan->sources);
+        else
+            __atomic_store_n(&j->failed, true, __ATOMIC_RELAXED);
+    }
 }
 
 static void NAME(chunks)(void *context, int64_t begin, int64_t end)

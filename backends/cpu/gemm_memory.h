@@ -4,12 +4,13 @@
 
 #include <stddef.h>
 
-/* A thread has one piece of memory for each kind of product, for one may fall back on the other, and another for what a thread
- * packs for itself alone while it takes part in one on AMX. */
+/* A thread has one piece of memory for each kind of product, for one may fall back on the other; another for what a thread
+ * packs for itself alone while it takes part in one on AMX; and one for a head of attention, whose products are made by others. */
 typedef enum cpu_gemm_kind {
     CPU_GEMM_BLOCKED,
     CPU_GEMM_AMX,
     CPU_GEMM_AMX_OWN,
+    CPU_GEMM_HEAD,
     CPU_GEMM_KINDS
 } cpu_gemm_kind;
 

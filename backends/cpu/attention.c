@@ -12,7 +12,9 @@
 #include <math.h>
 #include <string.h>
 
-enum { PANEL = 64, ROWS = 60, KEYS = 4 * PANEL };
+/* ROWS at the most that are worked on together: the more, the less often sums along them are read and written. Where each row of a
+ * causal mask sees some keys more than the one before, few of them, and a block of rows computes fewer that none sees. */
+enum { PANEL = 64, ROWS = 60, CAUSAL_ROWS = 24, SHORT = 512, KEYS = 4 * PANEL };
 
 /* How many elements apart batches, heads and rows lie; the elements of a row lie together. */
 typedef struct att_strides {
@@ -29,6 +31,7 @@ typedef struct att_rows {
 typedef struct att_plan {
     struct cr_plan base;
     int64_t batch, heads, targets, sources, width, values; /* widths of keys and of values */
+    int64_t rows;                                          /* that are worked on together */
     bool causal, wide;
     int mask_kind; /* 0: none, 1: bools, 2: as computed */
     int mask_at, scale_at, dropout_at, seed_at, offset_at;
@@ -58,6 +61,11 @@ typedef struct att_job {
 static int64_t panels_of(const att_plan *p)
 {
     return (p->sources + PANEL - 1) / PANEL;
+}
+
+static int64_t blocks_of(const att_plan *p)
+{
+    return (p->targets + p->rows - 1) / p->rows;
 }
 
 /* Keys that some row below `end` sees. */
@@ -205,9 +213,9 @@ static cr_status forward_run(cr_plan *plan, const cr_run *run)
     j.v = fetch(p, run, 2, &j.vs);
     j.out = cpu_stage_target(&p->out[0], run), j.ys = &p->out_stride[0];
     j.lse = cpu_stage_target(&p->out[1], run);
-    const int64_t blocks = (p->targets + ROWS - 1) / ROWS;
+    const int64_t blocks = blocks_of(p);
     const double keys = (double)p->sources * (p->causal ? 0.5 : 1);
-    const double block = ROWS * keys * ((double)(p->width + p->values) * cost_of(p) + 1);
+    const double block = (double)p->rows * keys * ((double)(p->width + p->values) * cost_of(p) + 1);
     if (by_heads(p)) {
         cpu_parallel(p->batch * p->heads, 1, block * (double)blocks,
                      p->wide ? f64_forward_heads : f32_forward_heads, &j);
@@ -233,9 +241,10 @@ static cr_status backward_run(cr_plan *plan, const cr_run *run)
     j.dq = cpu_stage_target(&p->out[0], run), j.dqs = &p->out_stride[0];
     j.dk = cpu_stage_target(&p->out[1], run), j.dks = &p->out_stride[1];
     j.dv = cpu_stage_target(&p->out[2], run), j.dvs = &p->out_stride[2];
-    const int64_t heads = p->batch * p->heads, blocks = (p->targets + ROWS - 1) / ROWS;
+    const int64_t heads = p->batch * p->heads, blocks = blocks_of(p);
     const int64_t chunks = (p->sources + KEYS - 1) / KEYS;
-    double block = ROWS * KEYS * ((double)(p->width * 3 + p->values * 2) * cost_of(p) + 2);
+    double block =
+        (double)(p->rows * KEYS) * ((double)(p->width * 3 + p->values * 2) * cost_of(p) + 2);
     block *= p->causal ? 0.5 : 1;
     j.want_kv = true;
     if (by_heads(p)) {
@@ -316,6 +325,7 @@ static cr_status plan_any(const cpu_call *call, bool back, cr_plan **plan)
     p->batch = q->size[0], p->heads = q->size[1], p->targets = q->size[2], p->width = q->size[3];
     p->sources = k->size[2], p->values = v->size[3];
     p->causal = cpu_attr_int(call->node, "is_causal", 0);
+    p->rows = p->causal && p->sources <= SHORT ? CAUSAL_ROWS : ROWS;
     p->wide = type == CR_F64;
     p->scale_at = cpu_number_at(call->node, "scale");
     p->dropout_at = cpu_number_at(call->node, "dropout_p");

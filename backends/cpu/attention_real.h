@@ -188,11 +188,11 @@ static void NAME(forward)(void *context, int64_t begin, int64_t end)
 {
     const att_job *j = context;
     const att_plan *p = j->plan;
-    const int64_t blocks = (p->targets + ROWS - 1) / ROWS;
+    const int64_t blocks = blocks_of(p);
     for (int64_t piece = begin; piece < end; piece++) {
-        int64_t row = piece % blocks * ROWS;
+        int64_t row = piece % blocks * p->rows;
         NAME(forward_block)
-        (j, piece / blocks, row, p->targets - row < ROWS ? p->targets - row : ROWS);
+        (j, piece / blocks, row, p->targets - row < p->rows ? p->targets - row : p->rows);
     }
 }
 
@@ -262,7 +262,7 @@ static bool NAME(own_head)(const att_job *j, int64_t head, att_job *own)
 static void NAME(forward_heads)(void *context, int64_t begin, int64_t end)
 {
     att_job *j = context;
-    const int64_t blocks = (j->plan->targets + ROWS - 1) / ROWS;
+    const int64_t blocks = blocks_of(j->plan);
     for (int64_t head = begin; head < end; head++) {
         att_job own;
         if (NAME(own_head)(j, head, &own))
@@ -350,8 +350,8 @@ static void NAME(back_range)(const att_job *j, int64_t head, int64_t row0, int64
     }
     if (j->want_q)
         NAME(clear)(j->dq, j->dqs, p, head, row0, row1 - row0, p->width);
-    for (int64_t row = row0; row < row1; row += ROWS) {
-        int64_t rows = row1 - row < ROWS ? row1 - row : ROWS, last = keys_seen(p, row + rows);
+    for (int64_t row = row0; row < row1; row += p->rows) {
+        int64_t rows = row1 - row < p->rows ? row1 - row : p->rows, last = keys_seen(p, row + rows);
         last = last < key1 ? last : key1;
         for (int64_t key = key0; key < last; key += KEYS)
             NAME(back_block)(j, head, row, rows, key, last - key < KEYS ? last - key : KEYS);
@@ -386,10 +386,11 @@ static void NAME(blocks)(void *context, int64_t begin, int64_t end)
 {
     const att_job *j = context;
     const att_plan *p = j->plan;
-    const int64_t blocks = (p->targets + ROWS - 1) / ROWS;
+    const int64_t blocks = blocks_of(p);
     for (int64_t piece = begin; piece < end; piece++) {
-        int64_t row = piece % blocks * ROWS;
+        int64_t row = piece % blocks * p->rows;
         NAME(back_range)
-        (j, piece / blocks, row, p->targets - row < ROWS ? p->targets : row + ROWS, 0, p->sources);
+        (j, piece / blocks, row, p->targets - row < p->rows ? p->targets : row + p->rows, 0,
+         p->sources);
     }
 }

@@ -80,16 +80,16 @@ static void pack_panels(const operand *o, bool lines_are_terms, int64_t panel, i
 /* ---- the product ------------------------------------------------------------------------------------------------ */
 
 /* A block of C for one pass. Pieces are panels of the operand that has more lines: each packs its own in place of one before it,
- * in the cache of the core that reads it. The other one's panels, which all pieces read, are packed before. */
+ * in the cache of the core that reads it. The other one's panels, which all pieces read, each thread packs for itself before its
+ * first piece: fetching them from the cache of another core takes longer. */
 typedef struct c_block {
     const ARGS *g;
     operand own, shared;
     bool by_rows; /* own is A, and shared is B */
     bool failed;
     terms of;
-    int64_t room; /* of a panel */
-    uint16_t *packed_shared;
-    exponents *of_shared; /* of each panel */
+    int64_t room;    /* of a panel */
+    uint64_t number; /* no other block has it */
     REAL *c;
     const REAL *s; /* null where none is added */
 } c_block;
@@ -119,14 +119,27 @@ static int64_t room_of(const ARGS *g)
     return (steps + passes - 1) / passes * OF_STEP;
 }
 
-static void pack_shared(void *context, int64_t begin, int64_t end)
+/* The shared panels of a block in this thread's memory, and their range; null without memory. */
+static const uint16_t *shared_of(const c_block *b, exponents *range_of)
 {
-    const c_block *b = context;
-    for (int64_t panel = begin, together; panel < end; panel += together) {
-        together = packed_together(&b->shared, end - panel);
-        pack_panels(&b->shared, b->by_rows, panel, (int)together, b->of,
-                    b->packed_shared + panel * b->room, b->room, b->of_shared + panel);
+    static _Thread_local uint64_t packed;
+    static _Thread_local exponents range_of_packed;
+    const int64_t all = panels_of(b->shared.lines);
+    uint16_t *to = cpu_gemm_memory(CPU_GEMM_AMX, (size_t)(all * b->room) * sizeof *to);
+    if (to && packed != b->number) {
+        range_of_packed = no_exponents();
+        for (int64_t panel = 0, together; panel < all; panel += together) {
+            exponents found[TOGETHER];
+            together = packed_together(&b->shared, all - panel);
+            pack_panels(&b->shared, b->by_rows, panel, (int)together, b->of, to + panel * b->room,
+                        b->room, found);
+            for (int64_t i = 0; i < together; i++)
+                range_of_packed = wider(range_of_packed, found[i]);
+        }
+        packed = b->number;
     }
+    *range_of = range_of_packed;
+    return to;
 }
 
 /* ---- multiplying ------------------------------------------------------------------------------------------------ */
@@ -257,14 +270,6 @@ static WITH_AMX void multiply_of(const c_block *b, const panels *p, float *sums,
 }
 
 #ifdef PLAIN_PRODUCT
-static exponents exponents_of_shared(const c_block *b)
-{
-    exponents all = no_exponents();
-    for (int64_t i = 0; i < panels_of(b->shared.lines); i++)
-        all = wider(all, b->of_shared[i]);
-    return all;
-}
-
 /* A piece without AMX. */
 static bool multiply_plainly(const c_block *b, int64_t piece)
 {
@@ -293,12 +298,19 @@ static bool multiply_plainly(const c_block *b, int64_t piece)
 
 #endif
 
-/* own: the piece's panel, packed. */
-static WITH_AMX void multiply_piece(c_block *b, int64_t piece, const uint16_t *own,
-                                    exponents of_own, float *sums, tile_sums *before, ahead *next)
+/* Panels that are packed, and their range. */
+typedef struct packed_panels {
+    const uint16_t *at;
+    exponents of;
+} packed_panels;
+
+/* own: the piece's panel. */
+static WITH_AMX void multiply_piece(c_block *b, int64_t piece, packed_panels own,
+                                    packed_panels shared, float *sums, tile_sums *before,
+                                    ahead *next)
 {
 #ifdef PLAIN_PRODUCT
-    if (!in_range(of_own, exponents_of_shared(b))) {
+    if (!in_range(own.of, shared.of)) {
         write_rows(b, before, 0, PANEL);
         before->at = NULL;
         if (!multiply_plainly(b, piece))
@@ -308,10 +320,10 @@ static WITH_AMX void multiply_piece(c_block *b, int64_t piece, const uint16_t *o
 #endif
     const int64_t back = -(b->of.steps - 1) * OF_STEP, on = back + b->room;
     for (int64_t at = 0; at < panels_of(b->shared.lines); at++) {
-        const uint16_t *shared = b->packed_shared + at * b->room;
+        const uint16_t *other = shared.at + at * b->room;
         const panels p =
-            b->by_rows ? (panels){own, shared, back, on, b->of.steps, piece * PANEL, at * PANEL}
-                       : (panels){shared, own, on, back, b->of.steps, at * PANEL, piece * PANEL};
+            b->by_rows ? (panels){own.at, other, back, on, b->of.steps, piece * PANEL, at * PANEL}
+                       : (panels){other, own.at, on, back, b->of.steps, at * PANEL, piece * PANEL};
         multiply_of(b, &p, sums, before, next);
         *before = (tile_sums){p.i, p.j, sums, !b->of.from};
     }
@@ -323,8 +335,10 @@ static WITH_AMX void multiply_pieces(void *context, int64_t begin, int64_t end)
     _Alignas(64) float sums[PANEL * PANEL];
     tile_sums before = {.at = NULL};
     exponents of_own[TOGETHER];
+    packed_panels shared;
+    shared.at = shared_of(b, &shared.of);
     uint16_t *own = cpu_gemm_memory(CPU_GEMM_AMX_OWN, TOGETHER * (size_t)b->room * sizeof *own);
-    if (!own) {
+    if (!own || !shared.at) {
         __atomic_store_n(&b->failed, true, __ATOMIC_RELAXED);
         return;
     }
@@ -338,7 +352,8 @@ static WITH_AMX void multiply_pieces(void *context, int64_t begin, int64_t end)
             next = ahead_of(b, after, packed_together(&b->own, end - after),
                             together * panels_of(b->shared.lines) * b->of.steps);
         for (int64_t i = 0; i < together; i++)
-            multiply_piece(b, piece + i, own + i * b->room, of_own[i], sums, &before, &next);
+            multiply_piece(b, piece + i, (packed_panels){own + i * b->room, of_own[i]}, shared,
+                           sums, &before, &next);
     }
     amx_end();
     write_rows(b, &before, 0, PANEL);
@@ -348,6 +363,7 @@ static WITH_AMX void multiply_pieces(void *context, int64_t begin, int64_t end)
 
 bool ENTRY(const ARGS *g)
 {
+    static uint64_t blocks_so_far;
     const operand a = {g->a, g->a_row, g->a_col, g->m}, b = {g->b, g->b_col, g->b_row, g->n};
     c_block p = {.g = g, .by_rows = g->m >= g->n, .room = room_of(g)};
     p.own = p.by_rows ? a : b;
@@ -355,22 +371,16 @@ bool ENTRY(const ARGS *g)
     const int64_t fit = SHARED_ROOM / p.room > 1 ? SHARED_ROOM / p.room : 1;
     const int64_t all = panels_of(shared.lines), blocks = (all + fit - 1) / fit;
     const int64_t in_block = (all + blocks - 1) / blocks, lines = in_block * PANEL;
-    p.packed_shared =
-        cpu_gemm_memory(CPU_GEMM_AMX, (size_t)in_block * ((size_t)p.room * sizeof *p.packed_shared +
-                                                          sizeof *p.of_shared));
-    if (!p.packed_shared)
-        return false;
-    p.of_shared = (exponents *)(void *)(p.packed_shared + in_block * p.room);
     for (int64_t pass = 0; pass < passes_of(g); pass++)
         for (int64_t from = 0; from < shared.lines; from += lines) {
             const int64_t left = shared.lines - from;
+            p.number = __atomic_add_fetch(&blocks_so_far, 1, __ATOMIC_RELAXED);
             p.of = terms_of(g, pass);
             p.shared = (operand){shared.at + from * shared.line, shared.line, shared.term,
                                  left < lines ? left : lines};
             p.c = g->c + (p.by_rows ? from : from * g->c_row);
             p.s = g->beta != 0 ? g->s + from * (p.by_rows ? g->s_col : g->s_row) : NULL;
             const double of_line = (double)(PANEL * p.of.count);
-            cpu_parallel(panels_of(p.shared.lines), 1, of_line * PACK_COST, pack_shared, &p);
             cpu_parallel(panels_of(p.own.lines), 1,
                          of_line * (PACK_COST + (double)p.shared.lines * MULTIPLY_COST),
                          multiply_pieces, &p);

@@ -26,7 +26,8 @@ static inline double phi_f64(double x)
 /* Of x Φ(x). */
 static inline double gelu_slope_f64(double x)
 {
-    return phi_f64(x) + x * exp(-0.5 * x * x) * INV_SQRT_2PI;
+    const double density = exp(-0.5 * x * x) * INV_SQRT_2PI;
+    return phi_f64(x) + (density > 0 ? x * density : 0); /* of infinity, too */
 }
 
 /* T, its exp, tanh, Φ, (x Φ)', expm1, log1p. */

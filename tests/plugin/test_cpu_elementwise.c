@@ -477,6 +477,49 @@ START_TEST(large_outputs_past_the_caches_are_whole)
 }
 END_TEST
 
+static double gelu_slope(double x)
+{
+    return 0.5 * erfc(-x / sqrt(2)) + x * exp(-0.5 * x * x) / sqrt(8 * atan(1));
+}
+
+/* Longer work is done by pieces there, with a rest at the end; infinity has a slope, too. */
+START_TEST(longer_work_on_large_values_is_whole)
+{
+    static const char *const names[] = {"tanh", "gelu", "gelu_backward"};
+    const int64_t size[1] = {70001};
+    for (int wide = 0; wide < 2; wide++) {
+        const int32_t dtype = wide ? CR_F64 : CR_F32;
+        value x = value_new(dtype, 1, size, DENSE), g = value_new(dtype, 1, size, DENSE);
+        value y = value_new(dtype, 1, size, DENSE);
+        for (int64_t i = 0; i < size[0]; i++) {
+            value_set(&x, i, (cell){(double)(i - 35000) / 2500, 0});
+            value_set(&g, i, (cell){(double)(i % 7) - 3, 0});
+        }
+        operation op = {.name = names[_i], .nin = 1, .nout = 1, .in = {&x}, .out = {&y}};
+        if (_i == 2) {
+            value_set(&x, 3, (cell){-INFINITY, 0});
+            value_set(&x, size[0] - 2, (cell){INFINITY, 0});
+            value_set(&x, 4, (cell){NAN, 0});
+            op.nin = 2, op.in[0] = &g, op.in[1] = &x;
+        }
+        const cr_status status = operation_run(&op);
+        ck_assert(status == CR_OK || (status == CR_UNSUPPORTED && host_few));
+        for (int64_t i = 0; i < size[0] && status == CR_OK; i++) {
+            const double at = value_get(&x, i).f, got = value_get(&y, i).f;
+            double want = _i == 0 ? tanh(at) : 0.5 * at * erfc(-at / sqrt(2));
+            if (_i == 2)
+                want = value_get(&g, i).f * (isinf(at) ? at > 0 : gelu_slope(at));
+            const bool same = host_few && !isfinite(at) ? true : isnan(want) ? isnan(got) : false;
+            ck_assert_msg(same || fabs(got - want) < 2e-6, "%s(%g) of dtype %d is %g, not %g",
+                          names[_i], at, dtype, got, want);
+        }
+        value_free(&x);
+        value_free(&g);
+        value_free(&y);
+    }
+}
+END_TEST
+
 Suite *elementwise_suite(void)
 {
     Suite *suite = suite_create("elementwise");
@@ -491,6 +534,7 @@ Suite *elementwise_suite(void)
     tcase_add_test(tc, special_functions_take_their_known_values);
     tcase_add_loop_test(tc, threads_do_not_change_results, 0, 3);
     tcase_add_test(tc, large_outputs_past_the_caches_are_whole);
+    tcase_add_loop_test(tc, longer_work_on_large_values_is_whole, 0, 3);
     suite_add_tcase(suite, tc);
     return suite;
 }

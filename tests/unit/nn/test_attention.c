@@ -249,19 +249,21 @@ START_TEST(attention_never_holds_all_scores)
 }
 END_TEST
 
-/* Many queries are taken in parts where there is no kernel for it: the same numbers as with all scores held. */
+/* Many queries are taken in parts where there is no kernel for it: the same numbers as with all scores held. Of one head, which threads
+ * share, and of several, which are one thread's each. */
 START_TEST(attention_in_parts_is_the_same)
 {
-    enum { LONG = 1500, KEYS = 1024 };
+    const int64_t batch = _i ? 3 : 1, heads = _i ? 2 : 1;
+    const int64_t queries = _i ? 300 : 1500, keys = _i ? 260 : 1024;
     cr_tensor *in[3], *a[3], *b[3];
     for (int i = 0; i < 3; i++) /* rows that lie apart */
-        in[i] =
-            cr_requires_grad_(cr_narrow(cr_randn(CR_INTS(1, 1, i ? KEYS : LONG, 8)), -1, i, 4), 1);
-    cr_tensor *hidden = cr_triu(cr_ones(CR_INTS(LONG, KEYS), .dtype = CR_B8), .diagonal = 1);
+        in[i] = cr_requires_grad_(
+            cr_narrow(cr_randn(CR_INTS(batch, heads, i ? keys : queries, 8)), -1, i, 4), 1);
+    cr_tensor *hidden = cr_triu(cr_ones(CR_INTS(queries, keys), .dtype = CR_B8), .diagonal = 1);
     for (int way = 0; way < 4; way++) { /* no mask, a mask, causal, causal and some keys hidden */
         cr_tensor *mask = NULL;
         if (way % 2) {
-            mask = cr_gt_scalar(cr_rand(CR_INTS(way == 1 ? LONG : 1, KEYS)), 0.3);
+            mask = cr_gt_scalar(cr_rand(CR_INTS(way == 1 ? queries : 1, keys)), 0.3);
             cr_fill_scalar_(cr_narrow(mask, 1, 0, 1), 1); /* no query without a key */
         }
         cr_tensor *y = cr_scaled_dot_product_attention(in[0], in[1], in[2], .attn_mask = mask,
@@ -272,7 +274,7 @@ START_TEST(attention_in_parts_is_the_same)
         if (way >= 2)
             scores = cr_masked_fill_scalar(scores, hidden, -INFINITY);
         cr_tensor *z = cr_matmul(cr_softmax(scores, -1), in[2]);
-        cr_tensor *g = cr_narrow(cr_randn(CR_INTS(1, 1, LONG, 8)), -1, 3, 4);
+        cr_tensor *g = cr_narrow(cr_randn(CR_INTS(batch, heads, queries, 8)), -1, 3, 4);
         assert_close("output", y, z, 2e-5);
         ck_assert_int_eq(cr_autograd_grad(&y, &g, 1, in, 3, 0, a), 0);
         ck_assert_int_eq(cr_autograd_grad(&z, &g, 1, in, 3, 0, b), 0);
@@ -316,7 +318,7 @@ int main(void)
         if (way < 1 || !vulkan)
             tcase_add_test(all, attention_never_holds_all_scores);
         tcase_add_test(all, attention_keeps_nan);
-        tcase_add_test(all, attention_in_parts_is_the_same);
+        tcase_add_loop_test(all, attention_in_parts_is_the_same, 0, 2);
         tcase_add_test(all, transformers_agree_with_pytorch);
         suite_add_tcase(suite, all);
     }

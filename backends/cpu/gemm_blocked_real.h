@@ -11,6 +11,9 @@ typedef struct NAMED(blocked) {
     int64_t row_panels, column_panels;
     int64_t unit; /* panels of a piece, which it packs itself */
     bool by_rows; /* pieces are row panels, and B is shared; else they are column panels */
+    size_t shared_reals;
+    uint64_t number; /* no other round has it */
+    bool failed;     /* for want of memory */
 } NAMED(blocked);
 
 /* The first row of a panel: rows are shared out evenly, so that no panel is much lower than a tile. */
@@ -194,8 +197,8 @@ static void NAMED(tiles)(const NAMED(blocked) * p, int64_t i, int64_t i_end, int
     }
 }
 
-/* What all pieces read, A or B, is packed for all passes of a round; each piece packs the other one's panels for itself, which then come
- * from the cache of the core that packed them. */
+/* What all pieces read, A or B, each thread packs for itself, for all passes of a round; each piece packs the other one's panels. So both
+ * come from the cache of the core that reads them. */
 static NAMED(blocked) NAMED(pass_at)(const NAMED(blocked) * p, int64_t from)
 {
     NAMED(blocked) pass = *p;
@@ -208,24 +211,37 @@ static NAMED(blocked) NAMED(pass_at)(const NAMED(blocked) * p, int64_t from)
     return pass;
 }
 
-/* Pieces count units of panels. */
-static void NAMED(shared_pieces)(void *context, int64_t begin, int64_t end)
+/* The round as this thread sees it, with the shared panels in its memory. False without memory, which is noted. */
+static bool NAMED(with_shared)(NAMED(blocked) * round, NAMED(blocked) * p)
 {
-    const NAMED(blocked) *p = context;
-    int64_t panels = p->by_rows ? p->column_panels : p->row_panels;
-    end = end * UNIT < panels ? end * UNIT : panels;
-    for (int64_t from = p->first; from < p->end; from += p->deepest) {
-        NAMED(blocked) pass = NAMED(pass_at)(p, from);
-        if (p->by_rows)
-            NAMED(pack_b)(&pass, begin * UNIT, end);
-        else
-            NAMED(pack_a)(&pass, begin * UNIT, end);
+    static _Thread_local uint64_t packed;
+    REAL *to = cpu_gemm_memory(CPU_GEMM_BLOCKED, round->shared_reals * sizeof *to);
+    if (!to) {
+        __atomic_store_n(&round->failed, true, __ATOMIC_RELAXED);
+        return false;
     }
+    *p = *round;
+    *(p->by_rows ? &p->b : &p->a) = to;
+    const int64_t panels = p->by_rows ? p->column_panels : p->row_panels;
+    for (int64_t from = p->first; packed != p->number && from < p->end; from += p->deepest) {
+        NAMED(blocked) pass = NAMED(pass_at)(p, from);
+        for (int64_t at = 0; at < panels; at += UNIT) {
+            const int64_t end = at + UNIT < panels ? at + UNIT : panels;
+            if (p->by_rows)
+                NAMED(pack_b)(&pass, at, end);
+            else
+                NAMED(pack_a)(&pass, at, end);
+        }
+    }
+    packed = p->number;
+    return true;
 }
 
 static void NAMED(row_pieces)(void *context, int64_t begin, int64_t end)
 {
-    const NAMED(blocked) *p = context;
+    NAMED(blocked) own, *p = &own;
+    if (!NAMED(with_shared)(context, p))
+        return;
     for (int64_t i = begin * p->unit, i_end; i < end * p->unit && i < p->row_panels; i = i_end) {
         i_end = i + p->unit < p->row_panels ? i + p->unit : p->row_panels;
         for (int64_t from = p->first; from < p->end; from += p->deepest) {
@@ -238,7 +254,9 @@ static void NAMED(row_pieces)(void *context, int64_t begin, int64_t end)
 
 static void NAMED(column_pieces)(void *context, int64_t begin, int64_t end)
 {
-    const NAMED(blocked) *p = context;
+    NAMED(blocked) own, *p = &own;
+    if (!NAMED(with_shared)(context, p))
+        return;
     for (int64_t j = begin * p->unit, j_end; j < end * p->unit && j < p->column_panels; j = j_end) {
         j_end = j + p->unit < p->column_panels ? j + p->unit : p->column_panels;
         for (int64_t from = p->first; from < p->end; from += p->deepest) {
@@ -251,6 +269,7 @@ static void NAMED(column_pieces)(void *context, int64_t begin, int64_t end)
 
 bool ENTRY(const ARGS *g)
 {
+    static uint64_t rounds_so_far;
     if (g->m <= 0 || g->n <= 0)
         return true;
     NAMED(blocked) p = {.g = g};
@@ -271,27 +290,22 @@ bool ENTRY(const ARGS *g)
     const int64_t width = p.by_rows ? p.column_panels * NAMED(WIDTH) : g->m;
     int64_t together = BLOCK_BYTES / (int64_t)sizeof(REAL) / (width * p.deepest);
     together = together < 1 ? 1 : together < passes ? together : passes;
-    const size_t apart = (size_t)p.deepest * (size_t)(p.by_rows ? 1 : together);
-    /* B's panels begin on a vector's bounds: A's come in front, rounded up. */
-    size_t a_reals = ((size_t)g->m * apart + 63) / 64 * 64;
-    size_t b_reals = (size_t)p.column_panels * NAMED(WIDTH) * (size_t)p.deepest *
-                     (size_t)(p.by_rows ? together : 1);
-    REAL *memory = cpu_gemm_memory(CPU_GEMM_BLOCKED, (a_reals + b_reals + 64) * sizeof(REAL));
-    if (!memory)
+    const size_t a_reals = (size_t)g->m * (size_t)p.deepest;
+    const size_t b_reals = (size_t)p.column_panels * NAMED(WIDTH) * (size_t)p.deepest;
+    p.shared_reals = (p.by_rows ? b_reals : a_reals) * (size_t)together;
+    p.a = p.b =
+        cpu_gemm_memory(CPU_GEMM_BLOCKED_OWN, (p.by_rows ? a_reals : b_reals) * sizeof *p.a);
+    if (!p.a)
         return false;
-    p.a = memory;
-    p.b = memory + a_reals;
-    const double reals = p.by_rows ? NAMED(WIDTH) : ROWS; /* of a shared panel, a term */
-    const double nanoseconds = 1.0 / (5.0 * (LANES));     /* of a multiplication and addition */
+    const double nanoseconds = 1.0 / (5.0 * (LANES)); /* of a multiplication and addition */
     do {
+        p.number = __atomic_add_fetch(&rounds_so_far, 1, __ATOMIC_RELAXED);
         p.end = g->k - p.first < together * p.deepest ? g->k : p.first + together * p.deepest;
         double terms = (double)(p.end - p.first);
-        cpu_parallel((shared + UNIT - 1) / UNIT, 1, terms * UNIT * reals * 0.1,
-                     NAMED(shared_pieces), &p);
         cpu_parallel((panels + p.unit - 1) / p.unit, 1,
                      terms * (double)(p.unit * shared) * (ROWS * NAMED(WIDTH)) * nanoseconds,
                      p.by_rows ? NAMED(row_pieces) : NAMED(column_pieces), &p);
         p.first = p.end;
     } while (p.first < g->k);
-    return true;
+    return !p.failed;
 }

@@ -4,10 +4,12 @@
 
 #include <stddef.h>
 
-/* A thread has one piece of memory for each kind of product, for one may fall back on the other; another for what a thread
- * packs for itself alone while it takes part in one on AMX; and one for a head of attention, whose products are made by others. */
+/* A thread has memory for each kind of product, for one may fall back on the other: for the operand that all threads share, of which
+ * each packs one for itself, and for its own panels (of a blocked product, for those of all threads); and some for a head of
+ * attention, whose products are made by others. */
 typedef enum cpu_gemm_kind {
     CPU_GEMM_BLOCKED,
+    CPU_GEMM_BLOCKED_OWN,
     CPU_GEMM_AMX,
     CPU_GEMM_AMX_OWN,
     CPU_GEMM_HEAD,

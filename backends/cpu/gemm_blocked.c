@@ -23,6 +23,7 @@ enum { ROWS = 4, VECTORS = 2 };
 enum {
     DEPTH = 384,           /* terms that are summed in registers */
     BLOCK_BYTES = 3 << 18, /* of B, half of a usual second cache and more */
+    HELD_BYTES = 3 << 19,  /* that a second cache holds at the most */
     UNIT = 4,              /* panels that are packed together */
     TOGETHER = 8           /* rows of them */
 };

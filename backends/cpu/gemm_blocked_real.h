@@ -12,6 +12,7 @@ typedef struct NAMED(blocked) {
     int64_t unit; /* panels of a piece, which it packs itself */
     bool by_rows; /* pieces are row panels, and B is shared; else they are column panels */
     size_t shared_reals;
+    REAL *shared;    /* what was packed before; null where each thread does */
     uint64_t number; /* no other round has it */
     bool failed;     /* for want of memory */
 } NAMED(blocked);
@@ -197,8 +198,8 @@ static void NAMED(tiles)(const NAMED(blocked) * p, int64_t i, int64_t i_end, int
     }
 }
 
-/* What all pieces read, A or B, each thread packs for itself, for all passes of a round; each piece packs the other one's panels. So both
- * come from the cache of the core that reads them. */
+/* What all pieces read, A or B, each thread packs for itself, for all passes of a round, if its cache holds it; else it is packed before,
+ * by all threads. Each piece packs the other one's panels. So panels come from the cache of the core that reads them. */
 static NAMED(blocked) NAMED(pass_at)(const NAMED(blocked) * p, int64_t from)
 {
     NAMED(blocked) pass = *p;
@@ -211,29 +212,45 @@ static NAMED(blocked) NAMED(pass_at)(const NAMED(blocked) * p, int64_t from)
     return pass;
 }
 
-/* The round as this thread sees it, with the shared panels in its memory. False without memory, which is noted. */
+/* Units of shared panels. */
+static void NAMED(pack_shared)(void *context, int64_t begin, int64_t end)
+{
+    const NAMED(blocked) *p = context;
+    const int64_t panels = p->by_rows ? p->column_panels : p->row_panels;
+    for (int64_t from = p->first; from < p->end; from += p->deepest) {
+        NAMED(blocked) pass = NAMED(pass_at)(p, from);
+        for (int64_t unit = begin; unit < end; unit++) {
+            const int64_t at = unit * UNIT, left = panels - at;
+            if (p->by_rows)
+                NAMED(pack_b)(&pass, at, left < UNIT ? panels : at + UNIT);
+            else
+                NAMED(pack_a)(&pass, at, left < UNIT ? panels : at + UNIT);
+        }
+    }
+}
+
+static int64_t NAMED(shared_units)(const NAMED(blocked) * p)
+{
+    return ((p->by_rows ? p->column_panels : p->row_panels) + UNIT - 1) / UNIT;
+}
+
+/* The round as this thread sees it, with the shared panels. False without memory, which is noted. */
 static bool NAMED(with_shared)(NAMED(blocked) * round, NAMED(blocked) * p)
 {
     static _Thread_local uint64_t packed;
-    REAL *to = cpu_gemm_memory(CPU_GEMM_BLOCKED, round->shared_reals * sizeof *to);
+    *p = *round;
+    REAL *to = p->shared;
+    if (!to)
+        to = cpu_gemm_memory(CPU_GEMM_BLOCKED, p->shared_reals * sizeof *to);
     if (!to) {
         __atomic_store_n(&round->failed, true, __ATOMIC_RELAXED);
         return false;
     }
-    *p = *round;
     *(p->by_rows ? &p->b : &p->a) = to;
-    const int64_t panels = p->by_rows ? p->column_panels : p->row_panels;
-    for (int64_t from = p->first; packed != p->number && from < p->end; from += p->deepest) {
-        NAMED(blocked) pass = NAMED(pass_at)(p, from);
-        for (int64_t at = 0; at < panels; at += UNIT) {
-            const int64_t end = at + UNIT < panels ? at + UNIT : panels;
-            if (p->by_rows)
-                NAMED(pack_b)(&pass, at, end);
-            else
-                NAMED(pack_a)(&pass, at, end);
-        }
+    if (!p->shared && packed != p->number) {
+        NAMED(pack_shared)(p, 0, NAMED(shared_units)(p));
+        packed = p->number;
     }
-    packed = p->number;
     return true;
 }
 
@@ -297,11 +314,20 @@ bool ENTRY(const ARGS *g)
         cpu_gemm_memory(CPU_GEMM_BLOCKED_OWN, (p.by_rows ? a_reals : b_reals) * sizeof *p.a);
     if (!p.a)
         return false;
-    const double nanoseconds = 1.0 / (5.0 * (LANES)); /* of a multiplication and addition */
+    if (p.shared_reals * sizeof *p.shared > HELD_BYTES &&
+        !(p.shared = cpu_gemm_memory(CPU_GEMM_BLOCKED, p.shared_reals * sizeof *p.shared)))
+        return false;
+    const double reals = p.by_rows ? NAMED(WIDTH) : ROWS; /* of a shared panel, a term */
+    const double nanoseconds = 1.0 / (5.0 * (LANES));     /* of a multiplication and addition */
     do {
         p.number = __atomic_add_fetch(&rounds_so_far, 1, __ATOMIC_RELAXED);
         p.end = g->k - p.first < together * p.deepest ? g->k : p.first + together * p.deepest;
         double terms = (double)(p.end - p.first);
+        if (p.shared) {
+            *(p.by_rows ? &p.b : &p.a) = p.shared;
+            cpu_parallel(NAMED(shared_units)(&p), 1, terms * UNIT * reals * 0.1, NAMED(pack_shared),
+                         &p);
+        }
         cpu_parallel((panels + p.unit - 1) / p.unit, 1,
                      terms * (double)(p.unit * shared) * (ROWS * NAMED(WIDTH)) * nanoseconds,
                      p.by_rows ? NAMED(row_pieces) : NAMED(column_pieces), &p);

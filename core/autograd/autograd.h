@@ -62,10 +62,10 @@ typedef struct cr_retained {
 struct cr_grad_node {
     atomic_int refs;
     uint16_t nin, nout, nargs;
-    uint16_t transposed;   /* bit i: the last two dimensions of input i lay swapped in memory */
-    uint32_t released : 1; /* what was saved is gone */
-    uint32_t order : 24;   /* how input 0's dimensions lay in memory (cr_in_order), 0: row-major */
-    size_t bytes;          /* of its memory */
+    uint16_t transposed; /* bit i: the last two dimensions of input i lay swapped in memory */
+    bool released;       /* what was saved is gone */
+    uint32_t order;      /* how input 0's dimensions lay in memory (cr_in_order), 0: row-major */
+    uint32_t bytes;      /* of its memory */
     uint64_t seq; /* higher than those of the nodes that its edges lead to: runs before them */
     const cr_derivative *rule;
     cr_edge *edges;          /* [nin], by flattened input */

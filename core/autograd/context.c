@@ -76,8 +76,9 @@ int cr_in_dim(const cr_grad_context *c, int i)
 
 void cr_in_order(const cr_grad_context *c, int64_t order[CR_MAX_RANK])
 {
+    const uint32_t noted = c->node->order;
     for (int d = 0; d < CR_MAX_RANK; d++)
-        order[d] = c->node->order ? c->node->order >> CR_ORDER_BITS * d & (CR_MAX_RANK - 1) : d;
+        order[d] = noted ? (int64_t)(noted >> CR_ORDER_BITS * d & (CR_MAX_RANK - 1)) : d;
 }
 
 cr_dtype cr_in_dtype(const cr_grad_context *c, int i)

@@ -23,7 +23,7 @@ cr_grad_node *cr_node_new(const cr_derivative *rule, uint32_t nin, uint32_t nout
     size_t in = saves_in ? CR_SAVED_IN * sizeof(cr_saved) : 0,
            out = saves_out ? CR_SAVED_OUT * sizeof(cr_saved) : 0;
     size_t bytes = sizeof(cr_grad_node) + edges + outputs + args + in + out + extra;
-    char *memory = cr_small_take(bytes);
+    char *memory = bytes <= UINT32_MAX ? cr_small_take(bytes) : NULL;
     if (!memory)
         return cr_fail_memory("a node of the graph", bytes);
     cr_grad_node *node = (cr_grad_node *)(void *)memory;
@@ -33,10 +33,10 @@ cr_grad_node *cr_node_new(const cr_derivative *rule, uint32_t nin, uint32_t nout
     node->nin = (uint16_t)nin;
     node->nout = (uint16_t)nout;
     node->nargs = (uint16_t)nargs;
-    node->released = 0;
+    node->released = false;
     node->order = 0;
     node->transposed = 0;
-    node->bytes = bytes;
+    node->bytes = (uint32_t)bytes;
     node->seq = ++cr_last_seq;
     node->rule = rule;
     node->hooks = NULL;

@@ -92,6 +92,17 @@ static void draw_keep(const att_job *j, int64_t head, int64_t row, int64_t key, 
     }
 }
 
+/* Rows of a head, to lie beside one another. */
+static void close_head(const att_plan *p, const cr_meta *m, const void *from, const att_strides *s,
+                       int64_t head, void *to)
+{
+    const int64_t real = p->wide ? 8 : 4, rows = m->size[2], width = m->size[3];
+    const int64_t first = head / p->heads * s->batch + head % p->heads * s->head;
+    for (int64_t row = 0; row < rows; row++)
+        memcpy((char *)to + row * width * real, (const char *)from + (first + row * s->row) * real,
+               (size_t)(width * real));
+}
+
 #define REAL     float
 #define EXP      cpu_expf
 #define LOG      logf
@@ -127,14 +138,9 @@ typedef struct closing {
 static void close_heads(void *context, int64_t begin, int64_t end)
 {
     const closing *c = context;
-    const att_strides *s = c->from_stride;
-    const int64_t real = c->plan->wide ? 8 : 4, rows = c->meta->size[2], width = c->meta->size[3];
-    for (int64_t head = begin; head < end; head++) {
-        const int64_t first = head / c->plan->heads * s->batch + head % c->plan->heads * s->head;
-        for (int64_t row = 0; row < rows; row++)
-            memcpy(c->to + (head * rows + row) * width * real,
-                   c->from + (first + row * s->row) * real, (size_t)(width * real));
-    }
+    const int64_t bytes = c->meta->size[2] * c->meta->size[3] * (c->plan->wide ? 8 : 4);
+    for (int64_t head = begin; head < end; head++)
+        close_head(c->plan, c->meta, c->from, c->from_stride, head, c->to + head * bytes);
 }
 
 /* Input i, and how it lies. */

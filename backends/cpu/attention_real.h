@@ -217,13 +217,11 @@ static void NAME(gather)(const att_plan *p, int i, int64_t head, const void **x,
     const att_rows *c = &p->close[i];
     if (!c->made)
         return;
-    const int64_t rows = p->stage[i].meta.size[2], width = p->stage[i].meta.size[3];
-    for (int64_t row = 0; row < rows; row++)
-        memcpy(*room + row * width, NAME(at)(*x, *lies, p, head, row),
-               (size_t)width * sizeof **room);
+    const cr_meta *m = &p->stage[i].meta;
+    close_head(p, m, *x, *lies, head, *room);
     *x = *room;
     *lies = &c->alone;
-    *room += rows * width;
+    *room += m->size[2] * m->size[3];
 }
 
 /* The job of one head with what it reads again and again in this thread's memory, which its caches hold. False without memory. */

@@ -115,6 +115,14 @@ CPU_INLINE float cpu_exp_part(float x, int32_t *whole)
     return p * (r * r) + r + 1.0f;
 }
 
+/* exp(x) where that is a normal number, from -87 to 88. */
+CPU_INLINE float cpu_exp_normal(float x)
+{
+    int32_t e;
+    float p = cpu_exp_part(x, &e);
+    return cpu_f32_bits(cpu_bits_f32(p) + ((uint32_t)e << 23));
+}
+
 /* 2^n goes in by halves so that subnormals come out. */
 CPU_INLINE float cpu_expf(float x)
 {
@@ -329,9 +337,7 @@ CPU_INLINE float cpu_phif(float x)
     p = p * u + 3.18258911e-1f;
     p = p * u + 7.97890306e-1f;
     p = p * u + 6.93147063e-1f;
-    int32_t e;
-    float tail = cpu_exp_part(-p, &e);
-    tail = cpu_f32_bits(cpu_bits_f32(tail) + ((uint32_t)e << 23));
+    float tail = cpu_exp_normal(-p);
     tail = size > 6.5f ? 0.0f : tail;
     return x < 0 ? tail : 1.0f - tail;
 }
@@ -354,10 +360,7 @@ CPU_INLINE float cpu_gelu_slopef(float x)
     m = m * v + 6.26497209e-1f;
     m = m * v - 9.99988317e-1f;
     m = m * v + 1.25331402f;
-    int32_t e;
-    float density = cpu_exp_part(-0.5f * u * u, &e);
-    density = cpu_f32_bits(cpu_bits_f32(density) + ((uint32_t)e << 23)) * 0.398942280f;
-    float beyond = density * (m - u);
+    float beyond = cpu_exp_normal(-0.5f * u * u) * 0.398942280f * (m - u);
     return x < 0 ? beyond : 1.0f - beyond;
 }
 

@@ -89,7 +89,7 @@ typedef struct c_block {
     bool failed;
     terms of;
     int64_t room;    /* of a panel */
-    uint64_t number; /* no other block has it */
+    uint64_t number; /* of cpu_gemm_number */
     REAL *c;
     const REAL *s; /* null where none is added */
 } c_block;
@@ -119,27 +119,33 @@ static int64_t room_of(const ARGS *g)
     return (steps + passes - 1) / passes * OF_STEP;
 }
 
-/* The shared panels of a block in this thread's memory, and their range; null without memory. */
-static const uint16_t *shared_of(const c_block *b, exponents *range_of)
+/* Panels that are packed, and their range. */
+typedef struct packed_panels {
+    const uint16_t *at;
+    exponents of;
+} packed_panels;
+
+/* The shared panels of a block in this thread's memory, their range behind them; null without memory. */
+static packed_panels shared_of(const c_block *b)
 {
-    static _Thread_local uint64_t packed;
-    static _Thread_local exponents range_of_packed;
     const int64_t all = panels_of(b->shared.lines);
-    uint16_t *to = cpu_gemm_memory(CPU_GEMM_AMX, (size_t)(all * b->room) * sizeof *to);
-    if (to && packed != b->number) {
-        range_of_packed = no_exponents();
-        for (int64_t panel = 0, together; panel < all; panel += together) {
-            exponents found[TOGETHER];
-            together = packed_together(&b->shared, all - panel);
-            pack_panels(&b->shared, b->by_rows, panel, (int)together, b->of, to + panel * b->room,
-                        b->room, found);
-            for (int64_t i = 0; i < together; i++)
-                range_of_packed = wider(range_of_packed, found[i]);
-        }
-        packed = b->number;
+    bool fresh;
+    uint16_t *to = cpu_gemm_memory_for(
+        CPU_GEMM_AMX, (size_t)(all * b->room) * sizeof *to + sizeof(exponents), b->number, &fresh);
+    if (!to)
+        return (packed_panels){NULL, no_exponents()};
+    exponents *of = (exponents *)(void *)(to + all * b->room);
+    if (fresh)
+        *of = no_exponents();
+    for (int64_t panel = 0, together; fresh && panel < all; panel += together) {
+        exponents found[TOGETHER];
+        together = packed_together(&b->shared, all - panel);
+        pack_panels(&b->shared, b->by_rows, panel, (int)together, b->of, to + panel * b->room,
+                    b->room, found);
+        for (int64_t i = 0; i < together; i++)
+            *of = wider(*of, found[i]);
     }
-    *range_of = range_of_packed;
-    return to;
+    return (packed_panels){to, *of};
 }
 
 /* ---- multiplying ------------------------------------------------------------------------------------------------ */
@@ -298,12 +304,6 @@ static bool multiply_plainly(const c_block *b, int64_t piece)
 
 #endif
 
-/* Panels that are packed, and their range. */
-typedef struct packed_panels {
-    const uint16_t *at;
-    exponents of;
-} packed_panels;
-
 /* own: the piece's panel. */
 static WITH_AMX void multiply_piece(c_block *b, int64_t piece, packed_panels own,
                                     packed_panels shared, float *sums, tile_sums *before,
@@ -335,8 +335,7 @@ static WITH_AMX void multiply_pieces(void *context, int64_t begin, int64_t end)
     _Alignas(64) float sums[PANEL * PANEL];
     tile_sums before = {.at = NULL};
     exponents of_own[TOGETHER];
-    packed_panels shared;
-    shared.at = shared_of(b, &shared.of);
+    const packed_panels shared = shared_of(b);
     uint16_t *own = cpu_gemm_memory(CPU_GEMM_AMX_OWN, TOGETHER * (size_t)b->room * sizeof *own);
     if (!own || !shared.at) {
         __atomic_store_n(&b->failed, true, __ATOMIC_RELAXED);
@@ -363,7 +362,6 @@ static WITH_AMX void multiply_pieces(void *context, int64_t begin, int64_t end)
 
 bool ENTRY(const ARGS *g)
 {
-    static uint64_t blocks_so_far;
     const operand a = {g->a, g->a_row, g->a_col, g->m}, b = {g->b, g->b_col, g->b_row, g->n};
     c_block p = {.g = g, .by_rows = g->m >= g->n, .room = room_of(g)};
     p.own = p.by_rows ? a : b;
@@ -374,7 +372,7 @@ bool ENTRY(const ARGS *g)
     for (int64_t pass = 0; pass < passes_of(g); pass++)
         for (int64_t from = 0; from < shared.lines; from += lines) {
             const int64_t left = shared.lines - from;
-            p.number = __atomic_add_fetch(&blocks_so_far, 1, __ATOMIC_RELAXED);
+            p.number = cpu_gemm_number();
             p.of = terms_of(g, pass);
             p.shared = (operand){shared.at + from * shared.line, shared.line, shared.term,
                                  left < lines ? left : lines};

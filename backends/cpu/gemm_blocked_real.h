@@ -13,7 +13,7 @@ typedef struct NAMED(blocked) {
     bool by_rows; /* pieces are row panels, and B is shared; else they are column panels */
     size_t shared_reals;
     REAL *shared;    /* what was packed before; null where each thread does */
-    uint64_t number; /* no other round has it */
+    uint64_t number; /* of cpu_gemm_number */
     bool failed;     /* for want of memory */
 } NAMED(blocked);
 
@@ -237,20 +237,18 @@ static int64_t NAMED(shared_units)(const NAMED(blocked) * p)
 /* The round as this thread sees it, with the shared panels. False without memory, which is noted. */
 static bool NAMED(with_shared)(NAMED(blocked) * round, NAMED(blocked) * p)
 {
-    static _Thread_local uint64_t packed;
     *p = *round;
+    bool fresh = false;
     REAL *to = p->shared;
     if (!to)
-        to = cpu_gemm_memory(CPU_GEMM_BLOCKED, p->shared_reals * sizeof *to);
+        to = cpu_gemm_memory_for(CPU_GEMM_BLOCKED, p->shared_reals * sizeof *to, p->number, &fresh);
     if (!to) {
         __atomic_store_n(&round->failed, true, __ATOMIC_RELAXED);
         return false;
     }
     *(p->by_rows ? &p->b : &p->a) = to;
-    if (!p->shared && packed != p->number) {
+    if (fresh)
         NAMED(pack_shared)(p, 0, NAMED(shared_units)(p));
-        packed = p->number;
-    }
     return true;
 }
 
@@ -286,7 +284,6 @@ static void NAMED(column_pieces)(void *context, int64_t begin, int64_t end)
 
 bool ENTRY(const ARGS *g)
 {
-    static uint64_t rounds_so_far;
     if (g->m <= 0 || g->n <= 0)
         return true;
     NAMED(blocked) p = {.g = g};
@@ -320,7 +317,7 @@ bool ENTRY(const ARGS *g)
     const double reals = p.by_rows ? NAMED(WIDTH) : ROWS; /* of a shared panel, a term */
     const double nanoseconds = 1.0 / (5.0 * (LANES));     /* of a multiplication and addition */
     do {
-        p.number = __atomic_add_fetch(&rounds_so_far, 1, __ATOMIC_RELAXED);
+        p.number = cpu_gemm_number();
         p.end = g->k - p.first < together * p.deepest ? g->k : p.first + together * p.deepest;
         double terms = (double)(p.end - p.first);
         if (p.shared) {

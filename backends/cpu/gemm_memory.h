@@ -2,7 +2,9 @@
 #ifndef CRESSET_BACKENDS_CPU_GEMM_MEMORY_H
 #define CRESSET_BACKENDS_CPU_GEMM_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A thread has memory for each kind of product, for one may fall back on the other: for the operand that all threads share, of which
  * each packs one for itself, and for its own panels (of a blocked product, for those of all threads); and some for a head of
@@ -20,5 +22,11 @@ typedef enum cpu_gemm_kind {
  * are none. They are kept from product to product, for fresh memory would cost a tenth of one again, and freed when the
  * thread ends. */
 void *cpu_gemm_memory(cpu_gemm_kind kind, size_t bytes);
+
+/* A number that no other work has. */
+uint64_t cpu_gemm_number(void);
+
+/* As cpu_gemm_memory, for what each thread packs once for the work of that number: `fresh` says whether it has to now. */
+void *cpu_gemm_memory_for(cpu_gemm_kind kind, size_t bytes, uint64_t number, bool *fresh);
 
 #endif

@@ -17,8 +17,8 @@ typedef struct pointwise_plan {
     int64_t numel;
     cr_meta in[POINTWISE_INPUTS], out;
     int in_at[POINTWISE_INPUTS], out_at;
-    bool flat[POINTWISE_INPUTS], flat_out; /* lie as the computation runs */
-    bool asks;                             /* for what is read next (cpu_worth_asking) */
+    bool flat[POINTWISE_INPUTS], flat_out, all_flat; /* lie as the computation runs */
+    bool asks;                                       /* for what is read next (cpu_worth_asking) */
     int number_at[POINTWISE_NUMBERS];
 } pointwise_plan;
 
@@ -34,12 +34,8 @@ static void run_blocks(void *context, int64_t begin, int64_t end)
     const pointwise_job *job = context;
     const pointwise_plan *p = job->plan;
     double buffer[POINTWISE_INPUTS + 1][BLOCK];
-    int64_t size = (int64_t)cpu_dtype_size(p->dtype), step = BLOCK;
-    bool all_flat = p->flat_out;
-    for (uint32_t i = 0; i < p->nin; i++)
-        all_flat = all_flat && p->flat[i];
-    if (all_flat)
-        step = p->asks ? PIECE : end - begin;
+    const int64_t size = (int64_t)cpu_dtype_size(p->dtype);
+    const int64_t step = p->asks ? PIECE : p->all_flat ? end - begin : BLOCK;
     for (int64_t at = begin; at < end; at += step) {
         int64_t n = end - at < step ? end - at : step;
         const void *in[POINTWISE_INPUTS];
@@ -123,9 +119,13 @@ cr_status cpu_plan_pointwise(const cpu_call *call, const pointwise_spec *spec, c
     }
     /* All flat in the output's own order, or each by itself in row-major order. */
     p->flat_out = alike || (contiguous && dtype == p->dtype);
-    for (uint32_t i = 0; i < p->nin; i++)
+    p->all_flat = p->flat_out;
+    for (uint32_t i = 0; i < p->nin; i++) {
         p->flat[i] = alike || (cpu_is_contiguous(&p->in[i]) && dtype == p->dtype);
-    p->asks = cpu_worth_asking(p->numel * (int64_t)cpu_dtype_size(p->dtype), spec->cost);
+        p->all_flat = p->all_flat && p->flat[i];
+    }
+    p->asks =
+        p->all_flat && cpu_worth_asking(p->numel * (int64_t)cpu_dtype_size(p->dtype), spec->cost);
     for (int i = 0; i < POINTWISE_NUMBERS; i++) {
         const char *name = spec->numbers[i];
         p->number_at[i] = name ? cpu_number_at(call->node, name) : -1;

@@ -142,10 +142,15 @@ static void view_destroy(cr_grad_node *node)
 static const cr_derivative view_of_base = {
     .name = "AsStridedBackward0", .apply = view_apply, .destroy = view_destroy};
 
+/* A base is no view itself. */
+static bool has_history(const cr_tensor *base)
+{
+    return base->flags & CR_FLAG_REQUIRES_GRAD && base->autograd && base->autograd->grad_fn;
+}
+
 bool cr_base_has_history(const cr_tensor *view)
 {
-    const cr_tensor *base = view->autograd->base;
-    return base->flags & CR_FLAG_REQUIRES_GRAD && base->autograd && base->autograd->grad_fn &&
+    return has_history(view->autograd->base) &&
            view->autograd->view_version !=
                atomic_load_explicit(&view->storage->version, memory_order_relaxed);
 }
@@ -160,7 +165,7 @@ cr_grad_node *cr_current_grad_fn(cr_tensor *t)
     if (CR_LIKELY(!base) || (meta->grad_fn && meta->view_version == version))
         return meta->grad_fn;
     /* Only a base with a history that changed through another view makes this one's stale. */
-    if (!cr_requires_grad_flag(base) || !base->autograd || !base->autograd->grad_fn) {
+    if (!has_history(base)) {
         meta->view_version = version;
         return meta->grad_fn;
     }

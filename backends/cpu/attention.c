@@ -11,6 +11,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ROWS at the most that are worked on together: the more, the less often sums along them are read and written. Where each row of a
  * causal mask sees some keys more than the one before, few of them, and a block of rows computes fewer that none sees. */
@@ -21,12 +22,16 @@ typedef struct att_strides {
     int64_t batch, head, row;
 } att_strides;
 
-/* A copy of an input where its rows lie beside one another: of all heads in the workspace, or of one. */
-typedef struct att_rows {
-    bool made;
-    size_t offset;
-    att_strides stride, alone;
-} att_rows;
+/* A value of four dimensions as the kernel sees it. */
+typedef struct att_value {
+    cpu_stage stage;
+    att_strides stride;       /* of the value, or of its dense copy of all heads */
+    bool close;               /* an input's rows are copied to lie beside one another: */
+    size_t offset;            /* of all heads in the workspace, */
+    att_strides close_stride; /* which lie so there; */
+    bool own; /* or a head's, as a value of another dtype is, in the memory of its thread, */
+    att_strides alone; /* where it lies so */
+} att_value;
 
 typedef struct att_plan {
     struct cr_plan base;
@@ -36,11 +41,11 @@ typedef struct att_plan {
     int mask_kind; /* 0: none, 1: bools, 2: as computed */
     int mask_at, scale_at, dropout_at, seed_at, offset_at;
     int64_t mask_stride[4];
-    cpu_stage stage[6], out[3]; /* forward: q k v | y lse; backward: g q k v y lse | dq dk dv */
+    att_value in[5], out[3]; /* forward: q k v | y; backward: g q k v y | dq dk dv */
+    cpu_stage lse;
     int nin, nout;
-    att_strides in_stride[6], out_stride[3];
+    bool apart; /* so many heads that each is one thread's alone, however many threads there are */
     size_t packed_k, packed_v, sums;
-    att_rows close[6];  /* of inputs */
     int64_t head_reals; /* that a thread needs for a head of its own */
 } att_plan;
 
@@ -92,15 +97,33 @@ static void draw_keep(const att_job *j, int64_t head, int64_t row, int64_t key, 
     }
 }
 
-/* Rows of a head, to lie beside one another. */
-static void close_head(const att_plan *p, const cr_meta *m, const void *from, const att_strides *s,
-                       int64_t head, void *to)
+/* A head of a value and its place. */
+static cr_meta head_of(const att_plan *p, const cr_meta *m, int64_t head, int64_t *place)
 {
-    const int64_t real = p->wide ? 8 : 4, rows = m->size[2], width = m->size[3];
-    const int64_t first = head / p->heads * s->batch + head % p->heads * s->head;
-    for (int64_t row = 0; row < rows; row++)
-        memcpy((char *)to + row * width * real, (const char *)from + (first + row * s->row) * real,
-               (size_t)(width * real));
+    cr_meta one = {.dtype = m->dtype,
+                   .rank = 2,
+                   .size = {m->size[2], m->size[3]},
+                   .stride = {m->stride[2], m->stride[3]}};
+    *place = (head / p->heads * m->stride[0] + head % p->heads * m->stride[1]) *
+             (int64_t)cpu_dtype_size(m->dtype);
+    return one;
+}
+
+/* A head's rows as numbers of the computing type beside one another, and back. */
+static void gather_head(const att_plan *p, const att_value *v, const void *x, int64_t head,
+                        void *to)
+{
+    int64_t place;
+    const cr_meta one = head_of(p, &v->stage.meta, head, &place);
+    cpu_gather(&one, (const char *)x + place, 0, one.size[0] * one.size[1], to);
+}
+
+static void scatter_head(const att_plan *p, const att_value *v, void *x, int64_t head,
+                         const void *from)
+{
+    int64_t place;
+    const cr_meta one = head_of(p, &v->stage.meta, head, &place);
+    cpu_scatter(&one, (char *)x + place, 0, one.size[0] * one.size[1], from);
 }
 
 #define REAL     float
@@ -129,44 +152,52 @@ static void close_head(const att_plan *p, const cr_meta *m, const void *from, co
 
 typedef struct closing {
     const att_plan *plan;
-    const cr_meta *meta;
-    const att_strides *from_stride;
-    const char *from;
+    const att_value *value;
+    const void *from;
     char *to;
 } closing;
 
 static void close_heads(void *context, int64_t begin, int64_t end)
 {
     const closing *c = context;
-    const int64_t bytes = c->meta->size[2] * c->meta->size[3] * (c->plan->wide ? 8 : 4);
+    const cr_meta *m = &c->value->stage.meta;
+    const int64_t bytes = m->size[2] * m->size[3] * (c->plan->wide ? 8 : 4);
     for (int64_t head = begin; head < end; head++)
-        close_head(c->plan, c->meta, c->from, c->from_stride, head, c->to + head * bytes);
+        gather_head(c->plan, c->value, c->from, head, c->to + head * bytes);
 }
 
-/* Input i, and how it lies. */
-static const void *fetch(const att_plan *p, const cr_run *run, int i, const att_strides **lies)
+/* An input, and how it lies: as it is where each head is gathered by itself, else all heads as the kernel wants them. */
+static const void *fetch(const att_plan *p, const cr_run *run, int i, bool by_heads,
+                         const att_strides **lies)
 {
-    *lies = &p->in_stride[i];
-    return cpu_stage_fetch(&p->stage[i], run);
+    const att_value *v = &p->in[i];
+    *lies = &v->stride;
+    if (by_heads)
+        return cpu_at(run, v->stage.at);
+    const void *x = cpu_stage_fetch(&v->stage, run);
+    if (!v->close)
+        return x;
+    closing c = {p, v, x, (char *)run->workspace.buffer + run->workspace.offset + v->offset};
+    cpu_parallel(p->batch * p->heads, 1,
+                 (double)(v->stage.meta.size[2] * v->stage.meta.size[3]) * 0.3, close_heads, &c);
+    *lies = &v->close_stride;
+    return c.to;
 }
 
-/* Input i of all heads where its rows lie beside one another. */
-static void close_all(const att_plan *p, const cr_run *run, int i, const void **x,
-                      const att_strides **lies)
+/* An output, likewise. */
+static void *target(const att_plan *p, const cr_run *run, int i, bool by_heads,
+                    const att_strides **lies)
 {
-    if (!p->close[i].made)
-        return;
-    const cr_meta *m = &p->stage[i].meta;
-    closing c = {p, m, *lies, *x,
-                 (char *)run->workspace.buffer + run->workspace.offset + p->close[i].offset};
-    cpu_parallel(p->batch * p->heads, 1, (double)(m->size[2] * m->size[3]) * 0.3, close_heads, &c);
-    *lies = &p->close[i].stride;
-    *x = c.to;
+    const att_value *v = &p->out[i];
+    *lies = &v->stride;
+    return by_heads ? cpu_at(run, v->stage.at) : cpu_stage_target(&v->stage, run);
 }
 
-/* Whether there are so many heads that each is one thread's alone. */
-static bool by_heads(const att_plan *p)
+/* Whether each head is one thread's alone. */
+static bool goes_by_heads(const att_plan *p)
 {
+    if (p->apart)
+        return true;
     const int threads = cpu_host->num_threads(cpu_host);
     return threads == 1 || p->batch * p->heads >= 2 * threads;
 }
@@ -201,12 +232,12 @@ static att_job begin(const att_plan *p, const cr_run *run)
     return j;
 }
 
-static cr_status finish(const att_plan *p, const cr_run *run, const att_job *j)
+static cr_status finish(const att_plan *p, const cr_run *run, const att_job *j, bool by_heads)
 {
     if (j->failed)
         return cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY, "no memory to pack a head's keys");
-    for (int i = 0; i < p->nout; i++)
-        cpu_stage_put(&p->out[i], run);
+    for (int i = 0; i < p->nout && !by_heads; i++)
+        cpu_stage_put(&p->out[i].stage, run);
     return CR_OK;
 }
 
@@ -214,53 +245,52 @@ static cr_status forward_run(cr_plan *plan, const cr_run *run)
 {
     const att_plan *p = (const att_plan *)plan;
     att_job j = begin(p, run);
-    j.q = fetch(p, run, 0, &j.qs);
-    j.k = fetch(p, run, 1, &j.ks);
-    j.v = fetch(p, run, 2, &j.vs);
-    j.out = cpu_stage_target(&p->out[0], run), j.ys = &p->out_stride[0];
-    j.lse = cpu_stage_target(&p->out[1], run);
+    const bool by_heads = goes_by_heads(p);
+    j.q = fetch(p, run, 0, by_heads, &j.qs);
+    j.k = fetch(p, run, 1, by_heads, &j.ks);
+    j.v = fetch(p, run, 2, by_heads, &j.vs);
+    j.out = target(p, run, 0, by_heads, &j.ys);
+    j.lse = cpu_stage_target(&p->lse, run);
     const int64_t blocks = blocks_of(p);
     const double keys = (double)p->sources * (p->causal ? 0.5 : 1);
     const double block = (double)p->rows * keys * ((double)(p->width + p->values) * cost_of(p) + 1);
-    if (by_heads(p)) {
+    if (by_heads) {
         cpu_parallel(p->batch * p->heads, 1, block * (double)blocks,
                      p->wide ? f64_forward_heads : f32_forward_heads, &j);
     } else {
-        close_all(p, run, 2, &j.v, &j.vs);
         pack_all(&j, false);
         cpu_parallel(p->batch * p->heads * blocks, 1, block, p->wide ? f64_forward : f32_forward,
                      &j);
     }
-    return finish(p, run, &j);
+    cpu_stage_put(&p->lse, run);
+    return finish(p, run, &j, by_heads);
 }
 
 static cr_status backward_run(cr_plan *plan, const cr_run *run)
 {
     const att_plan *p = (const att_plan *)plan;
     att_job j = begin(p, run);
-    j.g = fetch(p, run, 0, &j.gs);
-    j.q = fetch(p, run, 1, &j.qs);
-    j.k = fetch(p, run, 2, &j.ks);
-    j.v = fetch(p, run, 3, &j.vs);
-    j.y = fetch(p, run, 4, &j.ys);
-    j.lse = cpu_stage_fetch(&p->stage[5], run);
-    j.dq = cpu_stage_target(&p->out[0], run), j.dqs = &p->out_stride[0];
-    j.dk = cpu_stage_target(&p->out[1], run), j.dks = &p->out_stride[1];
-    j.dv = cpu_stage_target(&p->out[2], run), j.dvs = &p->out_stride[2];
+    const bool by_heads = goes_by_heads(p);
+    j.g = fetch(p, run, 0, by_heads, &j.gs);
+    j.q = fetch(p, run, 1, by_heads, &j.qs);
+    j.k = fetch(p, run, 2, by_heads, &j.ks);
+    j.v = fetch(p, run, 3, by_heads, &j.vs);
+    j.y = fetch(p, run, 4, by_heads, &j.ys);
+    j.lse = cpu_stage_fetch(&p->lse, run);
+    j.dq = target(p, run, 0, by_heads, &j.dqs);
+    j.dk = target(p, run, 1, by_heads, &j.dks);
+    j.dv = target(p, run, 2, by_heads, &j.dvs);
     const int64_t heads = p->batch * p->heads, blocks = blocks_of(p);
     const int64_t chunks = (p->sources + KEYS - 1) / KEYS;
     double block =
         (double)(p->rows * KEYS) * ((double)(p->width * 3 + p->values * 2) * cost_of(p) + 2);
     block *= p->causal ? 0.5 : 1;
     j.want_kv = true;
-    if (by_heads(p)) {
+    if (by_heads) {
         j.want_q = true;
         cpu_parallel(heads, 1, block * (double)(blocks * chunks),
                      p->wide ? f64_back_heads : f32_back_heads, &j);
     } else { /* scores worked out twice, so that the threads share each head */
-        close_all(p, run, 0, &j.g, &j.gs);
-        close_all(p, run, 1, &j.q, &j.qs);
-        close_all(p, run, 2, &j.k, &j.ks);
         pack_all(&j, true);
         cpu_parallel(heads * p->targets, 64, (double)p->values * 0.3, p->wide ? f64_sums : f32_sums,
                      &j);
@@ -271,7 +301,7 @@ static cr_status backward_run(cr_plan *plan, const cr_run *run)
         cpu_parallel(heads * blocks, 1, block * (double)chunks, p->wide ? f64_blocks : f32_blocks,
                      &j);
     }
-    return finish(p, run, &j);
+    return finish(p, run, &j, by_heads);
 }
 
 /* ---- plans ---- */
@@ -281,33 +311,31 @@ static bool rows_together(const cr_meta *m)
     return m && (m->stride[m->rank - 1] == 1 || m->size[m->rank - 1] == 1);
 }
 
-/* A value of four dimensions: its stage, and how it lies for the kernel. */
-static cr_status stage(const cr_meta *m, int at, cpu_stage *to, att_strides *lies,
-                       cr_plan_info *info)
+/* A value of four dimensions, and a thread's memory for a head of it. `again`: an input whose rows are read again and again; where they
+ * lie some KiB apart they fall upon the same places of the first cache, and are copied unless they are few. */
+static cr_status take(att_plan *p, att_value *v, const cr_meta *m, int at, bool again,
+                      cr_plan_info *info)
 {
-    cr_status status = cpu_stage_init(to, m, at, rows_together(m), info);
     if (!m || m->rank != 4)
+        return CR_UNSUPPORTED;
+    cr_plan_info none = {0};
+    cr_plan_info *for_all = p->apart ? &none : info;
+    cr_status status = cpu_stage_init(&v->stage, m, at, rows_together(m), for_all);
+    if (status != CR_OK)
         return status;
-    const int64_t row = m->size[3];
-    *lies = to->direct ? (att_strides){m->stride[0], m->stride[1], m->stride[2]}
-                       : (att_strides){m->size[1] * m->size[2] * row, m->size[2] * row, row};
-    return status;
-}
-
-/* A place for a copy of input i, unless its rows are few or lie beside one another as they are: rows that lie some KiB apart
- * fall upon the same places of the first cache. */
-static bool take_rows(att_plan *p, int i, cr_plan_info *info)
-{
-    const int64_t rows = p->stage[i].meta.size[2], width = p->stage[i].meta.size[3];
-    if (!p->stage[i].direct || p->in_stride[i].row == width || rows < 16)
-        return true;
-    att_rows *c = &p->close[i];
-    c->made = true;
-    c->stride = (att_strides){p->heads * rows * width, rows * width, width};
-    c->alone = (att_strides){0, 0, width};
-    p->head_reals += rows * width;
-    return cpu_workspace_take(
-        info, (size_t)(p->batch * p->heads * rows * width) * (p->wide ? 8 : 4), &c->offset);
+    const int64_t heads = m->size[1], rows = m->size[2], width = m->size[3];
+    const att_strides dense = {heads * rows * width, rows * width, width};
+    v->stride = v->stage.direct ? (att_strides){m->stride[0], m->stride[1], m->stride[2]} : dense;
+    v->close = again && v->stage.direct && v->stride.row != width && rows >= 16;
+    v->close_stride = dense;
+    v->own = v->close || !v->stage.direct;
+    v->alone = (att_strides){0, 0, width};
+    p->head_reals += v->own ? rows * width : 0;
+    if (v->close &&
+        !cpu_workspace_take(
+            for_all, (size_t)(m->size[0] * heads * rows * width) * (p->wide ? 8 : 4), &v->offset))
+        return cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY, "the workspace's size overflows");
+    return CR_OK;
 }
 
 static cr_status plan_any(const cpu_call *call, bool back, cr_plan **plan)
@@ -321,9 +349,6 @@ static cr_status plan_any(const cpu_call *call, bool back, cr_plan **plan)
     const int32_t type = cpu_compute_dtype(q->dtype);
     if (mask && mask->dtype != CR_B8 && mask->dtype != type)
         return CR_UNSUPPORTED;
-    for (uint32_t i = 0; i < call->nout; i++)
-        if (!call->out[i])
-            return CR_UNSUPPORTED;
     att_plan *p = cpu_plan_new(sizeof *p, back ? backward_run : forward_run, NULL);
     if (!p)
         return CR_OUT_OF_MEMORY;
@@ -341,22 +366,27 @@ static cr_status plan_any(const cpu_call *call, bool back, cr_plan **plan)
     p->mask_kind = !mask ? 0 : mask->dtype == CR_B8 ? 1 : 2;
     for (int d = 0; d < 4 && mask; d++)
         p->mask_stride[d] = mask->stride[d];
-    p->nin = back ? 6 : 3;
-    p->nout = (int)call->nout;
+    p->nin = back ? 5 : 3;
+    p->nout = back ? 3 : 1;
+    p->apart = p->batch * p->heads >= 2 * (int64_t)sysconf(_SC_NPROCESSORS_ONLN);
     cr_status status = p->scale_at < 0 ? CR_UNSUPPORTED : CR_OK;
-    for (int i = 0; i < p->nin && status == CR_OK; i++)
-        status = stage(call->in[i], call->in_at[i], &p->stage[i], &p->in_stride[i], call->info);
+    for (int i = 0; i < p->nin && status == CR_OK;
+         i++) /* v, and backward g, q and k: of products' second matrices */
+        status = take(p, &p->in[i], call->in[i], call->in_at[i], back ? i < 3 : i == 2, call->info);
     for (int i = 0; i < p->nout && status == CR_OK; i++)
-        status = stage(call->out[i], call->out_at[i], &p->out[i], &p->out_stride[i], call->info);
+        status = take(p, &p->out[i], call->out[i], call->out_at[i], false, call->info);
+    const cr_meta *lse = back ? call->in[5] : call->out[1];
+    if (status == CR_OK)
+        status = !lse ? CR_UNSUPPORTED
+                      : cpu_stage_init(&p->lse, lse, back ? call->in_at[5] : call->out_at[1],
+                                       cpu_is_contiguous(lse), call->info);
     if (status != CR_OK)
         return status;
-    const size_t real = p->wide ? 8 : 4;
-    /* Those whose rows are read again and again as the second matrix of a product: v, and backward g, q and k. */
-    for (int i = back ? 0 : 2; i < 3; i++)
-        if (!take_rows(p, i, call->info))
-            return cpu_host->fail(cpu_host, CR_OUT_OF_MEMORY, "the workspace's size overflows");
     p->head_reals +=
         panels_of(p) * PANEL * (p->width + (back ? p->values : 0)) + (back ? p->targets : 0);
+    if (p->apart)
+        return CR_OK;
+    const size_t real = p->wide ? 8 : 4;
     const size_t keys = (size_t)(p->batch * p->heads * panels_of(p)) * PANEL * real;
     if (!cpu_workspace_take(call->info, keys * (size_t)p->width, &p->packed_k) ||
         (back && !cpu_workspace_take(call->info, keys * (size_t)p->values, &p->packed_v)) ||

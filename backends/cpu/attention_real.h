@@ -210,18 +210,34 @@ static REAL NAME(sum_of)(const att_job *j, int64_t head, int64_t row)
     return sum;
 }
 
-/* Input i of a head where its rows lie beside one another. */
+/* Input i of a head where its rows lie beside one another, if it is to be copied. */
 static void NAME(gather)(const att_plan *p, int i, int64_t head, const void **x,
                          const att_strides **lies, REAL **room)
 {
-    const att_rows *c = &p->close[i];
-    if (!c->made)
+    const att_value *v = &p->in[i];
+    if (!v->own)
         return;
-    const cr_meta *m = &p->stage[i].meta;
-    close_head(p, m, *x, *lies, head, *room);
+    gather_head(p, v, *x, head, *room);
     *x = *room;
-    *lies = &c->alone;
-    *room += m->size[2] * m->size[3];
+    *lies = &v->alone;
+    *room += v->stage.numel / (p->batch * p->heads);
+}
+
+/* Where output i of a head is computed: in place, or in the thread's memory, from which `put` takes it. */
+static void NAME(place)(const att_plan *p, int i, void **x, const att_strides **lies, REAL **room)
+{
+    const att_value *v = &p->out[i];
+    if (!v->own)
+        return;
+    *x = *room;
+    *lies = &v->alone;
+    *room += v->stage.numel / (p->batch * p->heads);
+}
+
+static void NAME(put)(const att_plan *p, int i, int64_t head, void *x, const void *computed)
+{
+    if (p->out[i].own)
+        scatter_head(p, &p->out[i], x, head, computed);
 }
 
 /* The job of one head with what it reads again and again in this thread's memory, which its caches hold. False without memory. */
@@ -241,8 +257,16 @@ static bool NAME(own_head)(const att_job *j, int64_t head, att_job *own)
         NAME(gather)(p, 0, head, &own->g, &own->gs, &room);
         NAME(gather)(p, 1, head, &own->q, &own->qs, &room);
         NAME(gather)(p, 2, head, &own->k, &own->ks, &room);
+        NAME(gather)(p, 3, head, &own->v, &own->vs, &room);
+        NAME(gather)(p, 4, head, &own->y, &own->ys, &room);
+        NAME(place)(p, 0, &own->dq, &own->dqs, &room);
+        NAME(place)(p, 1, &own->dk, &own->dks, &room);
+        NAME(place)(p, 2, &own->dv, &own->dvs, &room);
     } else {
+        NAME(gather)(p, 0, head, &own->q, &own->qs, &room);
+        NAME(gather)(p, 1, head, &own->k, &own->ks, &room);
         NAME(gather)(p, 2, head, &own->v, &own->vs, &room);
+        NAME(place)(p, 0, &own->out, &own->ys, &room);
     }
     for (int64_t key = 0; key < p->sources; key += PANEL) {
         NAME(pack_panel)
@@ -263,10 +287,12 @@ static void NAME(forward_heads)(void *context, int64_t begin, int64_t end)
     const int64_t blocks = blocks_of(j->plan);
     for (int64_t head = begin; head < end; head++) {
         att_job own;
-        if (NAME(own_head)(j, head, &own))
-            NAME(forward)(&own, head * blocks, (head + 1) * blocks);
-        else
+        if (!NAME(own_head)(j, head, &own)) {
             __atomic_store_n(&j->failed, true, __ATOMIC_RELAXED);
+            continue;
+        }
+        NAME(forward)(&own, head * blocks, (head + 1) * blocks);
+        NAME(put)(j->plan, 0, head, j->out, own.out);
     }
 }
 
@@ -361,10 +387,14 @@ static void NAME(back_heads)(void *context, int64_t begin, int64_t end)
     att_job *j = context;
     for (int64_t head = begin; head < end; head++) {
         att_job own;
-        if (NAME(own_head)(j, head, &own))
-            NAME(back_range)(&own, head, 0, j->plan->targets, 0, j->plan->sources);
-        else
+        if (!NAME(own_head)(j, head, &own)) {
             __atomic_store_n(&j->failed, true, __ATOMIC_RELAXED);
+            continue;
+        }
+        NAME(back_range)(&own, head, 0, j->plan->targets, 0, j->plan->sources);
+        NAME(put)(j->plan, 0, head, j->dq, own.dq);
+        NAME(put)(j->plan, 1, head, j->dk, own.dk);
+        NAME(put)(j->plan, 2, head, j->dv, own.dv);
     }
 }
 

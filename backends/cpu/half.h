@@ -71,9 +71,8 @@ CPU_INLINE float cpu_f32_of_bf16(uint16_t h)
 
 CPU_INLINE uint16_t cpu_bf16_of_f32(float x)
 {
-    uint32_t u = cpu_bits_f32(x);
-    uint32_t rounded = (u + 0x7fff + (u >> 16 & 1)) >> 16;
-    return (uint16_t)((u & 0x7fffffffu) > 0x7f800000u ? (u >> 16 | 0x40) : rounded);
+    const uint32_t u = cpu_bits_f32(x), rounded = u + 0x7fff + (u >> 16 & 1);
+    return (uint16_t)((x != x ? u | 0x400000u : rounded) >> 16);
 }
 
 #endif

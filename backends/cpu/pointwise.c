@@ -2,12 +2,20 @@
 #include "pointwise.h"
 
 #include "ahead.h"
+#include "convert.h"
 #include "staged.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK = 1024, PIECE = 128 };
+enum { BLOCK = 1024, PIECE = 128, HALVES = 256 };
+
+/* How the computation comes to a value's elements, in its own order. */
+typedef enum pointwise_reach {
+    IN_PLACE,
+    CONVERTED, /* dense, in another dtype */
+    GATHERED   /* any strides */
+} pointwise_reach;
 
 typedef struct pointwise_plan {
     struct cr_plan base;
@@ -17,8 +25,9 @@ typedef struct pointwise_plan {
     int64_t numel;
     cr_meta in[POINTWISE_INPUTS], out;
     int in_at[POINTWISE_INPUTS], out_at;
-    bool flat[POINTWISE_INPUTS], flat_out, all_flat; /* lie as the computation runs */
-    bool asks;                                       /* for what is read next (cpu_worth_asking) */
+    pointwise_reach reach[POINTWISE_INPUTS], out_reach;
+    int64_t step; /* elements worked on at a time; 0: all */
+    bool asks;    /* for what is read next (cpu_worth_asking) */
     int number_at[POINTWISE_NUMBERS];
 } pointwise_plan;
 
@@ -33,25 +42,35 @@ static void run_blocks(void *context, int64_t begin, int64_t end)
 {
     const pointwise_job *job = context;
     const pointwise_plan *p = job->plan;
-    double buffer[POINTWISE_INPUTS + 1][BLOCK];
-    const int64_t size = (int64_t)cpu_dtype_size(p->dtype);
-    const int64_t step = p->asks ? PIECE : p->all_flat ? end - begin : BLOCK;
+    _Alignas(64) double buffer[POINTWISE_INPUTS + 1][BLOCK];
+    const int64_t size = (int64_t)cpu_dtype_size(p->out.dtype);
+    const int64_t step = p->step ? p->step : end - begin;
+    const cpu_convert widen = cpu_rows->convert(p->out.dtype, p->dtype);
+    const cpu_convert narrow = cpu_rows->convert(p->dtype, p->out.dtype);
     for (int64_t at = begin; at < end; at += step) {
         int64_t n = end - at < step ? end - at : step;
         const void *in[POINTWISE_INPUTS];
         for (uint32_t i = 0; i < p->nin; i++) {
-            in[i] = p->flat[i] ? job->in[i] + at * size : (char *)buffer[i];
-            if (!p->flat[i])
+            const char *from = job->in[i] + at * size;
+            in[i] = p->reach[i] == IN_PLACE ? from : (const char *)buffer[i];
+            if (p->reach[i] == GATHERED) {
                 cpu_gather(&p->in[i], job->in[i], at, n, buffer[i]);
-            else if (p->asks)
-                cpu_ask(in[i], 2 * PIECE * size, PIECE * size);
+                continue;
+            }
+            if (p->asks)
+                cpu_ask(from, 2 * step * size, step * size);
+            if (p->reach[i] == CONVERTED)
+                widen(n, from, buffer[i]);
         }
-        void *out = p->flat_out ? job->out + at * size : (char *)buffer[POINTWISE_INPUTS];
+        void *out =
+            p->out_reach == IN_PLACE ? job->out + at * size : (char *)buffer[POINTWISE_INPUTS];
         if (p->dtype == CR_F64)
             p->spec.f64((const double *const *)in, out, n, job->f64);
         else
             p->spec.f32((const float *const *)in, out, n, job->f32);
-        if (!p->flat_out)
+        if (p->out_reach == CONVERTED)
+            narrow(n, out, job->out + at * size);
+        else if (p->out_reach == GATHERED)
             cpu_scatter(&p->out, job->out, at, n, out);
     }
 }
@@ -94,7 +113,7 @@ cr_status cpu_plan_pointwise(const cpu_call *call, const pointwise_spec *spec, c
     p->numel = cpu_numel(out);
     p->out = *out;
     p->out_at = call->out_at[0];
-    bool alike = cpu_is_dense(out) && dtype == p->dtype, contiguous = cpu_is_contiguous(out);
+    bool alike = cpu_is_dense(out);
     for (uint32_t i = 0; i < call->nin; i++) {
         if (!call->in[i])
             continue;
@@ -117,15 +136,16 @@ cr_status cpu_plan_pointwise(const cpu_call *call, const pointwise_spec *spec, c
         p->in_at[p->nin++] = call->in_at[i];
         alike = alike && same_strides(in, out);
     }
-    /* All flat in the output's own order, or each by itself in row-major order. */
-    p->flat_out = alike || (contiguous && dtype == p->dtype);
-    p->all_flat = p->flat_out;
+    /* All dense in the output's own order, or each by itself in row-major order. */
+    const pointwise_reach dense = dtype == p->dtype ? IN_PLACE : CONVERTED;
+    p->out_reach = alike || cpu_is_contiguous(out) ? dense : GATHERED;
+    bool all_dense = p->out_reach == dense;
     for (uint32_t i = 0; i < p->nin; i++) {
-        p->flat[i] = alike || (cpu_is_contiguous(&p->in[i]) && dtype == p->dtype);
-        p->all_flat = p->all_flat && p->flat[i];
+        p->reach[i] = alike || cpu_is_contiguous(&p->in[i]) ? dense : GATHERED;
+        all_dense = all_dense && p->reach[i] == dense;
     }
-    p->asks =
-        p->all_flat && cpu_worth_asking(p->numel * (int64_t)cpu_dtype_size(p->dtype), spec->cost);
+    p->asks = all_dense && cpu_worth_asking(p->numel * (int64_t)cpu_dtype_size(dtype), spec->cost);
+    p->step = !all_dense ? BLOCK : dense == CONVERTED ? HALVES : p->asks ? PIECE : 0;
     for (int i = 0; i < POINTWISE_NUMBERS; i++) {
         const char *name = spec->numbers[i];
         p->number_at[i] = name ? cpu_number_at(call->node, name) : -1;

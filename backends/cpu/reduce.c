@@ -10,9 +10,11 @@
 enum {
     BLOCK = 512,     /* elements that pass through a buffer */
     COLUMNS = 512,   /* accumulators of a tile */
-    CHUNK = 1 << 14, /* elements that a chunk reads, roughly */
-    FEW = 16,        /* tiles, under which terms are cut in chunks */
-    DIRECT_ROW = 64  /* elements from which on rows are read in place */
+    CHUNK = 1 << 14, /* elements that a chunk reads, roughly, */
+    CHUNK_OF_COLUMNS =
+        1 << 16, /* where its part of the result has many, which one thread joins with the others */
+    FEW = 16,    /* tiles, under which terms are cut in chunks */
+    DIRECT_ROW = 64 /* elements from which on rows are read in place */
 };
 
 typedef struct reduce_plan {
@@ -182,10 +184,12 @@ static void reduce_range(void *context, int64_t begin, int64_t end)
     const reduce_plan *p = job->plan;
     _Alignas(64) char own[COLUMNS * 8];
     for (int64_t i = begin; i < end; i++) {
-        int64_t in, out, t = i / p->chunks, c = i % p->chunks, n = tile_at(p, t, &in, &out);
+        /* Chunks of the same terms together: of a matrix that threads wrote by rows each has its own. */
+        int64_t in, out, t = i % p->tiles, c = i / p->tiles, n = tile_at(p, t, &in, &out);
         int64_t first = c * p->chunk, terms = p->parts.terms;
         int64_t last = terms - first < p->chunk ? terms : first + p->chunk;
-        char *acc = job->partials ? job->partials + i * p->tile * p->acc_size : own;
+        char *acc =
+            job->partials ? job->partials + (t * p->chunks + c) * p->tile * p->acc_size : own;
         identity(p, n, acc);
         if (first < last && p->by_columns)
             reduce_columns(p, job->in + in, n, first, last, acc);
@@ -242,7 +246,8 @@ static void choose_way(reduce_plan *p)
     p->chunks = 1;
     if (p->tiles && p->tiles < FEW && parts->terms > 1 && parts->terms * p->tile > 2 * CHUNK) {
         /* As many that two threads, or four, have the same to do. */
-        int64_t most = CHUNK / p->tile > 16 ? CHUNK / p->tile : 16;
+        int64_t most = (p->tile > 64 ? CHUNK_OF_COLUMNS : CHUNK) / p->tile;
+        most = most > 16 ? most : 16;
         int64_t wanted = ceil_div(ceil_div(parts->terms, most), 4) * 4;
         p->chunk = ceil_div(ceil_div(parts->terms, wanted), 16) * 16;
         p->chunks = ceil_div(parts->terms, p->chunk);

@@ -8,21 +8,23 @@
 #include <math.h>
 #include <string.h>
 
-enum { COLUMNS = 64 };
+enum { COLUMNS = 64, CHUNK = 1 << 15 /* elements, roughly */, CHUNKS = 256 /* at the most */ };
 
 typedef struct norm_plan {
     cpu_staged staged;
     int64_t rows, channels, m; /* layer norm: [rows, m] */
+    int64_t chunk;             /* rows whose sums along columns are one; backward */
     bool training;
     int eps_at, momentum_at;
 } norm_plan;
 
 typedef struct norm_job {
-    int64_t rows, channels, m;
+    int64_t rows, channels, m, chunk;
     bool training;
     double eps, momentum;
     const void *x, *g, *weight, *bias;
     void *y, *mean, *rstd, *running_mean, *running_var, *dx, *dw, *db;
+    void *sums; /* dw and db of each chunk */
 } norm_job;
 
 /* ---- sums over a row, in four parts at once: an addition waits for the one before it ---- */
@@ -98,6 +100,7 @@ static norm_job job_of(const norm_plan *p, const cr_run *run)
     return (norm_job){.rows = p->rows,
                       .channels = p->channels,
                       .m = p->m,
+                      .chunk = p->chunk,
                       .training = p->training,
                       .eps = p->eps_at >= 0 ? run->numbers[p->eps_at].f : 1e-5,
                       .momentum = p->momentum_at >= 0 ? run->numbers[p->momentum_at].f : 0.1};
@@ -127,12 +130,12 @@ static cr_status layer_back_body(const cpu_staged *staged, const cr_run *run, vo
     norm_job job = job_of(p, run);
     job.g = in[0], job.x = in[1], job.mean = in[2], job.rstd = in[3], job.weight = in[4];
     job.dx = out[0], job.dw = out[1], job.db = out[2];
-    if (job.dx)
-        cpu_parallel(p->rows, 1, (double)p->m * 0.4 + 10,
-                     is_wide(staged) ? f64_layer_back_rows : f32_layer_back_rows, &job);
-    if (job.dw || job.db)
-        cpu_parallel(p->m, COLUMNS, (double)p->rows * 0.3,
-                     is_wide(staged) ? f64_layer_back_columns : f32_layer_back_columns, &job);
+    job.sums = scratch;
+    const int64_t chunks = (p->rows + p->chunk - 1) / p->chunk;
+    cpu_parallel(chunks, 1, (double)p->chunk * ((double)p->m * 0.55 + 10),
+                 is_wide(staged) ? f64_layer_back_chunks : f32_layer_back_chunks, &job);
+    cpu_parallel(p->m, COLUMNS, (double)chunks * 0.5,
+                 is_wide(staged) ? f64_layer_back_join : f32_layer_back_join, &job);
     return CR_OK;
 }
 
@@ -228,7 +231,16 @@ static cr_status plan_layer(const cpu_call *call, cr_plan **plan)
 
 static cr_status plan_layer_back(const cpu_call *call, cr_plan **plan)
 {
-    return plan_layer_any(call, call->in[1], layer_back_body, plan);
+    cr_status status = plan_layer_any(call, call->in[1], layer_back_body, plan);
+    if (status != CR_OK)
+        return status;
+    norm_plan *p = (norm_plan *)*plan;
+    const int64_t least = (p->rows + CHUNKS - 1) / CHUNKS, wanted = CHUNK / (p->m ? p->m : 1);
+    p->chunk = wanted > 16 ? wanted : 16;
+    p->chunk = p->chunk > least ? p->chunk : least;
+    const int64_t chunks = (p->rows + p->chunk - 1) / p->chunk;
+    return cpu_staged_scratch(&p->staged, call,
+                              (size_t)(chunks * 2 * p->m) * (is_wide(&p->staged) ? 8 : 4));
 }
 
 static cr_status plan_batch(const cpu_call *call, cr_plan **plan)

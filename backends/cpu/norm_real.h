@@ -28,9 +28,8 @@ static void NAME(layer_rows)(void *context, int64_t begin, int64_t end)
 }
 
 /* x' = rstd (h - mean h - x̂ mean(h x̂)),  h = y' w */
-static void NAME(layer_back_rows)(void *context, int64_t begin, int64_t end)
+static void NAME(layer_back_rows)(const norm_job *job, int64_t begin, int64_t end)
 {
-    const norm_job *job = context;
     const int64_t m = job->m;
     const REAL *restrict w = job->weight;
     for (int64_t r = begin; r < end; r++) {
@@ -53,14 +52,14 @@ static void NAME(layer_back_rows)(void *context, int64_t begin, int64_t end)
     }
 }
 
-/* w' = Σ y' x̂, b' = Σ y' over the rows, for columns begin to end. */
-static void NAME(layer_back_columns)(void *context, int64_t begin, int64_t end)
+/* w' = Σ y' x̂, b' = Σ y' over rows begin to end. */
+static void NAME(layer_back_columns)(const norm_job *job, int64_t begin, int64_t end, REAL *to_dw,
+                                     REAL *to_db)
 {
-    const norm_job *job = context;
-    for (int64_t from = begin; from < end; from += COLUMNS) {
-        const int n = (int)(end - from < COLUMNS ? end - from : COLUMNS);
+    for (int64_t from = 0; from < job->m; from += COLUMNS) {
+        const int n = (int)(job->m - from < COLUMNS ? job->m - from : COLUMNS);
         REAL dw[COLUMNS] = {0}, db[COLUMNS] = {0};
-        for (int64_t r = 0; r < job->rows; r++) {
+        for (int64_t r = begin; r < end; r++) {
             const REAL *restrict x = (const REAL *)job->x + r * job->m + from;
             const REAL *restrict g = (const REAL *)job->g + r * job->m + from;
             const REAL mean = ((const REAL *)job->mean)[r], rstd = ((const REAL *)job->rstd)[r];
@@ -70,11 +69,38 @@ static void NAME(layer_back_columns)(void *context, int64_t begin, int64_t end)
                 db[i] += g[i];
             }
         }
-        if (job->dw)
-            memcpy((REAL *)job->dw + from, dw, (size_t)n * sizeof *dw);
-        if (job->db)
-            memcpy((REAL *)job->db + from, db, (size_t)n * sizeof *db);
+        memcpy(to_dw + from, dw, (size_t)n * sizeof *dw);
+        memcpy(to_db + from, db, (size_t)n * sizeof *db);
     }
+}
+
+/* All of a chunk of rows while the caches hold it. */
+static void NAME(layer_back_chunks)(void *context, int64_t begin, int64_t end)
+{
+    const norm_job *job = context;
+    for (int64_t c = begin; c < end; c++) {
+        const int64_t first = c * job->chunk;
+        const int64_t last = job->rows - first < job->chunk ? job->rows : first + job->chunk;
+        REAL *sums = (REAL *)job->sums + c * 2 * job->m;
+        if (job->dx)
+            NAME(layer_back_rows)(job, first, last);
+        if (job->dw || job->db)
+            NAME(layer_back_columns)(job, first, last, sums, sums + job->m);
+    }
+}
+
+/* Columns begin to end of w' and b' from those of the chunks. */
+static void NAME(layer_back_join)(void *context, int64_t begin, int64_t end)
+{
+    const norm_job *job = context;
+    REAL *const to[2] = {job->dw, job->db};
+    for (int k = 0; k < 2; k++)
+        for (int64_t i = begin; to[k] && i < end; i++) {
+            double sum = 0;
+            for (int64_t first = 0, c = 0; first < job->rows; first += job->chunk, c++)
+                sum += (double)((const REAL *)job->sums)[(2 * c + k) * job->m + i];
+            to[k][i] = (REAL)sum;
+        }
 }
 
 /* ---- batch norm: [rows, channels, m], a channel at a time ---- */

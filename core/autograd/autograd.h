@@ -111,6 +111,12 @@ struct cr_autograd {
 
 /* ---- what a derivative's formula uses ---- */
 
+/* Elements begin … end of a dimension; others, which are no range, where that is -1. */
+typedef struct cr_span {
+    int dim;
+    int64_t begin, end;
+} cr_span;
+
 struct cr_grad_context {
     cr_grad_node *node;
     cr_tensor *const *grads; /* [nout], null is zero */
@@ -118,6 +124,8 @@ struct cr_grad_context {
     const uint8_t *needs;    /* [nin] */
     bool failed;
     const struct cr_backward_run *run; /* null outside of the engine */
+    bool is_part;                      /* of input 0's gradient only some was given: */
+    cr_span part;
 };
 
 /* The gradient of output i, or null for zero. */
@@ -142,9 +150,10 @@ static inline void cr_set(cr_grad_context *c, int i, cr_tensor *grad)
     if (!grad)
         c->failed = true;
 }
-/* What has gathered of input i's gradient so far, where nobody else sees it and the formula may add to a part of it in place;
- * null where it may not, or nothing has: the formula then gives the whole by cr_set. */
-cr_tensor *cr_gathered(const cr_grad_context *c, int i);
+/* For a formula that gives a part of input 0's gradient: what has gathered of it so far, where nobody else sees it and the formula may
+ * write to the part in place; null where it may not, or nothing has: the formula then gives the whole by cr_set. *fresh says that
+ * nothing has come for the part yet, which is to be overwritten, or that the whole that is given may be anything besides the part. */
+cr_tensor *cr_gathered_part(cr_grad_context *c, cr_span part, bool *fresh);
 /* A saved input or output; null and an error if it was freed or changed. An absent optional input
  * gives null alone. */
 cr_tensor *cr_in(cr_grad_context *c, int i);

@@ -19,6 +19,8 @@ typedef struct slot {
     cr_tensor *one;       /* one reference each */
     cr_tensor **many;     /* instead, when there are several */
     bool needed, visited; /* leads to an input that is asked for */
+    bool is_part;         /* nothing has come yet for elements of the one besides these: */
+    cr_span part;
 } slot;
 
 static cr_tensor **grads_of(slot *s)
@@ -145,15 +147,58 @@ static bool is_ours(const cr_tensor *g)
            atomic_load_explicit(&g->storage->refs, memory_order_relaxed) == 1 && cr_is_dense(g);
 }
 
-cr_tensor *cr_gathered(const cr_grad_context *c, int i)
+static bool clear(cr_tensor *g, int dim, int64_t begin, int64_t end)
+{
+    if (begin == end)
+        return true;
+    cr_tensor *rest =
+        cr_slice(g, .dim = dim, .start = CR_SOME(begin), .end = CR_SOME(end), .step = CR_SOME(1));
+    bool well = rest && cr_zero_(rest);
+    cr_drop(rest); /* the memory is ours alone again */
+    return well;
+}
+
+/* Where nothing has come there are zeros. */
+static bool fill_up(slot *s)
+{
+    if (!s->is_part)
+        return true;
+    s->is_part = false;
+    return clear(s->one, s->part.dim, 0, s->part.begin) &&
+           clear(s->one, s->part.dim, s->part.end, s->one->size[s->part.dim]);
+}
+
+/* Whether a part lies beside those that there are; they are one then. */
+static bool join(cr_span *parts, cr_span part)
+{
+    if (part.dim != parts->dim || (part.end != parts->begin && part.begin != parts->end))
+        return false;
+    parts->begin = part.end == parts->begin ? part.begin : parts->begin;
+    parts->end = part.begin == parts->end ? part.end : parts->end;
+    return true;
+}
+
+cr_tensor *cr_gathered_part(cr_grad_context *c, cr_span part, bool *fresh)
 {
     const task *t = c->run;
-    if (!t || t->create_graph || c->node->hooks || !cr_needs(c, i))
+    *fresh = false;
+    if (!t || t->create_graph || c->node->hooks || !cr_needs(c, 0))
         return NULL;
-    const cr_edge edge = c->node->edges[i];
+    const cr_edge edge = c->node->edges[0];
     slot *s = find(t, edge.target);
     cr_tensor *g = s && s->ngrads ? grads_of(s)[edge.nr] : NULL;
-    return g && is_ours(g) ? g : NULL;
+    if (!g) {
+        const bool is_one = cr_edge_is_leaf(edge.target) || cr_edge_node(edge.target)->nout == 1;
+        *fresh = c->is_part = is_one && part.dim >= 0;
+        c->part = part;
+        return NULL;
+    }
+    if (!is_ours(g))
+        return NULL;
+    *fresh = s->is_part && join(&s->part, part);
+    if (!*fresh && !fill_up(s))
+        c->failed = true;
+    return c->failed ? NULL : g;
 }
 
 static bool add_to(const task *t, cr_tensor **into, cr_tensor *g)
@@ -220,7 +265,7 @@ static bool send(task *t, cr_edge edge, cr_tensor *g, const char *from, uint32_t
         if (!push(t, (uint32_t)(s - t->slots)))
             return false;
     }
-    return add_to(t, &grads_of(s)[edge.nr], g);
+    return fill_up(s) && add_to(t, &grads_of(s)[edge.nr], g);
 }
 
 /* ---- what is asked for ---- */
@@ -445,7 +490,7 @@ static bool run_node(task *t, uint32_t index)
     }
     bool well = true;
     if (any) {
-        cr_grad_context c = {node, grads, give, needs, false, t};
+        cr_grad_context c = {.node = node, .grads = grads, .give = give, .needs = needs, .run = t};
         const char *context = cr_this_thread.context;
         cr_this_thread.context = node->rule->name;
         cr_this_thread.in_formula = !t->create_graph;
@@ -461,6 +506,11 @@ static bool run_node(task *t, uint32_t index)
         for (uint32_t i = 0; i < nin && well; i++)
             if (give[i] && needs[i])
                 well = send(t, node->edges[i], give[i], node->rule->name, i);
+        slot *to = c.is_part && well ? find(t, node->edges[0].target) : NULL;
+        if (to) {
+            to->is_part = true;
+            to->part = c.part;
+        }
         cr_this_thread.in_formula = false;
     }
     if (nin > 16) {
@@ -494,7 +544,8 @@ int cr_run_backward(const cr_backward_task *asked)
         uint32_t index = pop(&t);
         bool leaf = cr_edge_is_leaf(t.slots[index].target);
         CR_SCOPE {
-            well = leaf ? run_leaf(&t, &t.slots[index]) : run_node(&t, index);
+            well = fill_up(&t.slots[index]) &&
+                   (leaf ? run_leaf(&t, &t.slots[index]) : run_node(&t, index));
         }
         release_grads(&t.slots[index]);
         if (!leaf && !asked->retain_graph && well)

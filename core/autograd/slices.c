@@ -52,7 +52,7 @@ static int apply(cr_grad_context *c)
     }
     for (size_t i = 0; i < nin; i++)
         needs[i] = i ? c->needs[i] : 1;
-    cr_grad_context within = {inner, &part_copy, give, needs, false, NULL};
+    cr_grad_context within = {.node = inner, .grads = &part_copy, .give = give, .needs = needs};
     int failed = inner->rule->apply(&within) || within.failed ? -1 : 0;
     if (!failed) {
         cr_tensor *rest = give[0] ? cr_copy_(part, give[0]) : cr_zero_(part);

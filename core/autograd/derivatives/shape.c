@@ -14,16 +14,9 @@ UNARY(squeeze, "SqueezeBackward0", SAVES_NONE, cr_reshape(g, cr_in_sizes(c, 0)))
 UNARY(squeeze_dim, "SqueezeBackward1", SAVES_NONE, cr_reshape(g, cr_in_sizes(c, 0)))
 UNARY(squeeze_dims, "SqueezeBackward2", SAVES_NONE, cr_reshape(g, cr_in_sizes(c, 0)))
 
-/* The gradient of a part goes into the part of what other parts gave, if that is there already: a tensor taken apart costs what
- * it holds, not what it holds for each part. */
-static int add_to_part(cr_tensor *part, cr_tensor *g)
-{
-    return part && cr_add_(part, g) ? 0 : -1;
-}
-
-/* Zeros for the gradient of the whole, lying as the whole did: gradients go back through the views that it was made by without a
- * copy then. */
-static cr_tensor *zeros_as_input(cr_grad_context *c)
+/* For the gradient of the whole, lying as the whole did: gradients go back through the views that it was made by without a copy
+ * then. */
+static cr_tensor *new_as_input(cr_grad_context *c, bool zeros)
 {
     const cr_ints sizes = cr_in_sizes(c, 0);
     int64_t order[CR_MAX_RANK], lying[CR_MAX_RANK], back[CR_MAX_RANK];
@@ -34,23 +27,43 @@ static cr_tensor *zeros_as_input(cr_grad_context *c)
         back[order[d]] = d;
         by_rows = by_rows && order[d] == d;
     }
-    cr_tensor *zeros = cr_zeros(cr_make_ints(lying, sizes.count), .dtype = cr_in_dtype(c, 0),
-                                .device = cr_in_device(c, 0));
-    return by_rows ? zeros : cr_permute(zeros, cr_make_ints(back, sizes.count));
+    const cr_ints sizes_there = cr_make_ints(lying, sizes.count);
+    const cr_dtype dtype = cr_in_dtype(c, 0);
+    const char *device = cr_in_device(c, 0);
+    cr_tensor *whole = zeros ? cr_zeros(sizes_there, .dtype = dtype, .device = device)
+                             : cr_empty(sizes_there, .dtype = dtype, .device = device);
+    return by_rows ? whole : cr_permute(whole, cr_make_ints(back, sizes.count));
 }
 
-/* Gives the gradient of the whole, of which `part` is that of the part. */
-static int set_part(cr_grad_context *c, cr_tensor *whole, cr_tensor *part)
+/* Gives the gradient of a part, which the function takes of the whole: into what other parts gave, if that is there already. A tensor
+ * taken apart costs what it holds, not what it holds for each part, and what all parts are given to is not cleared before. */
+static int give_part(cr_grad_context *c, cr_span span,
+                     cr_tensor *part_of(cr_grad_context *c, cr_tensor *whole))
 {
-    cr_set(c, 0, cr_copy_(part, cr_g(c, 0)) ? whole : NULL);
+    bool fresh;
+    cr_tensor *gathered = cr_gathered_part(c, span, &fresh);
+    cr_tensor *whole = gathered ? gathered : new_as_input(c, !fresh);
+    cr_tensor *part = whole ? part_of(c, whole) : NULL;
+    if (gathered && !fresh)
+        return part && cr_add_(part, cr_g(c, 0)) ? 0 : -1;
+    if (!part || !cr_copy_(part, cr_g(c, 0)))
+        return -1;
+    if (!gathered)
+        cr_set(c, 0, whole);
     return 0;
+}
+
+static cr_tensor *selected(cr_grad_context *c, cr_tensor *whole)
+{
+    return cr_select(whole, int_arg(c, 1), int_arg(c, 2));
 }
 
 DERIVATIVE(select, "SelectBackward0", .notes_order = true)
 {
-    cr_tensor *gathered = cr_gathered(c, 0), *whole = gathered ? gathered : zeros_as_input(c);
-    cr_tensor *part = cr_select(whole, int_arg(c, 1), int_arg(c, 2));
-    return gathered ? add_to_part(part, cr_g(c, 0)) : set_part(c, whole, part);
+    const cr_ints sizes = cr_in_sizes(c, 0);
+    const int64_t dim = int_arg(c, 1), wrapped = dim < 0 ? dim + (int64_t)sizes.count : dim;
+    const int64_t index = int_arg(c, 2), at = index < 0 ? index + sizes.data[wrapped] : index;
+    return give_part(c, (cr_span){(int)wrapped, at, at + 1}, selected);
 }
 
 /* copy(self, src): what self was is overwritten. */
@@ -72,16 +85,26 @@ DERIVATIVE(permute, "PermuteBackward0", SAVES_NONE)
     return 0;
 }
 
+static cr_tensor *sliced(cr_grad_context *c, cr_tensor *whole)
+{
+    const int64_t dim = int_arg(c, 1), size = cr_tensor_size(whole, (int)dim);
+    const int64_t start = cr_argument(c, 2)->tag ? int_arg(c, 2) : 0,
+                  end = cr_argument(c, 3)->tag ? int_arg(c, 3) : size;
+    return cr_slice(whole, .dim = dim, .start = CR_SOME(start), .end = CR_SOME(end),
+                    .step = CR_SOME(int_arg(c, 4)));
+}
+
 DERIVATIVE(slice, "SliceBackward0", .notes_order = true)
 {
-    cr_ints sizes = cr_in_sizes(c, 0);
-    int64_t dim = int_arg(c, 1), size = sizes.data[dim < 0 ? dim + sizes.count : dim];
-    int64_t start = cr_argument(c, 2)->tag ? int_arg(c, 2) : 0,
-            end = cr_argument(c, 3)->tag ? int_arg(c, 3) : size;
-    cr_tensor *gathered = cr_gathered(c, 0), *whole = gathered ? gathered : zeros_as_input(c);
-    cr_tensor *part = cr_slice(whole, .dim = dim, .start = CR_SOME(start), .end = CR_SOME(end),
-                               .step = CR_SOME(int_arg(c, 4)));
-    return gathered ? add_to_part(part, cr_g(c, 0)) : set_part(c, whole, part);
+    const cr_ints sizes = cr_in_sizes(c, 0);
+    const int64_t dim = int_arg(c, 1), wrapped = dim < 0 ? dim + (int64_t)sizes.count : dim;
+    const int64_t size = sizes.data[wrapped], start = cr_argument(c, 2)->tag ? int_arg(c, 2) : 0;
+    const int64_t first = start < 0 ? start + size : start;
+    const int64_t begin = first < 0 ? 0 : first < size ? first : size;
+    cr_span span = {(int)wrapped, begin, begin + cr_tensor_size(cr_g(c, 0), (int)wrapped)};
+    if (int_arg(c, 4) != 1)
+        span.dim = -1;
+    return give_part(c, span, sliced);
 }
 
 /* Elements may be seen several times: gradients are added at the places of an index over the

@@ -1,5 +1,7 @@
-/* Copies between any strides and dtypes. Three ways: dense to dense, which is a stream of bytes or of conversions; a
- * transposing copy in tiles, where the input is dense along another dimension than the output; and runs for the rest. */
+/* Copies between any strides and dtypes. Four ways: dense to dense, which is a stream of bytes or of conversions; a
+ * transposing copy in tiles, where the input is dense along another dimension than the output; rows that both have; and runs for
+ * the rest. */
+#include "ahead.h"
 #include "convert.h"
 #include "cpu.h"
 #include "space.h"
@@ -26,6 +28,7 @@ typedef struct copy_job {
     const copy_plan *plan;
     const char *in;
     char *out;
+    bool apart; /* in memory */
 } copy_job;
 
 /* ---- dense to dense ---- */
@@ -52,6 +55,52 @@ static void flat_range(void *context, int64_t begin, int64_t end)
         int64_t n = end - i < BLOCK ? end - i : BLOCK;
         p->convert(n, job->in + i * p->in_size, block);
         CPU_NAME(cpu_stream)((size_t)(n * p->out_size), block, job->out + i * p->out_size);
+    }
+}
+
+/* ---- rows ---- */
+
+/* Rows along the dimension before the last. Those to come are asked for: the processor does not foresee short ones that lie apart. */
+CPU_INLINE void copy_rows_of(const copy_plan *p, bool lines, const char *in, char *out,
+                             int64_t rows)
+{
+    enum { AHEAD = 8 };
+    typedef struct __attribute__((may_alias, packed)) line {
+        char bytes[LINE];
+    } line;
+    const int64_t last = p->rank - 1, n = p->size[last];
+    const int64_t in_step = p->in_stride[last - 1], out_step = p->out_stride[last - 1];
+    for (int64_t r = 0; r < rows; r++, in += in_step, out += out_step) {
+        cpu_ask(in, AHEAD * in_step, n * p->in_size);
+        cpu_ask(out, AHEAD * out_step, n * p->out_size);
+        if (p->convert)
+            p->convert(n, in, out);
+        else if (lines)
+            for (int64_t b = 0; b < n * p->out_size; b += LINE)
+                *(line *)(void *)(out + b) = *(const line *)(const void *)(in + b);
+        else
+            memmove(out, in, (size_t)(n * p->out_size));
+    }
+}
+
+static void rows_range(void *context, int64_t begin, int64_t end)
+{
+    const copy_job *job = context;
+    const copy_plan *p = job->plan;
+    const int before = p->rank - 1;
+    const int64_t bytes = p->size[before] * p->out_size;
+    int64_t at[CR_MAX_RANK];
+    cpu_locate(before, p->size, begin, at);
+    for (int64_t i = begin, n; i < end; i += n) {
+        const int64_t left = p->size[before - 1] - at[before - 1];
+        n = left < end - i ? left : end - i;
+        const char *in = job->in + cpu_place(before, at, p->in_stride);
+        char *out = job->out + cpu_place(before, at, p->out_stride);
+        if (job->apart && bytes % LINE == 0 && bytes <= 16 * LINE)
+            copy_rows_of(p, true, in, out, n);
+        else
+            copy_rows_of(p, false, in, out, n);
+        cpu_advance(before, p->size, at, n);
     }
 }
 
@@ -212,15 +261,37 @@ static void tiles_range(void *context, int64_t begin, int64_t end)
 static cr_status flat_run(cr_plan *plan, const cr_run *run)
 {
     const copy_plan *p = (const copy_plan *)plan;
-    copy_job job = {p, cpu_at(run, p->in_at), cpu_at(run, p->out_at)};
+    copy_job job = {p, cpu_at(run, p->in_at), cpu_at(run, p->out_at), false};
     cpu_parallel(p->numel, BLOCK, p->cost, flat_range, &job);
+    return CR_OK;
+}
+
+/* Bytes from a value's first element to the end of its last one. */
+static int64_t extent(const copy_plan *p, const int64_t *stride, int64_t size)
+{
+    int64_t place = 0;
+    for (int d = 0; d < p->rank; d++)
+        place += (p->size[d] - 1) * stride[d];
+    return place + size;
+}
+
+static cr_status rows_run(cr_plan *plan, const cr_run *run)
+{
+    const copy_plan *p = (const copy_plan *)plan;
+    copy_job job = {p, cpu_at(run, p->in_at), cpu_at(run, p->out_at), false};
+    const uintptr_t in = (uintptr_t)job.in, out = (uintptr_t)job.out;
+    job.apart = in + (uintptr_t)extent(p, p->in_stride, p->in_size) <= out ||
+                out + (uintptr_t)extent(p, p->out_stride, p->out_size) <= in;
+    const int64_t n = p->size[p->rank - 1];
+    if (p->numel)
+        cpu_parallel(p->numel / n, 1, p->cost * (double)n, rows_range, &job);
     return CR_OK;
 }
 
 static cr_status any_run(cr_plan *plan, const cr_run *run)
 {
     const copy_plan *p = (const copy_plan *)plan;
-    copy_job job = {p, cpu_at(run, p->in_at), cpu_at(run, p->out_at)};
+    copy_job job = {p, cpu_at(run, p->in_at), cpu_at(run, p->out_at), false};
     if (p->numel)
         cpu_parallel(p->numel, 1, p->cost, any_range, &job);
     return CR_OK;
@@ -229,7 +300,7 @@ static cr_status any_run(cr_plan *plan, const cr_run *run)
 static cr_status tiles_run(cr_plan *plan, const cr_run *run)
 {
     const copy_plan *p = (const copy_plan *)plan;
-    copy_job job = {p, cpu_at(run, p->in_at), cpu_at(run, p->out_at)};
+    copy_job job = {p, cpu_at(run, p->in_at), cpu_at(run, p->out_at), false};
     int64_t tiles = 1;
     for (int d = 0; d < p->rank; d++)
         tiles *= d < p->rank - 2 ? p->size[d] : (p->size[d] + TILE - 1) / TILE;
@@ -309,6 +380,8 @@ static cr_status plan_copy(const cpu_call *call, cr_plan **plan)
         }
     if (p->base.run == any_run && !p->in_row && !p->in_flat)
         p->cost += 0.3;
+    else if (p->base.run == any_run && (p->out_row || p->out_flat) && p->rank > 1)
+        p->base.run = rows_run;
     return CR_OK;
 }
 

@@ -13,49 +13,62 @@ typedef struct nll_plan {
     int64_t rows, classes, reduction, ignore;
 } nll_plan;
 
+/* Of a backward. */
+typedef struct nll_job {
+    const nll_plan *plan;
+    const void *g, *weight, *total;
+    const int64_t *target;
+    void *dx;
+    int64_t wrong; /* a row, from 1 on, whose target is out of bounds */
+} nll_job;
+
 static cr_status out_of_bounds(int64_t target)
 {
     return cpu_host->fail(cpu_host, CR_INVALID, "Target %" PRId64 " is out of bounds.", target);
 }
 
-#define NLL(name, REAL)                                                                       \
-    static cr_status name##_forward(const nll_plan *p, const REAL *x, const int64_t *target,  \
-                                    const REAL *weight, REAL *loss, REAL *total)              \
-    {                                                                                         \
-        double sum = 0, weights = 0;                                                          \
-        for (int64_t n = 0; n < p->rows; n++) {                                               \
-            int64_t t = target[n];                                                            \
-            bool counts = t != p->ignore;                                                     \
-            if (counts && (t < 0 || t >= p->classes))                                         \
-                return out_of_bounds(t);                                                      \
-            REAL w = counts ? weight ? weight[t] : 1 : 0,                                     \
-                 each = counts ? -w * x[n * p->classes + t] : 0;                              \
-            if (p->reduction == REDUCE_NONE)                                                  \
-                loss[n] = each;                                                               \
-            sum += (double)each;                                                              \
-            weights += (double)w;                                                             \
-        }                                                                                     \
-        if (p->reduction != REDUCE_NONE)                                                      \
-            *loss = (REAL)(p->reduction == REDUCE_MEAN ? sum / weights : sum);                \
-        if (total)                                                                            \
-            *total = p->reduction == REDUCE_NONE ? 0 : (REAL)weights;                         \
-        return CR_OK;                                                                         \
-    }                                                                                         \
-    static cr_status name##_backward(const nll_plan *p, const REAL *g, const int64_t *target, \
-                                     const REAL *weight, const REAL *total, REAL *dx)         \
-    {                                                                                         \
-        memset(dx, 0, (size_t)(p->rows * p->classes) * sizeof *dx);                           \
-        for (int64_t n = 0; n < p->rows; n++) {                                               \
-            int64_t t = target[n];                                                            \
-            if (t == p->ignore)                                                               \
-                continue;                                                                     \
-            if (t < 0 || t >= p->classes)                                                     \
-                return out_of_bounds(t);                                                      \
-            REAL w = weight ? weight[t] : 1;                                                  \
-            REAL each = -w * g[p->reduction == REDUCE_NONE ? n : 0];                          \
-            dx[n * p->classes + t] = p->reduction == REDUCE_MEAN ? each / *total : each;      \
-        }                                                                                     \
-        return CR_OK;                                                                         \
+#define NLL(name, REAL)                                                                      \
+    static cr_status name##_forward(const nll_plan *p, const REAL *x, const int64_t *target, \
+                                    const REAL *weight, REAL *loss, REAL *total)             \
+    {                                                                                        \
+        double sum = 0, weights = 0;                                                         \
+        for (int64_t n = 0; n < p->rows; n++) {                                              \
+            int64_t t = target[n];                                                           \
+            bool counts = t != p->ignore;                                                    \
+            if (counts && (t < 0 || t >= p->classes))                                        \
+                return out_of_bounds(t);                                                     \
+            REAL w = counts ? weight ? weight[t] : 1 : 0,                                    \
+                 each = counts ? -w * x[n * p->classes + t] : 0;                             \
+            if (p->reduction == REDUCE_NONE)                                                 \
+                loss[n] = each;                                                              \
+            sum += (double)each;                                                             \
+            weights += (double)w;                                                            \
+        }                                                                                    \
+        if (p->reduction != REDUCE_NONE)                                                     \
+            *loss = (REAL)(p->reduction == REDUCE_MEAN ? sum / weights : sum);               \
+        if (total)                                                                           \
+            *total = p->reduction == REDUCE_NONE ? 0 : (REAL)weights;                        \
+        return CR_OK;                                                                        \
+    }                                                                                        \
+    static void name##_backward(void *context, int64_t begin, int64_t end)                   \
+    {                                                                                        \
+        nll_job *job = context;                                                              \
+        const nll_plan *p = job->plan;                                                       \
+        const REAL *g = job->g, *weight = job->weight, *total = job->total;                  \
+        for (int64_t n = begin; n < end; n++) {                                              \
+            const int64_t t = job->target[n];                                                \
+            REAL *dx = (REAL *)job->dx + n * p->classes;                                     \
+            memset(dx, 0, (size_t)p->classes * sizeof *dx);                                  \
+            if (t == p->ignore)                                                              \
+                continue;                                                                    \
+            if (t < 0 || t >= p->classes) {                                                  \
+                __atomic_store_n(&job->wrong, n + 1, __ATOMIC_RELAXED);                      \
+                return;                                                                      \
+            }                                                                                \
+            REAL w = weight ? weight[t] : 1;                                                 \
+            REAL each = -w * g[p->reduction == REDUCE_NONE ? n : 0];                         \
+            dx[t] = p->reduction == REDUCE_MEAN ? each / *total : each;                      \
+        }                                                                                    \
     }
 NLL(f32, float)
 NLL(f64, double)
@@ -72,8 +85,10 @@ static cr_status backward_body(const cpu_staged *staged, const cr_run *run, void
                                void *const *out, char *scratch)
 {
     const nll_plan *p = (const nll_plan *)staged;
-    return staged->in[0].dtype == CR_F64 ? f64_backward(p, in[0], in[2], in[3], in[4], out[0])
-                                         : f32_backward(p, in[0], in[2], in[3], in[4], out[0]);
+    nll_job job = {p, in[0], in[3], in[4], in[2], out[0], 0};
+    cpu_parallel(p->rows, 1, (double)p->classes * 0.3 + 5,
+                 staged->in[0].dtype == CR_F64 ? f64_backward : f32_backward, &job);
+    return job.wrong ? out_of_bounds(job.target[job.wrong - 1]) : CR_OK;
 }
 
 static cr_status plan_any(const cpu_call *call, const cr_meta *x, const cr_meta *target,

@@ -252,7 +252,7 @@ static void choose_way(reduce_plan *p)
         p->chunk = ceil_div(ceil_div(parts->terms, wanted), 16) * 16;
         p->chunks = ceil_div(parts->terms, p->chunk);
     }
-    double each = p->widen || p->by_columns || reduced_step == p->in_size ? 0.12 : 0.6;
+    double each = p->by_columns ? 0.17 : p->widen || reduced_step == p->in_size ? 0.12 : 0.6;
     p->cost = 10 + each * (double)(p->chunk * p->tile);
 }
 

@@ -8,6 +8,7 @@
 #include "staged.h"
 #include "transpose.h"
 #include "variant.h"
+#include "vf_math.h"
 
 #include <math.h>
 #include <string.h>
@@ -124,6 +125,97 @@ static void scatter_head(const att_plan *p, const att_value *v, void *x, int64_t
     int64_t place;
     const cr_meta one = head_of(p, &v->stage.meta, head, &place);
     cpu_scatter(&one, (char *)x + place, 0, one.size[0] * one.size[1], from);
+}
+
+/* ---- what is done to a row (attention_real.h), by vectors for f32 ---- */
+
+static float f32_exp_all(float *x, int64_t n, float top)
+{
+    const vf from = vf_all(top);
+    vf sum = {0};
+    int64_t i = 0;
+    for (; i + VF_LANES <= n; i += VF_LANES) {
+        const vf e = vf_exp_normal(vf_load(x + i) - from);
+        vf_store(x + i, e);
+        sum += e;
+    }
+    const int rest = (int)(n - i);
+    if (rest) {
+        const vf e = vf_head(vf_exp_normal(vf_load_part(x + i, rest) - from), rest, 0);
+        vf_store_part(x + i, e, rest);
+        sum += e;
+    }
+    return vf_sum(sum);
+}
+
+static float f32_dot(const float *a, const float *b, int64_t n)
+{
+    vf sum = {0};
+    int64_t i = 0;
+    for (; i + VF_LANES <= n; i += VF_LANES)
+        sum += vf_load(a + i) * vf_load(b + i);
+    const int rest = (int)(n - i);
+    return vf_sum(rest ? sum + vf_load_part(a + i, rest) * vf_load_part(b + i, rest) : sum);
+}
+
+static void f32_weigh(float *w, float *s, int64_t n, float lse, float sum, float scale)
+{
+    const vf from = vf_all(lse), less = vf_all(sum), times = vf_all(scale);
+    int64_t i = 0;
+    for (; i + VF_LANES <= n; i += VF_LANES) {
+        const vf e = vf_exp_normal(vf_load(w + i) - from);
+        vf_store(w + i, e);
+        vf_store(s + i, e * (vf_load(s + i) - less) * times);
+    }
+    const int rest = (int)(n - i);
+    if (rest) {
+        const vf e = vf_exp_normal(vf_load_part(w + i, rest) - from);
+        vf_store_part(w + i, e, rest);
+        vf_store_part(s + i, e * (vf_load_part(s + i, rest) - less) * times, rest);
+    }
+}
+
+static float f32_largest(const float *x, int64_t n)
+{
+    return vf_largest_of(x, n);
+}
+
+static double f64_largest(const double *x, int64_t n)
+{
+    double best = -INFINITY;
+#pragma omp simd reduction(max : best)
+    for (int64_t i = 0; i < n; i++)
+        best = x[i] > best ? x[i] : best;
+    return best;
+}
+
+static double f64_exp_all(double *x, int64_t n, double top)
+{
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < n; i++) {
+        x[i] = exp(x[i] - top);
+        sum += x[i];
+    }
+    return sum;
+}
+
+static double f64_dot(const double *a, const double *b, int64_t n)
+{
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < n; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+static void f64_weigh(double *w, double *s, int64_t n, double lse, double sum, double scale)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        w[i] = exp(w[i] - lse);
+        s[i] = w[i] * (s[i] - sum) * scale;
+    }
 }
 
 #define REAL     float

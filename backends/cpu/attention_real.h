@@ -1,5 +1,9 @@
 /* The loops of blocked attention for one type; attention.c includes this for f32 and f64 with REAL, EXP, LOG, NAME, GEMM and
- * GEMM_ARG. */
+ * GEMM_ARG, and what is done to a row:
+ *   largest(x, n)                  the largest of n numbers, or any where one is NaN
+ *   exp_all(x, n, top)             x becomes exp(x - top); its sum
+ *   dot(a, b, n)                   Σ a b
+ *   weigh(w, s, n, lse, sum, scale)  w becomes exp(w - lse), and s w (s - sum) scale */
 
 static const REAL *NAME(at)(const void *x, const att_strides *s, const att_plan *p, int64_t head,
                             int64_t row)
@@ -117,10 +121,8 @@ static void NAME(add_product)(const REAL *a, bool turned, int64_t rows, int64_t 
 /* scores of a row become exp(score - top); *top and *sum go along. Returns by what earlier results are to be multiplied. */
 static REAL NAME(soften)(REAL *restrict x, int64_t n, REAL *top, REAL *sum)
 {
-    REAL best = *top, total = 0;
-#pragma omp simd reduction(max : best)
-    for (int64_t i = 0; i < n; i++)
-        best = x[i] > best ? x[i] : best;
+    REAL best = NAME(largest)(x, n);
+    best = best > *top ? best : *top;
     if (best ==
         -(REAL)INFINITY) { /* nothing seen yet, unless NaN is, which the sum below takes along */
         bool strange = false;
@@ -132,11 +134,7 @@ static REAL NAME(soften)(REAL *restrict x, int64_t n, REAL *top, REAL *sum)
         }
         best = (REAL)NAN;
     }
-#pragma omp simd reduction(+ : total)
-    for (int64_t i = 0; i < n; i++) {
-        x[i] = EXP(x[i] - best);
-        total += x[i];
-    }
+    const REAL total = NAME(exp_all)(x, n, best);
     REAL earlier = *top == -(REAL)INFINITY ? 0 : EXP(*top - best);
     *sum = *sum * earlier + total;
     *top = best;
@@ -146,7 +144,8 @@ static REAL NAME(soften)(REAL *restrict x, int64_t n, REAL *top, REAL *sum)
 static void NAME(forward_block)(const att_job *j, int64_t head, int64_t row, int64_t rows)
 {
     const att_plan *p = j->plan;
-    REAL scores[ROWS * KEYS], top[ROWS], sum[ROWS];
+    _Alignas(64) REAL scores[ROWS * KEYS];
+    REAL top[ROWS], sum[ROWS];
     REAL *out = (REAL *)j->out + (NAME(at)(j->out, j->ys, p, head, row) - (const REAL *)j->out);
     for (int64_t r = 0; r < rows; r++) {
         top[r] = -(REAL)INFINITY;
@@ -202,12 +201,8 @@ static void NAME(forward)(void *context, int64_t begin, int64_t end)
 static REAL NAME(sum_of)(const att_job *j, int64_t head, int64_t row)
 {
     const att_plan *p = j->plan;
-    const REAL *g = NAME(at)(j->g, j->gs, p, head, row), *y = NAME(at)(j->y, j->ys, p, head, row);
-    REAL sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t d = 0; d < p->values; d++)
-        sum += g[d] * y[d];
-    return sum;
+    return NAME(dot)(NAME(at)(j->g, j->gs, p, head, row), NAME(at)(j->y, j->ys, p, head, row),
+                     p->values);
 }
 
 /* Input i of a head where its rows lie beside one another, if it is to be copied. */
@@ -313,7 +308,7 @@ static void NAME(back_block)(const att_job *j, int64_t head, int64_t row, int64_
                              int64_t n)
 {
     const att_plan *p = j->plan;
-    REAL weights[ROWS * KEYS], slopes[ROWS * KEYS];
+    _Alignas(64) REAL weights[ROWS * KEYS], slopes[ROWS * KEYS];
     const REAL *q = NAME(at)(j->q, j->qs, p, head, row), *g = NAME(at)(j->g, j->gs, p, head, row);
     NAME(times_packed)
     (j, q, j->qs->row, rows, j->packed_k, p->width, head, key, n, j->scale, weights);
@@ -335,11 +330,7 @@ static void NAME(back_block)(const att_job *j, int64_t head, int64_t row, int64_
             }
             continue;
         }
-#pragma omp simd
-        for (int64_t i = 0; i < n; i++) {
-            w[i] = EXP(w[i] - lse);
-            s[i] = w[i] * (s[i] - sum) * scale;
-        }
+        NAME(weigh)(w, s, n, lse, sum, scale);
     }
     if (j->want_kv) {
         REAL *dv = (REAL *)(uintptr_t)NAME(at)(j->dv, j->dvs, p, head, key);

@@ -25,24 +25,9 @@ typedef struct softmax_job {
 
 /* ---- f32's rows, by vectors; as softmax_real.h has f64's ---- */
 
-/* In four parts at once, for a comparison waits for the one before it. NaN may be lost: exp finds it again. */
-static float f32_largest(const float *x, int64_t n)
-{
-    vf top[4] = {vf_all(-INFINITY), vf_all(-INFINITY), vf_all(-INFINITY), vf_all(-INFINITY)};
-    int64_t j = 0;
-    for (; j + 4 * VF_LANES <= n; j += 4 * VF_LANES)
-        for (int k = 0; k < 4; k++)
-            top[k] = vf_max(top[k], vf_load(x + j + k * VF_LANES));
-    for (; j + VF_LANES <= n; j += VF_LANES)
-        top[0] = vf_max(top[0], vf_load(x + j));
-    const int rest = (int)(n - j);
-    top[1] = vf_max(top[1], vf_head(vf_load_part(x + j, rest), rest, -INFINITY));
-    return vf_largest(vf_max(vf_max(top[0], top[1]), vf_max(top[2], top[3])));
-}
-
 static void f32_forward_row(const float *x, float *y, int64_t dim, bool logs)
 {
-    const vf top = vf_all(f32_largest(x, dim));
+    const vf top = vf_all(vf_largest_of(x, dim));
     const int64_t whole = dim - dim % VF_LANES;
     const int rest = (int)(dim - whole);
     vf sums = {0};

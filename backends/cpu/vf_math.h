@@ -6,6 +6,8 @@
 
 #include "simd.h"
 
+#include <math.h>
+
 /* The first n lanes, 0 <= n <= VF_LANES, of x; the others become `other`. */
 CPU_INLINE vf vf_head(vf x, int n, float other)
 {
@@ -31,6 +33,21 @@ CPU_INLINE float vf_largest(vf x)
 #endif
 }
 
+/* Of n numbers, minus infinity of none. In four parts at once, for a comparison waits for the one before it. NaN may be lost: exp finds it again. */
+CPU_INLINE float vf_largest_of(const float *x, int64_t n)
+{
+    vf top[4] = {vf_all(-INFINITY), vf_all(-INFINITY), vf_all(-INFINITY), vf_all(-INFINITY)};
+    int64_t j = 0;
+    for (; j + 4 * VF_LANES <= n; j += 4 * VF_LANES)
+        for (int k = 0; k < 4; k++)
+            top[k] = vf_max(top[k], vf_load(x + j + k * VF_LANES));
+    for (; j + VF_LANES <= n; j += VF_LANES)
+        top[0] = vf_max(top[0], vf_load(x + j));
+    const int rest = (int)(n - j);
+    top[1] = vf_max(top[1], vf_head(vf_load_part(x + j, rest), rest, -INFINITY));
+    return vf_largest(vf_max(vf_max(top[0], top[1]), vf_max(top[2], top[3])));
+}
+
 /* 2^n x for whole n in -150…128, subnormal results rounded once. */
 CPU_INLINE vf vf_scale(vf x, vf n, vf shifted)
 {
@@ -43,10 +60,10 @@ CPU_INLINE vf vf_scale(vf x, vf n, vf shifted)
 #endif
 }
 
-/* exp(x) = 2^n exp(r), n the nearest whole number to x / ln 2. */
-CPU_INLINE vf vf_exp(vf x)
+/* exp(x) = 2^n exp(r), n the nearest whole number to x / ln 2, of x between `least` and 89. */
+CPU_INLINE vf vf_exp_from(vf x, float least)
 {
-    x = vf_max(vf_all(-104.0f), vf_min(vf_all(89.0f), x)); /* in this order NaN stays */
+    x = vf_max(vf_all(least), vf_min(vf_all(89.0f), x)); /* in this order NaN stays */
     vf shifted = x * 1.44269504f + 0x1.8p23f, n = shifted - 0x1.8p23f;
     vf r = x - n * 0x1.62e4p-1f;
     r = r - n * 0x1.7f7d1cp-20f;
@@ -58,6 +75,26 @@ CPU_INLINE vf vf_exp(vf x)
     p = p * r + 1.0f;
     p = p * r + 1.0f;
     return vf_scale(p, n, shifted);
+}
+
+CPU_INLINE vf vf_exp(vf x)
+{
+    return vf_exp_from(x, -104.0f);
+}
+
+/* exp(x) but for results that are subnormal, which are 0: processors take a hundred times as long for one of those, and what many
+ * minus infinities go through would be. */
+CPU_INLINE vf vf_exp_normal(vf x)
+{
+    const float least = -87.336544f; /* ln 2^-126 */
+    const vf e = vf_exp_from(x, least);
+#if defined __AVX512F__
+    return (vf)_mm512_mask_mov_ps((__m512)e,
+                                  _mm512_cmp_ps_mask((__m512)x, _mm512_set1_ps(least), _CMP_LT_OQ),
+                                  _mm512_setzero_ps());
+#else
+    return (vf)((vi)e & ~(vi)(x < least));
+#endif
 }
 
 #endif

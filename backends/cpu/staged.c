@@ -1,6 +1,7 @@
 /* Copies between strided values of any dtype and the dense arrays that kernels compute on. See staged.h. */
 #include "staged.h"
 
+#include "ahead.h"
 #include "convert.h"
 
 #include <stdlib.h>
@@ -12,7 +13,7 @@ int32_t cpu_compute_dtype(int32_t dtype)
 
 /* ---- rows ------------------------------------------------------------------------------------------------------- */
 
-enum { BLOCK = 512 };
+enum { BLOCK = 512, AHEAD = 8 /* rows */, SHORT_ROW = 1024 /* bytes */ };
 
 static void gather_row(int32_t dtype, const char *from, int64_t stride, int64_t n, char *to)
 {
@@ -100,6 +101,9 @@ static void copy_range(void *context, int64_t begin, int64_t end)
     const walk *w = &c->w;
     int last = w->rank - 1;
     int64_t at[CR_MAX_RANK], rest = begin, place = 0;
+    const int64_t next = last && w->size[last] * (int64_t)c->strided_size <= SHORT_ROW
+                             ? w->stride[last - 1] * (int64_t)c->strided_size
+                             : 0;
     for (int d = last; d >= 0; d--) {
         at[d] = rest % w->size[d];
         rest /= w->size[d];
@@ -110,6 +114,8 @@ static void copy_range(void *context, int64_t begin, int64_t end)
         n = n < end - i ? n : end - i;
         char *strided = c->strided + place * (int64_t)c->strided_size;
         char *dense = c->dense + i * (int64_t)c->dense_size;
+        if (next) /* short rows that lie apart, which the processor does not foresee */
+            cpu_ask(strided, AHEAD * next, n * (int64_t)c->strided_size);
         if (c->put)
             scatter_row(c->dtype, strided, w->stride[last], n, dense);
         else

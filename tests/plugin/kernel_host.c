@@ -347,7 +347,7 @@ value value_new(int32_t dtype, int rank, const int64_t *size, layout how)
         last += repeated || size[d] == 0 ? 0 : (size[d] - 1) * step;
         if (!repeated)
             step *= size[d] ? size[d] : 1;
-        step += how == SPACED ? 3 : 0;
+        step += how == SPACED || how == ROWS ? 3 : 0;
     }
     v.bytes = (size_t)(last + 1) * dtype_bytes(dtype);
     size_t rounded = (v.bytes + 63) / 64 * 64; /* short of which the sanitizer watches */

@@ -20,10 +20,11 @@ typedef struct cell {
 
 typedef enum layout {
     DENSE,
-    TURNED,    /* column-major */
-    SPACED,    /* with gaps */
-    REPEATED,  /* inputs only: stride 0 along the first dimension */
-    REPEATED_1 /* inputs only: stride 0 along the last */
+    TURNED,     /* column-major */
+    SPACED,     /* with gaps */
+    REPEATED,   /* inputs only: stride 0 along the first dimension */
+    REPEATED_1, /* inputs only: stride 0 along the last */
+    ROWS        /* without gaps along the last alone */
 } layout;
 
 typedef struct value {

@@ -82,6 +82,25 @@ START_TEST(large_matrices_turn)
 }
 END_TEST
 
+/* Rows that are copied as they are, and by threads: of whole lines of the cache and of others, with gaps on either side. */
+START_TEST(rows_keep_their_place)
+{
+    static const shape rows[] = {
+        {2, {130, 100}}, {3, {5, 33, 48}}, {4, {3, 4, 50, 32}}, {3, {7, 9, 64}}, {2, {3, 5000}}};
+    const int threads = host_threads;
+    for (size_t s = 0; s < sizeof rows / sizeof *rows; s++)
+        for (host_threads = 1; host_threads <= 3; host_threads += 2) {
+            check_copy(_i, _i, &rows[s], ROWS, DENSE);
+            check_copy(_i, _i, &rows[s], DENSE, ROWS);
+            check_copy(_i, _i, &rows[s], ROWS, ROWS);
+            check_copy(_i, _i, &rows[s], REPEATED, ROWS);
+            check_copy(_i, CR_F32, &rows[s], ROWS, DENSE);
+            check_copy(CR_F32, _i, &rows[s], DENSE, ROWS);
+        }
+    host_threads = threads;
+}
+END_TEST
+
 /* All of f16's and bf16's bits through f32 and back. */
 START_TEST(halves_survive_f32)
 {
@@ -174,6 +193,7 @@ Suite *copy_suite(void)
     tcase_add_loop_test(tc, every_dtype_becomes_every_other, 1, CR_B8 + 1);
     tcase_add_test(tc, matrices_turn);
     tcase_add_loop_test(tc, large_matrices_turn, 1, CR_B8 + 1);
+    tcase_add_loop_test(tc, rows_keep_their_place, 1, CR_B8 + 1);
     tcase_add_test(tc, halves_survive_f32);
     tcase_add_test(tc, halves_round_to_nearest_even);
     tcase_add_test(tc, fill_and_arange_reach_every_element);

@@ -187,6 +187,58 @@ START_TEST(parts_of_a_tensor_gather_their_gradients)
 }
 END_TEST
 
+static cr_tensor *see(void *context, cr_tensor *grad)
+{
+    (void)context;
+    return grad;
+}
+
+static uint32_t pick(uint32_t *state, uint32_t below)
+{
+    *state = *state * 1664525 + 1013904223;
+    return (*state >> 8) % below;
+}
+
+/* Some part of a tensor of [4, 6, 5], or all of it; the same for the same state. */
+static cr_tensor *some_part(cr_tensor *of, uint32_t *state)
+{
+    const int64_t dim = pick(state, 3), size = cr_tensor_size(of, (int)dim);
+    const int64_t from = pick(state, (uint32_t)size), length = pick(state, 4);
+    const bool from_end = pick(state, 2);
+    switch (pick(state, 5)) {
+    case 0: return of;
+    case 1: return cr_slice(of, .dim = dim, .start = CR_SOME(from), .step = CR_SOME(2));
+    case 2: return cr_select(of, dim - 3 * from_end, from - size * from_end);
+    default:
+        return cr_slice(of, .dim = dim - 3 * from_end, .start = CR_SOME(from - size * from_end),
+                        .end = CR_SOME(from + length));
+    }
+}
+
+/* Parts beside one another, over one another, with gaps, of several dimensions and of none, one after the other, of a leaf and of what
+ * was computed, seen by a hook or not. */
+START_TEST(gradients_of_any_parts_add_up)
+{
+    for (uint32_t seed = 0; seed < 150; seed++)
+        CR_SCOPE {
+            uint32_t state = seed * 8 + (uint32_t)_i, parts = 1 + pick(&state, 5);
+            cr_tensor *x = cr_requires_grad_(cr_randn(CR_INTS(4, 6, 5)), 1);
+            cr_tensor *y = _i ? cr_mul_scalar(x, 2) : x, *out = cr_sum(cr_zeros(1));
+            if (_i == 2)
+                cr_register_hook(y, see, NULL);
+            cr_tensor *want = cr_zeros_like(cr_detach(x));
+            for (uint32_t k = 0; k < parts; k++) {
+                uint32_t same = state;
+                cr_tensor *part = some_part(y, &state);
+                out = cr_add(out, cr_sum(cr_mul_scalar(part, k + 1)));
+                cr_add_scalar_(some_part(want, &same), (_i ? 2 : 1) * (k + 1));
+            }
+            ck_assert_msg(!cr_backward(out), "%s", cr_error());
+            ck_assert_msg(cr_equal(cr_grad(x), want), "seed %u", seed);
+        }
+}
+END_TEST
+
 /* Heads of attention are parts of a permuted view: their gradients go back through it without a copy, which shows where the
  * gradient of what was permuted lies row by row. */
 START_TEST(gradients_of_parts_lie_as_the_whole_did)
@@ -480,6 +532,7 @@ int main(void)
     tcase_add_test(c, writing_through_a_view_is_differentiable);
     tcase_add_test(c, parts_of_a_tensor_gather_their_gradients);
     tcase_add_loop_test(c, gradients_of_parts_lie_as_the_whole_did, 0, 2);
+    tcase_add_loop_test(c, gradients_of_any_parts_add_up, 0, 3);
     tcase_add_loop_test(c, views_learn_that_their_base_has_a_history, 0, 2);
     tcase_add_test(c, hooks_see_and_replace_gradients);
     tcase_add_test(c, functions_of_ones_own_differentiate_twice);

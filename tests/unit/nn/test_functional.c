@@ -188,6 +188,37 @@ START_TEST(attention_and_losses_agree_with_pytorch)
 }
 END_TEST
 
+/* More rows than are worked on together: as sums of what each gives. */
+START_TEST(gradients_of_many_rows_add_up)
+{
+    enum { ROWS = 700, WIDE = 300 };
+    cr_tensor *a = cr_requires_grad_(cr_randn(CR_INTS(ROWS, WIDE)), 1), *got[3];
+    cr_tensor *w = cr_requires_grad_(cr_randn(CR_INTS(WIDE)), 1);
+    cr_tensor *b = cr_requires_grad_(cr_randn(CR_INTS(WIDE)), 1), *want[3];
+    cr_tensor *y = cr_f_layer_norm(a, CR_INTS(WIDE), .weight = w, .bias = b);
+    cr_tensor *from_mean = cr_sub(a, cr_mean_dim(a, CR_INTS(1), .keepdim = true));
+    cr_tensor *variance = cr_mean_dim(cr_square(from_mean), CR_INTS(1), .keepdim = true);
+    cr_tensor *z = cr_div(from_mean, cr_sqrt(cr_add_scalar(variance, 1e-5)));
+    z = cr_add(cr_mul(z, w), b);
+    cr_tensor *g = cr_randn_like(y), *in[3] = {a, w, b};
+    ck_assert_int_eq(cr_autograd_grad(&y, &g, 1, in, 3, 0, got), 0);
+    ck_assert_int_eq(cr_autograd_grad(&z, &g, 1, in, 3, 0, want), 0);
+    for (int i = 0; i < 3; i++)
+        assert_close("layer_norm", got[i], want[i], 1e-4);
+
+    cr_tensor *target = cr_remainder_scalar(cr_mul_scalar(cr_arange(ROWS), 17), WIDE);
+    cr_tensor *counts = cr_ne_scalar(target, 51),
+              *loss = cr_nll_loss(a, target, .ignore_index = CR_SOME(51));
+    cr_tensor *places =
+        cr_mul(cr_one_hot(target, .num_classes = CR_SOME(WIDE)), cr_unsqueeze(counts, 1));
+    ck_assert_int_eq(cr_autograd_grad(&loss, NULL, 1, &a, 1, 0, got), 0);
+    assert_close("nll_loss", got[0],
+                 cr_div(cr_to_dtype(places, CR_F32), cr_neg(cr_sum(cr_to_dtype(counts, CR_F32)))),
+                 1e-7);
+    assert_no_error();
+}
+END_TEST
+
 START_TEST(what_makes_no_sense_is_refused)
 {
     cr_tensor *plane = cr_randn(CR_INTS(2, 3, 5, 6)), *bag = on_device(cr_tensor_i64(2, 0, 1));
@@ -244,6 +275,7 @@ int main(void)
     tcase_add_test(all, windows_agree_with_pytorch);
     tcase_add_test(all, bags_agree_with_pytorch);
     tcase_add_test(all, attention_and_losses_agree_with_pytorch);
+    tcase_add_test(all, gradients_of_many_rows_add_up);
     tcase_add_test(all, what_makes_no_sense_is_refused);
     suite_add_tcase(suite, all);
     return run_suite(suite);

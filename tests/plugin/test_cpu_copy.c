@@ -86,7 +86,7 @@ END_TEST
 START_TEST(rows_keep_their_place)
 {
     static const shape rows[] = {
-        {2, {130, 100}}, {3, {5, 33, 48}}, {4, {3, 4, 50, 32}}, {3, {7, 9, 64}}, {2, {3, 5000}}};
+        {2, {130, 100}}, {3, {5, 33, 48}}, {4, {3, 40, 50, 48}}, {3, {40, 90, 64}}, {2, {3, 5000}}};
     const int threads = host_threads;
     for (size_t s = 0; s < sizeof rows / sizeof *rows; s++)
         for (host_threads = 1; host_threads <= 3; host_threads += 2) {

@@ -23,15 +23,16 @@ typedef struct att_strides {
     int64_t batch, head, row;
 } att_strides;
 
-/* A value of four dimensions as the kernel sees it. */
+/* A value of four dimensions. Where all threads work on each head it is staged as a whole; where a head is one thread's, that
+ * alone gathers its own. */
 typedef struct att_value {
     cpu_stage stage;
-    att_strides stride;       /* of the value, or of its dense copy of all heads */
-    bool close;               /* an input's rows are copied to lie beside one another: */
-    size_t offset;            /* of all heads in the workspace, */
-    att_strides close_stride; /* which lie so there; */
-    bool own; /* or a head's, as a value of another dtype is, in the memory of its thread, */
-    att_strides alone; /* where it lies so */
+    att_strides stride;       /* of the value, or of its dense copy */
+    bool close;               /* all heads' rows are copied to lie beside one another, */
+    size_t offset;            /* there in the workspace, */
+    att_strides close_stride; /* and so; */
+    bool own;                 /* a head's are copied, or computed, in its thread's memory, */
+    att_strides alone;        /* where they lie so */
 } att_value;
 
 typedef struct att_plan {
@@ -45,7 +46,7 @@ typedef struct att_plan {
     att_value in[5], out[3]; /* forward: q k v | y; backward: g q k v y | dq dk dv */
     cpu_stage lse;
     int nin, nout;
-    bool apart; /* so many heads that each is one thread's alone, however many threads there are */
+    bool apart; /* each head is one thread's alone, however many threads there are */
     size_t packed_k, packed_v, sums;
     int64_t head_reals; /* that a thread needs for a head of its own */
 } att_plan;
@@ -312,12 +313,15 @@ static void pack_all(att_job *j, bool values)
 
 static att_job begin(const att_plan *p, const cr_run *run)
 {
-    char *workspace = (char *)run->workspace.buffer + run->workspace.offset;
+    char *workspace = (char *)run->workspace.buffer;
+    workspace = workspace ? workspace + run->workspace.offset : NULL;
     att_job j = {.plan = p, .scale = run->numbers[p->scale_at].f};
     j.dropout = p->dropout_at >= 0 ? run->numbers[p->dropout_at].f : 0;
     j.seed = p->seed_at >= 0 ? (uint64_t)run->numbers[p->seed_at].i : 0;
     j.offset = p->offset_at >= 0 ? (uint64_t)run->numbers[p->offset_at].i : 0;
     j.mask = p->mask_at >= 0 ? cpu_at(run, p->mask_at) : NULL;
+    if (p->apart)
+        return j;
     j.packed_k = j.to_pack_k = workspace + p->packed_k;
     j.packed_v = j.to_pack_v = workspace + p->packed_v;
     j.sums = workspace + p->sums;
@@ -462,8 +466,8 @@ static cr_status plan_any(const cpu_call *call, bool back, cr_plan **plan)
     p->nout = back ? 3 : 1;
     p->apart = p->batch * p->heads >= 2 * (int64_t)sysconf(_SC_NPROCESSORS_ONLN);
     cr_status status = p->scale_at < 0 ? CR_UNSUPPORTED : CR_OK;
-    for (int i = 0; i < p->nin && status == CR_OK;
-         i++) /* v, and backward g, q and k: of products' second matrices */
+    /* Read again and again: v, and backward g, q and k, as the second matrices of products. */
+    for (int i = 0; i < p->nin && status == CR_OK; i++)
         status = take(p, &p->in[i], call->in[i], call->in_at[i], back ? i < 3 : i == 2, call->info);
     for (int i = 0; i < p->nout && status == CR_OK; i++)
         status = take(p, &p->out[i], call->out[i], call->out_at[i], false, call->info);

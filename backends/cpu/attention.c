@@ -313,15 +313,14 @@ static void pack_all(att_job *j, bool values)
 
 static att_job begin(const att_plan *p, const cr_run *run)
 {
-    char *workspace = (char *)run->workspace.buffer;
-    workspace = workspace ? workspace + run->workspace.offset : NULL;
     att_job j = {.plan = p, .scale = run->numbers[p->scale_at].f};
     j.dropout = p->dropout_at >= 0 ? run->numbers[p->dropout_at].f : 0;
     j.seed = p->seed_at >= 0 ? (uint64_t)run->numbers[p->seed_at].i : 0;
     j.offset = p->offset_at >= 0 ? (uint64_t)run->numbers[p->offset_at].i : 0;
     j.mask = p->mask_at >= 0 ? cpu_at(run, p->mask_at) : NULL;
-    if (p->apart)
+    if (p->apart) /* there is no workspace */
         return j;
+    char *workspace = (char *)run->workspace.buffer + run->workspace.offset;
     j.packed_k = j.to_pack_k = workspace + p->packed_k;
     j.packed_v = j.to_pack_v = workspace + p->packed_v;
     j.sums = workspace + p->sums;

@@ -205,6 +205,15 @@ static REAL NAME(sum_of)(const att_job *j, int64_t head, int64_t row)
                      p->values);
 }
 
+/* Room for a head of a value. */
+static void *NAME(room_of)(const att_value *v, const att_strides **lies, REAL **room)
+{
+    REAL *here = *room;
+    *lies = &v->alone;
+    *room += v->stage.meta.size[2] * v->stage.meta.size[3];
+    return here;
+}
+
 /* Input i of a head where its rows lie beside one another, if it is to be copied. */
 static void NAME(gather)(const att_plan *p, int i, int64_t head, const void **x,
                          const att_strides **lies, REAL **room)
@@ -212,21 +221,16 @@ static void NAME(gather)(const att_plan *p, int i, int64_t head, const void **x,
     const att_value *v = &p->in[i];
     if (!v->own)
         return;
-    gather_head(p, v, *x, head, *room);
-    *x = *room;
-    *lies = &v->alone;
-    *room += v->stage.numel / (p->batch * p->heads);
+    void *to = NAME(room_of)(v, lies, room);
+    gather_head(p, v, *x, head, to);
+    *x = to;
 }
 
 /* Where output i of a head is computed: in place, or in the thread's memory, from which `put` takes it. */
 static void NAME(place)(const att_plan *p, int i, void **x, const att_strides **lies, REAL **room)
 {
-    const att_value *v = &p->out[i];
-    if (!v->own)
-        return;
-    *x = *room;
-    *lies = &v->alone;
-    *room += v->stage.numel / (p->batch * p->heads);
+    if (p->out[i].own)
+        *x = NAME(room_of)(&p->out[i], lies, room);
 }
 
 static void NAME(put)(const att_plan *p, int i, int64_t head, void *x, const void *computed)

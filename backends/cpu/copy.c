@@ -104,7 +104,7 @@ static void rows_range(void *context, int64_t begin, int64_t end)
     }
 }
 
-/* ---- runs ---- */
+/* ---- runs, with one side at least whose rows lie apart ---- */
 
 static void any_range(void *context, int64_t begin, int64_t end)
 {
@@ -114,11 +114,9 @@ static void any_range(void *context, int64_t begin, int64_t end)
     int64_t at[CR_MAX_RANK], last = p->rank - 1;
     cpu_locate(p->rank, p->size, begin, at);
     for (int64_t i = begin, n; i < end; i += n) {
-        n = end - i;
+        n = end - i < BLOCK ? end - i : BLOCK;
         if (p->in_row || p->out_row) /* rows that are used in place */
             n = n < p->size[last] - at[last] ? n : p->size[last] - at[last];
-        bool whole = !p->convert && (p->in_row || p->in_flat) && (p->out_row || p->out_flat);
-        n = whole || n < BLOCK ? n : BLOCK;
         const char *in =
             p->in_flat ? job->in + i * p->in_size : job->in + cpu_place(p->rank, at, p->in_stride);
         char *out = p->out_flat ? job->out + i * p->out_size
@@ -138,7 +136,6 @@ static void any_range(void *context, int64_t begin, int64_t end)
         if (!direct)
             CPU_NAME(cpu_scatter_run)
         (p->rank, p->size, p->out_stride, at, n, (size_t)p->out_size, in, job->out);
-        else if (in != out) memmove(out, in, (size_t)(n * p->out_size));
         cpu_advance(p->rank, p->size, at, n);
     }
 }

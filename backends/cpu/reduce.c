@@ -8,13 +8,12 @@
 #include <stdlib.h>
 
 enum {
-    BLOCK = 512,     /* elements that pass through a buffer */
-    COLUMNS = 512,   /* accumulators of a tile */
-    CHUNK = 1 << 14, /* elements that a chunk reads, roughly, */
-    CHUNK_OF_COLUMNS =
-        1 << 16, /* where its part of the result has many, which one thread joins with the others */
-    FEW = 16,    /* tiles, under which terms are cut in chunks */
-    DIRECT_ROW = 64 /* elements from which on rows are read in place */
+    BLOCK = 512,                /* elements that pass through a buffer */
+    COLUMNS = 512,              /* accumulators of a tile */
+    CHUNK = 1 << 14,            /* elements that a chunk reads, roughly, */
+    CHUNK_OF_COLUMNS = 1 << 16, /* by columns, where one thread joins the chunks' many results */
+    FEW = 16,                   /* tiles, under which terms are cut in chunks */
+    DIRECT_ROW = 64             /* elements from which on rows are read in place */
 };
 
 typedef struct reduce_plan {

@@ -33,7 +33,8 @@ CPU_INLINE float vf_largest(vf x)
 #endif
 }
 
-/* Of n numbers, minus infinity of none. In four parts at once, for a comparison waits for the one before it. NaN may be lost: exp finds it again. */
+/* The largest of n numbers, minus infinity of none. In four parts at once, for a comparison waits for the one before it. NaN may be
+ * lost: exp finds it again. */
 CPU_INLINE float vf_largest_of(const float *x, int64_t n)
 {
     vf top[4] = {vf_all(-INFINITY), vf_all(-INFINITY), vf_all(-INFINITY), vf_all(-INFINITY)};
